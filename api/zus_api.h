@@ -1,0 +1,824 @@
+/* SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause) */
+/*
+ * The ABI between the zuf kernel module and a zus server.
+ *
+ * Change log
+ *   1.0  first version
+ *
+ * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
+ * and minor number that it was built for and the features it knows. The kernel
+ * answers with its own. Another major number is refused with EPROTO, both
+ * numbers being in the answer. The smaller minor number rules; a feature is in
+ * use when both sides named it.
+ *
+ * Growth. Each message tells the size of its fixed part. A missing tail reads
+ * as zero, an unknown tail is ignored. Reserved fields are zero; numbers are
+ * never given a second meaning.
+ *
+ * Types. Fixed width, native byte order, 8-byte alignment, explicit padding.
+ * Objects are named by 64-bit handles which their issuer looks up; there are no
+ * pointers but those that a server passes of its own memory to an ioctl.
+ *
+ * Units. *_bytes and *_off are bytes, *_ns nanoseconds, blocks_512 counts units
+ * of 512 bytes as stat(2) does. File and device offsets are bytes.
+ */
+#ifndef ZUS_API_H
+#define ZUS_API_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define ZUFS_ABI_MAJOR			1
+#define ZUFS_ABI_MINOR			0
+
+/* ------------------------------------------------------------------ limits */
+
+#define ZUFS_BLOCK_BYTES		4096u	/* unit of DAX maps */
+#define ZUFS_FIXED_OFF			64u	/* fixed part, from a region's start */
+#define ZUFS_PAYLOAD_OFF		4096u	/* payload, from a region's start */
+#define ZUFS_PAYLOAD_MAX_BYTES		65536u
+#define ZUFS_REGION_BYTES		(ZUFS_PAYLOAD_OFF + ZUFS_PAYLOAD_MAX_BYTES)
+#define ZUFS_CHANNELS_PER_CPU_MAX	7u	/* keeps a CPU's regions below 1 MiB */
+#define ZUFS_NAME_MAX			255u
+#define ZUFS_SYMLINK_MAX		4095u
+#define ZUFS_TYPE_NAME_BYTES		32u	/* with the final NUL */
+#define ZUFS_TYPES_MAX			64u
+#define ZUFS_DEVICES_MAX		32u	/* of one mount */
+#define ZUFS_EXTENTS_MAX		512u	/* in one reply */
+#define ZUFS_OPTIONS_MAX_BYTES		4096u	/* plugin's mount options, with the NUL */
+#define ZUFS_MAP_MAX_BYTES		(64u << 20) /* one MAP asks for at most this */
+
+/* A reply's err is in this range; codes from -512 down belong to the kernel. */
+#define ZUFS_ERR_MIN			(-511)
+
+/* --------------------------------------------------------------- operations */
+
+#define ZUFS_OP_NOP			1
+#define ZUFS_OP_MOUNT			2
+#define ZUFS_OP_UMOUNT			3
+#define ZUFS_OP_REMOUNT			4
+#define ZUFS_OP_STATFS			5
+#define ZUFS_OP_SYNCFS			6
+#define ZUFS_OP_LOOKUP			7
+#define ZUFS_OP_GETATTR			8
+#define ZUFS_OP_SETATTR			9
+#define ZUFS_OP_CREATE			10
+#define ZUFS_OP_MKDIR			11
+#define ZUFS_OP_MKNOD			12
+#define ZUFS_OP_SYMLINK			13
+#define ZUFS_OP_LINK			14
+#define ZUFS_OP_UNLINK			15
+#define ZUFS_OP_RMDIR			16
+#define ZUFS_OP_RENAME			17
+#define ZUFS_OP_READDIR			18
+#define ZUFS_OP_READLINK		19
+#define ZUFS_OP_OPEN			20
+#define ZUFS_OP_RELEASE			21	/* forced: only inside BATCH */
+#define ZUFS_OP_MAP			22
+#define ZUFS_OP_MAP_DONE		23	/* a request, or forced in BATCH */
+#define ZUFS_OP_WRITE			24	/* inline data */
+#define ZUFS_OP_FSYNC			25
+#define ZUFS_OP_BATCH			26
+#define ZUFS_OP_FORGET			27	/* forced: only inside BATCH */
+#define ZUFS_OP_INTERRUPT		28	/* forced: only inside BATCH */
+#define ZUFS_OP_COUNT			29
+
+/* ----------------------------------------------------------------- requests */
+
+#define ZUFS_NO_SLOT			0xffffffffu
+
+/*
+ * Start of a request region. The server maps the region read-only. The fixed
+ * part of the operation lies at ZUFS_FIXED_OFF, its payload at
+ * ZUFS_PAYLOAD_OFF; pieces of a payload follow each other without padding.
+ */
+struct zufs_req_hdr {
+	__u32 fixed_bytes;	/* fixed part of the operation */
+	__u16 op;		/* ZUFS_OP_* */
+	__u16 flags;		/* ZUFS_REQ_* */
+	__u64 id;		/* never twice in the life of a server */
+	__u64 mount;		/* kernel's mount id */
+	__u64 op_seq;		/* operation id: sequence in its slot, from 1 */
+	__u32 op_slot;		/* operation id: slot, or ZUFS_NO_SLOT */
+	__u32 payload_bytes;
+	__u32 reply_max_bytes;	/* room for the reply's payload */
+	__u32 uid;		/* of the caller, as the filesystem counts ids */
+	__u32 gid;
+	__u32 pid;		/* of the caller, for messages only */
+	__u32 interrupted;	/* set by the kernel while the request is out */
+	__u32 reserved;
+};
+
+#define ZUFS_REQ_RECLAIM		(1u << 0) /* caller frees memory: allocate none */
+#define ZUFS_REQ_WRITEBACK		(1u << 1) /* answer without waiting for a recall */
+
+/* Start of a reply region. The server writes it, the kernel reads it once. */
+struct zufs_reply_hdr {
+	__u32 fixed_bytes;	/* fixed part at ZUFS_FIXED_OFF */
+	__s32 err;		/* ZUFS_ERR_MIN..0 */
+	__u64 id;		/* of the request */
+	__u32 flags;		/* ZUFS_REPLY_* */
+	__u32 payload_bytes;	/* at ZUFS_PAYLOAD_OFF */
+	__u64 reserved;
+};
+
+#define ZUFS_REPLY_BUSY_RETRY		(1u << 0) /* nothing was done, ask again soon */
+
+/* ------------------------------------------------------------- common parts */
+
+struct zufs_time {
+	__s64 sec;
+	__u32 nsec;		/* below 1,000,000,000 */
+	__u32 reserved;
+};
+
+/* An inode's attributes, by value. The kernel keeps its own copy. */
+struct zufs_attr {
+	__u64 ino;
+	__u64 gen;		/* generation of ino */
+	__u64 size_bytes;
+	__u64 blocks_512;
+	__u64 change;		/* rises with each change of the inode */
+	struct zufs_time atime;
+	struct zufs_time mtime;
+	struct zufs_time ctime;
+	struct zufs_time btime;
+	__u32 mode;		/* type and permissions, as in stat(2) */
+	__u32 nlink;
+	__u32 uid;
+	__u32 gid;
+	__u32 rdev_major;
+	__u32 rdev_minor;
+	__u32 flags;		/* ZUFS_ATTR_* */
+	__u32 reserved;
+};
+
+#define ZUFS_ATTR_INLINE		(1u << 0) /* data travels in messages */
+
+/* A name's inode: one reference to the handle passes to the kernel. */
+struct zufs_entry {
+	__u64 handle;		/* never 0 */
+	struct zufs_attr attr;
+};
+
+struct zufs_extent {
+	__u64 file_off;
+	__u64 len_bytes;
+	__u64 dev_off;		/* INLINE: offset of the bytes in the payload */
+	__u32 dev;		/* device id of this mount */
+	__u16 type;		/* ZUFS_EXT_* */
+	__u16 flags;		/* ZUFS_EXTF_* */
+};
+
+#define ZUFS_EXT_HOLE			1
+#define ZUFS_EXT_DATA			2
+#define ZUFS_EXT_UNWRITTEN		3
+#define ZUFS_EXT_INLINE			4
+
+#define ZUFS_EXTF_NEW			(1u << 0) /* contents undefined, not yet in the file */
+#define ZUFS_EXTF_COMMIT		(1u << 1) /* MAP_DONE is wanted */
+
+/* --------------------------------------------------------------- operations */
+
+/* NOP: in and out. */
+struct zufs_nop {
+	__u64 cookie;		/* comes back as it went */
+};
+
+/* A device as the kernel opened it. */
+struct zufs_device {
+	__u8 uuid[16];
+	__u64 size_bytes;	/* as the device table has it */
+	__u64 data_off;		/* first byte that a plugin may use */
+	__u64 pmd_phase_bytes;	/* physical start modulo 2 MiB */
+	__u32 id;		/* its index in the mount */
+	__u32 tier;		/* ZUFS_TIER_* */
+	__u32 numa_node;	/* 0xffffffff: unknown */
+	__u32 flags;		/* ZUFS_DEVF_* */
+};
+
+#define ZUFS_TIER_T1			1	/* persistent memory, DAX */
+#define ZUFS_TIER_T2			2	/* any block device */
+#define ZUFS_DEVF_SYNCHRONOUS		(1u << 0) /* durable after flush and fence */
+
+#define ZUFS_MOUNT_RDONLY		(1u << 0)
+#define ZUFS_MOUNT_SILENT		(1u << 1)
+
+/* MOUNT. Payload: devices, then the options, a string with its NUL. */
+struct zufs_mount_in {
+	__u64 incarnation;	/* of the mount: first part of its operation ids */
+	__u8 fs_uuid[16];	/* from the device table; zero without devices */
+	__u32 num_devices;
+	__u32 options_bytes;
+	__u32 flags;		/* ZUFS_MOUNT_* */
+	__u32 num_slots;	/* operation slots of this mount */
+};
+
+struct zufs_mount_out {
+	struct zufs_entry root;
+	__u64 features;		/* ZUFS_MF_* */
+	__u64 max_file_bytes;	/* 0: the kernel's own limit */
+	__u32 time_gran_ns;	/* 0: 1 */
+	__u32 name_max;		/* 0: ZUFS_NAME_MAX */
+	__u32 magic;		/* statfs(2) f_type; 0: the kernel's own */
+	__u32 reserved;
+};
+
+#define ZUFS_MF_OPEN			(1u << 0) /* wants OPEN and RELEASE */
+#define ZUFS_MF_FSYNC			(1u << 1) /* wants FSYNC */
+#define ZUFS_MF_SYNCFS			(1u << 2) /* wants SYNCFS */
+#define ZUFS_MF_VOLATILE		(1u << 3) /* contents end with the mount */
+
+/* UMOUNT has no parts. It is the last message of a mount. */
+
+/* REMOUNT. Payload: the options. */
+struct zufs_remount_in {
+	__u32 flags;		/* ZUFS_MOUNT_*, as they shall be */
+	__u32 options_bytes;
+};
+
+/* STATFS: no in part. */
+struct zufs_statfs_out {
+	__u64 blocks;		/* in block_bytes */
+	__u64 blocks_free;
+	__u64 blocks_avail;
+	__u64 files;
+	__u64 files_free;
+	__u32 block_bytes;
+	__u32 name_max;
+};
+
+/* SYNCFS: out nothing. */
+struct zufs_syncfs_in {
+	__u32 wait;		/* 0: begin only */
+	__u32 reserved;
+};
+
+/* LOOKUP. Payload: the name. Out: struct zufs_entry. */
+struct zufs_lookup_in {
+	__u64 dir;		/* handle */
+	__u32 name_bytes;	/* without NUL */
+	__u32 reserved;
+};
+
+/* GETATTR. Out: struct zufs_attr. */
+struct zufs_getattr_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u32 mask;		/* STATX_* of <linux/stat.h> */
+	__u32 reserved;
+};
+
+/* SETATTR. Out: struct zufs_attr. SIZE is truncate(2), both ways. */
+struct zufs_setattr_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u64 size_bytes;
+	struct zufs_time atime;
+	struct zufs_time mtime;
+	struct zufs_time ctime;
+	__u32 valid;		/* ZUFS_SET_* */
+	__u32 mode;
+	__u32 uid;
+	__u32 gid;
+};
+
+#define ZUFS_SET_MODE			(1u << 0)
+#define ZUFS_SET_UID			(1u << 1)
+#define ZUFS_SET_GID			(1u << 2)
+#define ZUFS_SET_SIZE			(1u << 3)
+#define ZUFS_SET_ATIME			(1u << 4)
+#define ZUFS_SET_MTIME			(1u << 5)
+#define ZUFS_SET_CTIME			(1u << 6)
+#define ZUFS_SET_ALL			0x7fu
+
+/* CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target. */
+struct zufs_create_in {
+	__u64 dir;		/* handle */
+	struct zufs_time now;
+	__u32 mode;		/* type and permissions, umask applied */
+	__u32 uid;
+	__u32 gid;
+	__u32 rdev_major;
+	__u32 rdev_minor;
+	__u32 name_bytes;
+	__u32 target_bytes;	/* without NUL */
+	__u32 reserved;
+};
+
+struct zufs_create_out {
+	struct zufs_entry entry;
+	struct zufs_attr dir;
+};
+
+/* LINK. Payload: the name. */
+struct zufs_link_in {
+	__u64 inode;		/* handle */
+	__u64 dir;		/* handle */
+	struct zufs_time now;
+	__u32 name_bytes;
+	__u32 reserved;
+};
+
+/* UNLINK, RMDIR. Payload: the name. */
+struct zufs_unlink_in {
+	__u64 dir;		/* handle */
+	__u64 inode;		/* handle that the name must still have */
+	struct zufs_time now;
+	__u32 name_bytes;
+	__u32 reserved;
+};
+
+/* Answer to LINK, UNLINK and RMDIR. */
+struct zufs_link_out {
+	struct zufs_attr inode;
+	struct zufs_attr dir;
+};
+
+/* RENAME. Payload: the old name, then the new. */
+struct zufs_rename_in {
+	__u64 old_dir;		/* handles */
+	__u64 new_dir;
+	__u64 inode;
+	__u64 target;		/* 0: the new name does not exist */
+	struct zufs_time now;
+	__u32 flags;		/* RENAME_* of <linux/fs.h> */
+	__u32 old_bytes;
+	__u32 new_bytes;
+	__u32 reserved;
+};
+
+struct zufs_rename_out {
+	struct zufs_attr old_dir;
+	struct zufs_attr new_dir;
+	struct zufs_attr inode;
+	struct zufs_attr target; /* if there was one */
+};
+
+/* READDIR. Reply's payload: struct zufs_dirent, one behind the other. */
+struct zufs_readdir_in {
+	__u64 dir;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u64 cookie;		/* of the last entry seen; 0: from the start */
+	__u64 reserved;
+};
+
+struct zufs_readdir_out {
+	__u32 count;
+	__u32 eof;		/* 1: no entry follows */
+};
+
+/*
+ * Without "." and "..", which the kernel makes; its own cookies are 1 and 2,
+ * a server's are 3 to 2^63 - 1 and never 0.
+ */
+struct zufs_dirent {
+	__u64 ino;
+	__u64 cookie;
+	__u32 name_bytes;
+	__u32 type;		/* DT_* of <dirent.h> */
+	/* the name, padded with NULs to 8 bytes */
+};
+
+#define ZUFS_DIRENT_BYTES(name_bytes)	((24u + (name_bytes) + 7u) & ~7u)
+#define ZUFS_COOKIE_FIRST		3ull
+#define ZUFS_COOKIE_MAX			0x7fffffffffffffffull
+
+/* READLINK. Reply's payload: the target, without NUL. */
+struct zufs_readlink_in {
+	__u64 inode;		/* handle */
+};
+
+/* OPEN */
+struct zufs_open_in {
+	__u64 inode;		/* handle */
+	__u32 flags;		/* O_* of open(2), without O_CREAT and its like */
+	__u32 reserved;
+};
+
+struct zufs_open_out {
+	__u64 fh;
+};
+
+/*
+ * MAP: where the bytes of [off, off + len) are. The answer's extents begin at
+ * or before off, ascend without gaps, and may end before off + len but cover
+ * its first byte. For an inode with ZUFS_ATTR_INLINE, a read is answered with
+ * one INLINE extent and its bytes in the payload behind the extents.
+ */
+struct zufs_map_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u64 off;
+	__u64 len_bytes;
+	__u64 size_bytes;	/* the kernel's i_size */
+	__u32 flags;		/* ZUFS_MAP_* */
+	__u32 max_extents;
+};
+
+#define ZUFS_MAP_READ			(1u << 0)
+#define ZUFS_MAP_WRITE			(1u << 1)
+#define ZUFS_MAP_FAULT			(1u << 2) /* for a page fault */
+#define ZUFS_MAP_ZERO			(1u << 3) /* with WRITE: to zero; holes may stay */
+
+/* Payload: struct zufs_extent[count], then the bytes of an INLINE extent. */
+struct zufs_map_out {
+	__u64 lease_seq;	/* rises with each answer of the inode */
+	__u32 count;
+	__u32 flags;		/* none yet */
+};
+
+/*
+ * MAP_DONE: the bytes that were really copied into the extents of a MAP, sent
+ * when one of them was NEW or COMMIT or the write ends beyond the file's size.
+ * Out: struct zufs_attr, of the inode as it then is.
+ */
+struct zufs_map_done_in {
+	__u64 inode;		/* handle */
+	__u64 fh;
+	__u64 map_id;		/* id of the MAP request */
+	__u64 off;
+	__u64 written_bytes;	/* from off; 0: drop the reservation */
+	__u64 size_bytes;	/* the file's size if this counts */
+	struct zufs_time mtime;	/* and ctime */
+	__u32 flags;		/* ZUFS_MAP_* of the MAP */
+	__u32 reserved;
+};
+
+/* WRITE: inline data. Payload: the bytes. */
+struct zufs_write_in {
+	__u64 inode;		/* handle */
+	__u64 fh;
+	__u64 off;
+	__u64 size_bytes;	/* the kernel's i_size */
+	struct zufs_time mtime;
+	__u32 len_bytes;
+	__u32 reserved;
+};
+
+struct zufs_write_out {
+	__u64 written_bytes;
+	struct zufs_attr attr;
+};
+
+/* FSYNC: out nothing. */
+struct zufs_fsync_in {
+	__u64 inode;		/* handle */
+	__u64 fh;
+	__u64 off;
+	__u64 len_bytes;	/* 0: to the end */
+	__u32 datasync;
+	__u32 reserved;
+};
+
+/*
+ * BATCH: forced messages, which never fail. Payload: struct zufs_forced[count].
+ * Out: nothing.
+ */
+struct zufs_batch_in {
+	__u32 count;
+	__u32 reserved;
+};
+
+struct zufs_forced {
+	__u64 mount;
+	__u64 inode;		/* handle */
+	__u64 arg;		/* FORGET: references given back; RELEASE: fh;
+				 * INTERRUPT, MAP_DONE: id of the request */
+	__u64 off;		/* MAP_DONE */
+	__u64 written_bytes;	/* MAP_DONE */
+	__u64 size_bytes;	/* MAP_DONE */
+	__u64 op_seq;
+	__u32 op_slot;
+	__u16 op;		/* FORGET, RELEASE, INTERRUPT, MAP_DONE */
+	__u16 flags;
+};
+
+/* ----------------------------------------------- ioctls of /dev/zuf: server */
+
+#define ZUFS_FEAT_NONE			0ull
+#define ZUFS_HELLO_TRUSTED		(1u << 0)
+
+struct zufs_hello {
+	__u16 major;		/* in: server's; out: kernel's */
+	__u16 minor;
+	__u32 struct_bytes;	/* in: sizeof of the server */
+	__u64 features;		/* in: known; out: in use */
+	__u64 server_id;	/* out */
+	__u32 page_bytes;	/* out, as all that follows */
+	__u32 region_bytes;
+	__u32 payload_max_bytes;
+	__u32 channels_per_cpu_max;
+	__u32 flags;		/* ZUFS_HELLO_* */
+	__u32 reserved;
+};
+
+struct zufs_register {
+	char name[ZUFS_TYPE_NAME_BYTES]; /* for mount -t */
+	__u32 flags;		/* ZUFS_REG_* */
+	__u32 reserved;
+	__u64 reserved2;
+};
+
+#define ZUFS_REG_NODEV			(1u << 0) /* has no devices */
+
+struct zufs_new_channel {
+	__s32 fd;		/* out */
+	__u32 flags;
+	__u64 request_off;	/* out: mmap(2) offsets of the regions */
+	__u64 reply_off;
+};
+
+/* A file that stands for a mount: MAP_DEVICE, ADD_DEVICE. */
+struct zufs_mount_file {
+	__u64 mount;		/* in */
+	__s32 fd;		/* out */
+	__u32 flags;
+};
+
+#define ZUFS_IOC_HELLO		_IOWR('Z', 0x40, struct zufs_hello)
+#define ZUFS_IOC_REGISTER	_IOW('Z', 0x41, struct zufs_register)
+#define ZUFS_IOC_NEW_CHANNEL	_IOWR('Z', 0x42, struct zufs_new_channel)
+#define ZUFS_IOC_STOP		_IO('Z', 0x43)	/* every WAIT returns ESHUTDOWN */
+#define ZUFS_IOC_MOUNT_FILE	_IOWR('Z', 0x44, struct zufs_mount_file)
+
+/* ------------------------------------------------------ ioctls of a channel */
+
+/*
+ * ATTACH binds the channel to the calling thread and the one CPU that the
+ * thread is pinned to. WAIT, from that thread only: with ZUFS_WAIT_REPLY sends
+ * the reply that lies in the reply region; then sleeps until a request lies in
+ * the request region. EAGAIN: the thread is no longer pinned to its CPU, the
+ * reply was taken, the channel rests until the next ATTACH. ESHUTDOWN: stop.
+ * EINTR: a signal; the reply was taken, call again without it.
+ */
+#define ZUFS_IOC_ATTACH		_IO('Z', 0x50)
+#define ZUFS_IOC_WAIT		_IO('Z', 0x51)	/* argument: ZUFS_WAIT_* */
+#define ZUFS_WAIT_REPLY			1u
+
+/* --------------------------------------------------- ioctls of a mount file */
+
+struct zufs_map_device {
+	__u32 dev;		/* in: device id, of tier T1 */
+	__u32 flags;
+	__u64 mmap_off;		/* out: for mmap(2) of the mount file */
+	__u64 size_bytes;	/* out */
+};
+
+/* The fd only names a block device; the kernel opens it itself, exclusively. */
+struct zufs_add_device {
+	__s32 fd;		/* in */
+	__u32 flags;
+	struct zufs_device device; /* out */
+};
+
+#define ZUFS_IOC_MAP_DEVICE	_IOWR('Z', 0x58, struct zufs_map_device)
+#define ZUFS_IOC_ADD_DEVICE	_IOWR('Z', 0x59, struct zufs_add_device)
+
+/* --------------------------------------- ioctls of any regular file of zufs */
+
+/* One round through the server and back: ZUFS_OP_NOP. */
+#define ZUFS_IOC_NOP		_IOWR('Z', 0x60, struct zufs_nop)
+
+/* ------------------------------------------------------------------ layout */
+
+#ifdef __cplusplus
+#define ZUFS_STATIC_ASSERT(e, m)	static_assert(e, m)
+#else
+#define ZUFS_STATIC_ASSERT(e, m)	_Static_assert(e, m)
+#endif
+#define ZUFS_SIZE(s, n) \
+	ZUFS_STATIC_ASSERT(sizeof(struct s) == (n), "size of " #s)
+#define ZUFS_OFF(s, f, n) \
+	ZUFS_STATIC_ASSERT(__builtin_offsetof(struct s, f) == (n), #s "." #f)
+
+ZUFS_SIZE(zufs_req_hdr, 64);
+ZUFS_OFF(zufs_req_hdr, op, 4);
+ZUFS_OFF(zufs_req_hdr, flags, 6);
+ZUFS_OFF(zufs_req_hdr, id, 8);
+ZUFS_OFF(zufs_req_hdr, mount, 16);
+ZUFS_OFF(zufs_req_hdr, op_seq, 24);
+ZUFS_OFF(zufs_req_hdr, op_slot, 32);
+ZUFS_OFF(zufs_req_hdr, payload_bytes, 36);
+ZUFS_OFF(zufs_req_hdr, reply_max_bytes, 40);
+ZUFS_OFF(zufs_req_hdr, uid, 44);
+ZUFS_OFF(zufs_req_hdr, gid, 48);
+ZUFS_OFF(zufs_req_hdr, pid, 52);
+ZUFS_OFF(zufs_req_hdr, interrupted, 56);
+ZUFS_OFF(zufs_req_hdr, reserved, 60);
+ZUFS_SIZE(zufs_reply_hdr, 32);
+ZUFS_OFF(zufs_reply_hdr, err, 4);
+ZUFS_OFF(zufs_reply_hdr, id, 8);
+ZUFS_OFF(zufs_reply_hdr, flags, 16);
+ZUFS_OFF(zufs_reply_hdr, payload_bytes, 20);
+ZUFS_OFF(zufs_reply_hdr, reserved, 24);
+ZUFS_SIZE(zufs_time, 16);
+ZUFS_OFF(zufs_time, nsec, 8);
+ZUFS_OFF(zufs_time, reserved, 12);
+ZUFS_SIZE(zufs_attr, 136);
+ZUFS_OFF(zufs_attr, gen, 8);
+ZUFS_OFF(zufs_attr, size_bytes, 16);
+ZUFS_OFF(zufs_attr, blocks_512, 24);
+ZUFS_OFF(zufs_attr, change, 32);
+ZUFS_OFF(zufs_attr, atime, 40);
+ZUFS_OFF(zufs_attr, mtime, 56);
+ZUFS_OFF(zufs_attr, ctime, 72);
+ZUFS_OFF(zufs_attr, btime, 88);
+ZUFS_OFF(zufs_attr, mode, 104);
+ZUFS_OFF(zufs_attr, nlink, 108);
+ZUFS_OFF(zufs_attr, uid, 112);
+ZUFS_OFF(zufs_attr, gid, 116);
+ZUFS_OFF(zufs_attr, rdev_major, 120);
+ZUFS_OFF(zufs_attr, rdev_minor, 124);
+ZUFS_OFF(zufs_attr, flags, 128);
+ZUFS_OFF(zufs_attr, reserved, 132);
+ZUFS_SIZE(zufs_entry, 144);
+ZUFS_OFF(zufs_entry, attr, 8);
+ZUFS_SIZE(zufs_extent, 32);
+ZUFS_OFF(zufs_extent, len_bytes, 8);
+ZUFS_OFF(zufs_extent, dev_off, 16);
+ZUFS_OFF(zufs_extent, dev, 24);
+ZUFS_OFF(zufs_extent, type, 28);
+ZUFS_OFF(zufs_extent, flags, 30);
+ZUFS_SIZE(zufs_nop, 8);
+ZUFS_SIZE(zufs_device, 56);
+ZUFS_OFF(zufs_device, size_bytes, 16);
+ZUFS_OFF(zufs_device, data_off, 24);
+ZUFS_OFF(zufs_device, pmd_phase_bytes, 32);
+ZUFS_OFF(zufs_device, id, 40);
+ZUFS_OFF(zufs_device, tier, 44);
+ZUFS_OFF(zufs_device, numa_node, 48);
+ZUFS_OFF(zufs_device, flags, 52);
+ZUFS_SIZE(zufs_mount_in, 40);
+ZUFS_OFF(zufs_mount_in, fs_uuid, 8);
+ZUFS_OFF(zufs_mount_in, num_devices, 24);
+ZUFS_OFF(zufs_mount_in, options_bytes, 28);
+ZUFS_OFF(zufs_mount_in, flags, 32);
+ZUFS_OFF(zufs_mount_in, num_slots, 36);
+ZUFS_SIZE(zufs_mount_out, 176);
+ZUFS_OFF(zufs_mount_out, features, 144);
+ZUFS_OFF(zufs_mount_out, max_file_bytes, 152);
+ZUFS_OFF(zufs_mount_out, time_gran_ns, 160);
+ZUFS_OFF(zufs_mount_out, name_max, 164);
+ZUFS_OFF(zufs_mount_out, magic, 168);
+ZUFS_OFF(zufs_mount_out, reserved, 172);
+ZUFS_SIZE(zufs_remount_in, 8);
+ZUFS_OFF(zufs_remount_in, options_bytes, 4);
+ZUFS_SIZE(zufs_statfs_out, 48);
+ZUFS_OFF(zufs_statfs_out, blocks_free, 8);
+ZUFS_OFF(zufs_statfs_out, blocks_avail, 16);
+ZUFS_OFF(zufs_statfs_out, files, 24);
+ZUFS_OFF(zufs_statfs_out, files_free, 32);
+ZUFS_OFF(zufs_statfs_out, block_bytes, 40);
+ZUFS_OFF(zufs_statfs_out, name_max, 44);
+ZUFS_SIZE(zufs_syncfs_in, 8);
+ZUFS_OFF(zufs_syncfs_in, reserved, 4);
+ZUFS_SIZE(zufs_lookup_in, 16);
+ZUFS_OFF(zufs_lookup_in, name_bytes, 8);
+ZUFS_OFF(zufs_lookup_in, reserved, 12);
+ZUFS_SIZE(zufs_getattr_in, 24);
+ZUFS_OFF(zufs_getattr_in, fh, 8);
+ZUFS_OFF(zufs_getattr_in, mask, 16);
+ZUFS_OFF(zufs_getattr_in, reserved, 20);
+ZUFS_SIZE(zufs_setattr_in, 88);
+ZUFS_OFF(zufs_setattr_in, fh, 8);
+ZUFS_OFF(zufs_setattr_in, size_bytes, 16);
+ZUFS_OFF(zufs_setattr_in, atime, 24);
+ZUFS_OFF(zufs_setattr_in, mtime, 40);
+ZUFS_OFF(zufs_setattr_in, ctime, 56);
+ZUFS_OFF(zufs_setattr_in, valid, 72);
+ZUFS_OFF(zufs_setattr_in, mode, 76);
+ZUFS_OFF(zufs_setattr_in, uid, 80);
+ZUFS_OFF(zufs_setattr_in, gid, 84);
+ZUFS_SIZE(zufs_create_in, 56);
+ZUFS_OFF(zufs_create_in, now, 8);
+ZUFS_OFF(zufs_create_in, mode, 24);
+ZUFS_OFF(zufs_create_in, uid, 28);
+ZUFS_OFF(zufs_create_in, gid, 32);
+ZUFS_OFF(zufs_create_in, rdev_major, 36);
+ZUFS_OFF(zufs_create_in, rdev_minor, 40);
+ZUFS_OFF(zufs_create_in, name_bytes, 44);
+ZUFS_OFF(zufs_create_in, target_bytes, 48);
+ZUFS_OFF(zufs_create_in, reserved, 52);
+ZUFS_SIZE(zufs_create_out, 280);
+ZUFS_OFF(zufs_create_out, dir, 144);
+ZUFS_SIZE(zufs_link_in, 40);
+ZUFS_OFF(zufs_link_in, dir, 8);
+ZUFS_OFF(zufs_link_in, now, 16);
+ZUFS_OFF(zufs_link_in, name_bytes, 32);
+ZUFS_OFF(zufs_link_in, reserved, 36);
+ZUFS_SIZE(zufs_unlink_in, 40);
+ZUFS_OFF(zufs_unlink_in, inode, 8);
+ZUFS_OFF(zufs_unlink_in, now, 16);
+ZUFS_OFF(zufs_unlink_in, name_bytes, 32);
+ZUFS_OFF(zufs_unlink_in, reserved, 36);
+ZUFS_SIZE(zufs_link_out, 272);
+ZUFS_OFF(zufs_link_out, dir, 136);
+ZUFS_SIZE(zufs_rename_in, 64);
+ZUFS_OFF(zufs_rename_in, new_dir, 8);
+ZUFS_OFF(zufs_rename_in, inode, 16);
+ZUFS_OFF(zufs_rename_in, target, 24);
+ZUFS_OFF(zufs_rename_in, now, 32);
+ZUFS_OFF(zufs_rename_in, flags, 48);
+ZUFS_OFF(zufs_rename_in, old_bytes, 52);
+ZUFS_OFF(zufs_rename_in, new_bytes, 56);
+ZUFS_OFF(zufs_rename_in, reserved, 60);
+ZUFS_SIZE(zufs_rename_out, 544);
+ZUFS_OFF(zufs_rename_out, new_dir, 136);
+ZUFS_OFF(zufs_rename_out, inode, 272);
+ZUFS_OFF(zufs_rename_out, target, 408);
+ZUFS_SIZE(zufs_readdir_in, 32);
+ZUFS_OFF(zufs_readdir_in, fh, 8);
+ZUFS_OFF(zufs_readdir_in, cookie, 16);
+ZUFS_OFF(zufs_readdir_in, reserved, 24);
+ZUFS_SIZE(zufs_readdir_out, 8);
+ZUFS_OFF(zufs_readdir_out, eof, 4);
+ZUFS_SIZE(zufs_dirent, 24);
+ZUFS_OFF(zufs_dirent, cookie, 8);
+ZUFS_OFF(zufs_dirent, name_bytes, 16);
+ZUFS_OFF(zufs_dirent, type, 20);
+ZUFS_SIZE(zufs_readlink_in, 8);
+ZUFS_SIZE(zufs_open_in, 16);
+ZUFS_OFF(zufs_open_in, flags, 8);
+ZUFS_OFF(zufs_open_in, reserved, 12);
+ZUFS_SIZE(zufs_open_out, 8);
+ZUFS_SIZE(zufs_map_in, 48);
+ZUFS_OFF(zufs_map_in, fh, 8);
+ZUFS_OFF(zufs_map_in, off, 16);
+ZUFS_OFF(zufs_map_in, len_bytes, 24);
+ZUFS_OFF(zufs_map_in, size_bytes, 32);
+ZUFS_OFF(zufs_map_in, flags, 40);
+ZUFS_OFF(zufs_map_in, max_extents, 44);
+ZUFS_SIZE(zufs_map_out, 16);
+ZUFS_OFF(zufs_map_out, count, 8);
+ZUFS_OFF(zufs_map_out, flags, 12);
+ZUFS_SIZE(zufs_map_done_in, 72);
+ZUFS_OFF(zufs_map_done_in, fh, 8);
+ZUFS_OFF(zufs_map_done_in, map_id, 16);
+ZUFS_OFF(zufs_map_done_in, off, 24);
+ZUFS_OFF(zufs_map_done_in, written_bytes, 32);
+ZUFS_OFF(zufs_map_done_in, size_bytes, 40);
+ZUFS_OFF(zufs_map_done_in, mtime, 48);
+ZUFS_OFF(zufs_map_done_in, flags, 64);
+ZUFS_OFF(zufs_map_done_in, reserved, 68);
+ZUFS_SIZE(zufs_write_in, 56);
+ZUFS_OFF(zufs_write_in, fh, 8);
+ZUFS_OFF(zufs_write_in, off, 16);
+ZUFS_OFF(zufs_write_in, size_bytes, 24);
+ZUFS_OFF(zufs_write_in, mtime, 32);
+ZUFS_OFF(zufs_write_in, len_bytes, 48);
+ZUFS_OFF(zufs_write_in, reserved, 52);
+ZUFS_SIZE(zufs_write_out, 144);
+ZUFS_OFF(zufs_write_out, attr, 8);
+ZUFS_SIZE(zufs_fsync_in, 40);
+ZUFS_OFF(zufs_fsync_in, fh, 8);
+ZUFS_OFF(zufs_fsync_in, off, 16);
+ZUFS_OFF(zufs_fsync_in, len_bytes, 24);
+ZUFS_OFF(zufs_fsync_in, datasync, 32);
+ZUFS_OFF(zufs_fsync_in, reserved, 36);
+ZUFS_SIZE(zufs_batch_in, 8);
+ZUFS_OFF(zufs_batch_in, reserved, 4);
+ZUFS_SIZE(zufs_forced, 64);
+ZUFS_OFF(zufs_forced, inode, 8);
+ZUFS_OFF(zufs_forced, arg, 16);
+ZUFS_OFF(zufs_forced, off, 24);
+ZUFS_OFF(zufs_forced, written_bytes, 32);
+ZUFS_OFF(zufs_forced, size_bytes, 40);
+ZUFS_OFF(zufs_forced, op_seq, 48);
+ZUFS_OFF(zufs_forced, op_slot, 56);
+ZUFS_OFF(zufs_forced, op, 60);
+ZUFS_OFF(zufs_forced, flags, 62);
+ZUFS_SIZE(zufs_hello, 48);
+ZUFS_OFF(zufs_hello, minor, 2);
+ZUFS_OFF(zufs_hello, struct_bytes, 4);
+ZUFS_OFF(zufs_hello, features, 8);
+ZUFS_OFF(zufs_hello, server_id, 16);
+ZUFS_OFF(zufs_hello, page_bytes, 24);
+ZUFS_OFF(zufs_hello, region_bytes, 28);
+ZUFS_OFF(zufs_hello, payload_max_bytes, 32);
+ZUFS_OFF(zufs_hello, channels_per_cpu_max, 36);
+ZUFS_OFF(zufs_hello, flags, 40);
+ZUFS_OFF(zufs_hello, reserved, 44);
+ZUFS_SIZE(zufs_register, 48);
+ZUFS_OFF(zufs_register, flags, 32);
+ZUFS_OFF(zufs_register, reserved, 36);
+ZUFS_OFF(zufs_register, reserved2, 40);
+ZUFS_SIZE(zufs_new_channel, 24);
+ZUFS_OFF(zufs_new_channel, flags, 4);
+ZUFS_OFF(zufs_new_channel, request_off, 8);
+ZUFS_OFF(zufs_new_channel, reply_off, 16);
+ZUFS_SIZE(zufs_mount_file, 16);
+ZUFS_OFF(zufs_mount_file, fd, 8);
+ZUFS_OFF(zufs_mount_file, flags, 12);
+ZUFS_SIZE(zufs_map_device, 24);
+ZUFS_OFF(zufs_map_device, flags, 4);
+ZUFS_OFF(zufs_map_device, mmap_off, 8);
+ZUFS_OFF(zufs_map_device, size_bytes, 16);
+ZUFS_SIZE(zufs_add_device, 64);
+ZUFS_OFF(zufs_add_device, flags, 4);
+ZUFS_OFF(zufs_add_device, device, 8);
+
+#undef ZUFS_SIZE
+#undef ZUFS_OFF
+
+#endif /* ZUS_API_H */
