@@ -12,7 +12,7 @@ BEGIN {
 		"|rcu: INFO:|rcu_(sched|preempt).*(stall|kthread starved)|self-detected stall" \
 		"|possible (circular|recursive|irq)|inconsistent lock state|bad unlock balance" \
 		"|suspicious RCU usage|held lock freed|[Ll]ock(s)? still held|Invalid wait context" \
-		"|MAX_LOCKDEP|MAX_STACK_TRACE|MAX_LOCK_DEPTH" \
+		"|(ENTRIES|CHAINS|KEYS|TRACE|DEPTH)[A-Z_]* too low" \
 		"|soft lockup|hard LOCKUP|workqueue lockup|blocked for more than" \
 		"|scheduling while atomic|sleeping function called|nobody cared" \
 		"|refcount_t:|list_(add|del) corruption|Bad (page|rss)|bad (pte|pmd)" \
