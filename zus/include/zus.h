@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * zus.h - write a Linux filesystem as a user-mode plugin.
+ *
+ * A plugin is a shared object that exports one symbol:
+ *
+ *	ZUS_EXPORT const struct zus_plugin zus_plugin = {
+ *		ZUS_PLUGIN_ABI,
+ *		.name = "zmyfs",
+ *		.mount_ops = &my_mount_ops,
+ *		.inode_ops = &my_inode_ops,
+ *		.file_ops = &my_file_ops,
+ *	};
+ *
+ * What holds for every callback, unless its comment says otherwise:
+ *
+ * Threads	It runs on a channel thread, pinned to one CPU. Many callbacks run
+ *		at once, also for one inode; libzus holds no lock around them.
+ * Sleeping	It may sleep and take locks. While it sleeps its channel serves
+ *		nobody else; a CPU has only a few. It must not touch a file of a
+ *		mount that its own server serves (the kernel answers EDEADLK).
+ * Lifetime	Every pointer that is passed in is good until the callback
+ *		returns: names, attributes, outputs and the request. Inodes that
+ *		are passed in stay alive until then without a reference of the
+ *		plugin's own. Names carry no final NUL.
+ * Return	0, or a negative errno in -511..-1, or ZUS_BUSY_RETRY. Anything
+ *		else becomes EIO. With an error the outputs are ignored.
+ * Locks	The kernel's VFS serialises as it does for any filesystem: names
+ *		of one directory change one at a time, reads and writes of one
+ *		file hold its inode lock. Page faults do not.
+ *
+ * What holds for every function: it may be called from any callback and any
+ * thread of the plugin, never from a signal handler; it returns 0 or a negative
+ * errno; it does not sleep unless that is said.
+ *
+ * Units: *_bytes and *_off are bytes, *_ns nanoseconds, blocks_512 units of 512
+ * bytes. The header is good for C11 and C++17.
+ */
+#ifndef ZUS_H
+#define ZUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/* ---------------------------------------------------------------- versions */
+
+/*
+ * A plugin is refused when its major differs from libzus's, or its minor is
+ * higher. A minor adds members at the end of structures and nothing else.
+ */
+#define ZUS_PLUGIN_ABI_MAJOR	1
+#define ZUS_PLUGIN_ABI_MINOR	0
+
+#define ZUS_EXPORT		__attribute__((visibility("default")))
+
+/* Callback's answer: nothing was done, the kernel shall ask again soon. */
+#define ZUS_BUSY_RETRY		1
+/* Callback's answer kept for operations that complete later; not used yet. */
+#define ZUS_ASYNC		2
+
+#define ZUS_BLOCK_BYTES		4096u
+#define ZUS_PMD_BYTES		(2u << 20)	/* a huge page */
+#define ZUS_NAME_MAX		255u
+#define ZUS_NUMA_NODE_UNKNOWN	0xffffffffu
+
+struct zus_req;
+struct zus_mount;
+struct zus_inode;
+struct zus_inode_slot;
+struct zus_inode_table;
+
+/* ------------------------------------------------------------------ values */
+
+struct zus_time {
+	int64_t sec;
+	uint32_t nsec;		/* below 1,000,000,000 */
+	uint32_t reserved;
+};
+
+/* A name; no final NUL, no '/', neither "." nor "..", 1 to 255 bytes. */
+struct zus_name {
+	const char *str;
+	uint32_t bytes;
+};
+
+/*
+ * Attributes of an inode, by value. The kernel keeps its own copy and takes the
+ * newest that it was given. ino is not 0; (ino, gen) never names two files in
+ * the life of a filesystem; the type in mode never changes.
+ */
+struct zus_attr {
+	uint64_t ino;
+	uint64_t gen;
+	uint64_t size_bytes;
+	uint64_t blocks_512;
+	uint64_t change;	/* rises with each change */
+	struct zus_time atime;
+	struct zus_time mtime;
+	struct zus_time ctime;
+	struct zus_time btime;
+	uint32_t mode;		/* as in stat(2) */
+	uint32_t nlink;
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t rdev_major;
+	uint32_t rdev_minor;
+	uint32_t flags;		/* ZUS_ATTR_* */
+};
+
+#define ZUS_ATTR_INLINE		(1u << 0) /* data travels in messages */
+
+/*
+ * An inode in the server. A plugin embeds it in its own structure and finds
+ * that with zus_container_of(). Its members are set by libzus; read only mount
+ * and handle.
+ */
+struct zus_inode {
+	struct zus_mount *mount;
+	uint64_t handle;	/* how the kernel names it */
+	uint64_t lease_seq;	/* private to libzus */
+	struct zus_inode_slot *slot; /* private to libzus */
+};
+
+#define zus_container_of(ptr, type, member) \
+	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+/* Answer of lookup and its like; fill it with zus_entry_set(), then attr. */
+struct zus_entry {
+	struct zus_inode *inode;
+	struct zus_attr attr;
+};
+
+#define ZUS_TIER_T1		1	/* persistent memory */
+#define ZUS_TIER_T2		2	/* any block device */
+#define ZUS_DEVF_SYNCHRONOUS	(1u << 0) /* durable after flush and fence */
+
+/* A device of a mount. Good until umount() returned. */
+struct zus_device {
+	uint8_t uuid[16];
+	uint64_t size_bytes;
+	uint64_t data_off;	/* first byte that the plugin may use */
+	uint64_t pmd_phase_bytes; /* physical start modulo 2 MiB */
+	uint32_t id;		/* index in the mount */
+	uint32_t tier;		/* ZUS_TIER_* */
+	uint32_t numa_node;	/* or ZUS_NUMA_NODE_UNKNOWN */
+	uint32_t flags;		/* ZUS_DEVF_* */
+	void *addr;		/* T1: where it is mapped; T2: NULL */
+};
+
+#define ZUS_MOUNT_RDONLY	(1u << 0)
+#define ZUS_MOUNT_SILENT	(1u << 1)
+
+/*
+ * A mounted filesystem. libzus makes it before the mount callback and frees it
+ * after umount. priv is the plugin's, all else is read-only for it.
+ */
+struct zus_mount {
+	void *priv;
+	const struct zus_plugin *plugin;
+	uint64_t id;		/* kernel's mount id */
+	uint64_t incarnation;	/* first part of its operation ids */
+	uint8_t fs_uuid[16];
+	const struct zus_device *devices;
+	uint32_t num_devices;
+	uint32_t num_slots;	/* operation slots */
+	uint32_t flags;		/* ZUS_MOUNT_* */
+	uint32_t reserved;
+	const char *options;	/* plugin's mount options, "" if none */
+	struct zus_inode_table *inodes; /* private to libzus */
+};
+
+/* ------------------------------------------------------ mount-level callbacks */
+
+#define ZUS_MF_OPEN		(1u << 0) /* wants open and release */
+#define ZUS_MF_FSYNC		(1u << 1) /* wants fsync */
+#define ZUS_MF_SYNCFS		(1u << 2) /* wants syncfs */
+#define ZUS_MF_VOLATILE		(1u << 3) /* contents end with the mount */
+
+struct zus_mount_out {
+	struct zus_entry root;	/* a directory */
+	uint64_t features;	/* ZUS_MF_* */
+	uint64_t max_file_bytes; /* 0: the kernel's own limit */
+	uint32_t time_gran_ns;	/* 0: 1 */
+	uint32_t name_max;	/* 0: ZUS_NAME_MAX */
+	uint32_t magic;		/* of statfs(2); 0: the kernel's own */
+};
+
+struct zus_statfs {
+	uint64_t blocks;	/* in block_bytes */
+	uint64_t blocks_free;
+	uint64_t blocks_avail;
+	uint64_t files;
+	uint64_t files_free;
+	uint32_t block_bytes;
+	uint32_t name_max;
+};
+
+struct zus_mount_ops {
+	/*
+	 * Required. Read the options and the media, make the root inode and name
+	 * it with zus_entry_set(&out->root, root). All devices of tier T1 are
+	 * mapped already. No other callback runs for this mount until it returns.
+	 * On failure undo everything: umount is not called then; so zus_entry_set()
+	 * comes last, when nothing can fail any more. EINVAL for bad
+	 * options or media, with the reason by zus_log().
+	 */
+	int (*mount)(struct zus_req *req, struct zus_mount *mount,
+		     struct zus_mount_out *out);
+	/*
+	 * Required. The last callback of a mount: write back what must be kept,
+	 * put every inode that the plugin still holds, free priv. Nothing else
+	 * runs for the mount; the kernel's references were given back (and evict
+	 * called) before it. Also called without a kernel, when the server ends.
+	 */
+	void (*umount)(struct zus_mount *mount);
+	/*
+	 * Optional; default: new options are refused with EINVAL, the flags are
+	 * accepted (the kernel itself enforces read-only). options is a string
+	 * with its NUL. mount->flags and mount->options change after success.
+	 */
+	int (*remount)(struct zus_req *req, struct zus_mount *mount, uint32_t flags,
+		       const char *options);
+	/*
+	 * Optional; default: everything 0 but block_bytes and name_max, which
+	 * are preset in out.
+	 */
+	int (*statfs)(struct zus_req *req, struct zus_mount *mount,
+		      struct zus_statfs *out);
+	/*
+	 * Optional, with ZUS_MF_SYNCFS. Make the whole filesystem durable; with
+	 * wait 0 begin only. Default: EOPNOTSUPP.
+	 */
+	int (*syncfs)(struct zus_req *req, struct zus_mount *mount, int wait);
+	/*
+	 * Optional. The caller of request req_id got a signal: its operation may
+	 * end early. Runs beside that request. zus_req_interrupted() tells the
+	 * same to a callback that looks. Default: nothing.
+	 */
+	void (*interrupt)(struct zus_mount *mount, uint64_t req_id);
+};
+
+/* ------------------------------------------------------ inode-level callbacks */
+
+#define ZUS_SET_MODE		(1u << 0)
+#define ZUS_SET_UID		(1u << 1)
+#define ZUS_SET_GID		(1u << 2)
+#define ZUS_SET_SIZE		(1u << 3)
+#define ZUS_SET_ATIME		(1u << 4)
+#define ZUS_SET_MTIME		(1u << 5)
+#define ZUS_SET_CTIME		(1u << 6)
+
+/* What to set; only members named in valid count. */
+struct zus_setattr {
+	uint64_t fh;		/* open file, or 0 */
+	uint64_t size_bytes;
+	struct zus_time atime;
+	struct zus_time mtime;
+	struct zus_time ctime;
+	uint32_t valid;		/* ZUS_SET_* */
+	uint32_t mode;
+	uint32_t uid;
+	uint32_t gid;
+};
+
+/* A new inode and its name. The kernel applied umask and set-gid rules. */
+struct zus_create {
+	struct zus_name name;
+	struct zus_name target;	/* of a symlink: 1 to 4095 bytes, '/' allowed */
+	struct zus_time now;
+	uint32_t mode;		/* type and permissions */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t rdev_major;
+	uint32_t rdev_minor;
+};
+
+struct zus_rename {
+	struct zus_inode *old_dir;
+	struct zus_inode *new_dir; /* may be old_dir */
+	struct zus_inode *inode;
+	struct zus_inode *target; /* NULL: the new name does not exist */
+	struct zus_name old_name;
+	struct zus_name new_name;
+	struct zus_time now;
+	uint32_t flags;		/* RENAME_* of <linux/fs.h> */
+};
+
+/* Attributes after a rename. target only if there was one. */
+struct zus_rename_out {
+	struct zus_attr old_dir;
+	struct zus_attr new_dir;
+	struct zus_attr inode;
+	struct zus_attr target;
+};
+
+struct zus_inode_ops {
+	/*
+	 * Required. Find name in dir. ENOENT: no such name (the kernel remembers
+	 * that until the directory changes).
+	 */
+	int (*lookup)(struct zus_req *req, struct zus_inode *dir,
+		      const struct zus_name *name, struct zus_entry *out);
+	/*
+	 * Required. The inode's attributes. fh: an open file of it, or 0. mask:
+	 * STATX_* that the caller wants; giving more is fine.
+	 */
+	int (*getattr)(struct zus_req *req, struct zus_inode *inode, uint64_t fh,
+		       uint32_t mask, struct zus_attr *out);
+	/*
+	 * Optional; default EOPNOTSUPP. Change attributes, answer all of them.
+	 * SIZE is truncate(2), both ways: blocks behind the new size may be freed
+	 * here, nothing maps them any more. The kernel zeroes the rest of the last
+	 * block by a MAP of its own.
+	 */
+	int (*setattr)(struct zus_req *req, struct zus_inode *inode,
+		       const struct zus_setattr *set, struct zus_attr *out);
+	/*
+	 * Optional; default EOPNOTSUPP. Make a regular file, directory, special
+	 * file or symlink. dir_out: the directory as it then is. EEXIST, ENOSPC,
+	 * ENAMETOOLONG, ENOENT (the directory was removed).
+	 */
+	int (*create)(struct zus_req *req, struct zus_inode *dir,
+		      const struct zus_create *args, struct zus_entry *out,
+		      struct zus_attr *dir_out);
+	int (*mkdir)(struct zus_req *req, struct zus_inode *dir,
+		     const struct zus_create *args, struct zus_entry *out,
+		     struct zus_attr *dir_out);
+	int (*mknod)(struct zus_req *req, struct zus_inode *dir,
+		     const struct zus_create *args, struct zus_entry *out,
+		     struct zus_attr *dir_out);
+	int (*symlink)(struct zus_req *req, struct zus_inode *dir,
+		       const struct zus_create *args, struct zus_entry *out,
+		       struct zus_attr *dir_out);
+	/* Optional; default EOPNOTSUPP. Give inode one more name. EEXIST, EMLINK. */
+	int (*link)(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
+		    const struct zus_name *name, const struct zus_time *now,
+		    struct zus_attr *inode_out, struct zus_attr *dir_out);
+	/*
+	 * Optional; default EOPNOTSUPP. Remove a name, that of a directory with
+	 * rmdir. It must still name inode, else ESTALE. The inode lives on while
+	 * the kernel knows it; free its space in evict. ENOENT, ENOTEMPTY.
+	 */
+	int (*unlink)(struct zus_req *req, struct zus_inode *dir,
+		      struct zus_inode *inode, const struct zus_name *name,
+		      const struct zus_time *now, struct zus_attr *inode_out,
+		      struct zus_attr *dir_out);
+	int (*rmdir)(struct zus_req *req, struct zus_inode *dir,
+		     struct zus_inode *inode, const struct zus_name *name,
+		     const struct zus_time *now, struct zus_attr *inode_out,
+		     struct zus_attr *dir_out);
+	/*
+	 * Optional; default EOPNOTSUPP. Move a name, over target if there is one.
+	 * Flags that are not known: EINVAL. ENOENT, EEXIST, ENOTEMPTY, ESTALE.
+	 */
+	int (*rename)(struct zus_req *req, const struct zus_rename *args,
+		      struct zus_rename_out *out);
+	/*
+	 * Optional; default EOPNOTSUPP. Add the entries behind cookie (0: from the
+	 * start) with zus_req_dirent() until that says ENOSPC or none is left;
+	 * then set *eof to 1. "." and ".." are the kernel's. A cookie is 3 or
+	 * higher and belongs to its entry for as long as that exists.
+	 */
+	int (*readdir)(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
+		       uint64_t cookie, int *eof);
+	/*
+	 * Optional; default EINVAL. Put the symlink's target, without NUL, into
+	 * zus_req_payload() and give its length to zus_req_payload_set().
+	 */
+	int (*readlink)(struct zus_req *req, struct zus_inode *inode);
+	/*
+	 * Required. The last reference was put: nobody can reach the inode. Free
+	 * it, and its space if it has no name. Runs inside the zus_inode_put() or
+	 * the forget that dropped the last reference, so in any thread; take no
+	 * lock that is held across zus_inode_put(). Never fails.
+	 */
+	void (*evict)(struct zus_inode *inode);
+};
+
+/* ------------------------------------------------------- file-level callbacks */
+
+#define ZUS_EXT_HOLE		1
+#define ZUS_EXT_DATA		2
+#define ZUS_EXT_UNWRITTEN	3
+
+#define ZUS_EXTF_NEW		(1u << 0) /* contents undefined, not yet in the file */
+#define ZUS_EXTF_COMMIT		(1u << 1) /* map_done is wanted */
+
+/* Where bytes are. On T1 all numbers are multiples of ZUS_BLOCK_BYTES. */
+struct zus_extent {
+	uint64_t file_off;
+	uint64_t len_bytes;
+	uint64_t dev_off;	/* 0 for a hole */
+	uint32_t dev;		/* index in mount->devices */
+	uint16_t type;		/* ZUS_EXT_* */
+	uint16_t flags;		/* ZUS_EXTF_* */
+};
+
+#define ZUS_MAP_READ		(1u << 0)
+#define ZUS_MAP_WRITE		(1u << 1)
+#define ZUS_MAP_FAULT		(1u << 2) /* for a page fault */
+#define ZUS_MAP_ZERO		(1u << 3) /* with WRITE: to zero; holes may stay */
+
+struct zus_map {
+	uint64_t fh;		/* open file, or 0 */
+	uint64_t off;
+	uint64_t len_bytes;	/* not 0; off + len_bytes does not overflow */
+	uint64_t size_bytes;	/* the kernel's i_size */
+	uint32_t flags;		/* ZUS_MAP_* */
+	uint32_t max_extents;	/* not 0 */
+};
+
+struct zus_map_done {
+	uint64_t fh;
+	uint64_t map_id;	/* zus_req_id() of the map request */
+	uint64_t off;
+	uint64_t written_bytes;	/* from off; 0: drop the reservation */
+	uint64_t size_bytes;	/* the file's size if this counts */
+	struct zus_time mtime;	/* and ctime */
+	uint32_t flags;		/* ZUS_MAP_* of the map */
+};
+
+struct zus_write {
+	uint64_t fh;
+	uint64_t off;
+	uint64_t size_bytes;	/* the kernel's i_size */
+	struct zus_time mtime;	/* and ctime */
+	const void *data;
+	uint32_t len_bytes;	/* not 0 */
+};
+
+struct zus_fsync {
+	uint64_t fh;
+	uint64_t off;
+	uint64_t len_bytes;	/* 0: to the end */
+	int datasync;
+};
+
+struct zus_file_ops {
+	/*
+	 * Optional, with ZUS_MF_OPEN. flags: O_* of open(2). *fh comes back with
+	 * every call on that open file and with release. Default: *fh = 0.
+	 */
+	int (*open)(struct zus_req *req, struct zus_inode *inode, uint32_t flags,
+		    uint64_t *fh);
+	/* Optional, with ZUS_MF_OPEN. The open file's end. Never fails. */
+	void (*release)(struct zus_inode *inode, uint64_t fh);
+	/*
+	 * Optional for a filesystem without regular files; default EIO. Say where
+	 * the bytes of [off, off + len) are, with zus_req_extent(): extents begin
+	 * at or before off, ascend without gaps, cover at least the first byte and
+	 * may end early. For a write or a fault that writes, DATA only; a block
+	 * that the file did not have is reserved and flagged NEW, and becomes part
+	 * of the file at map_done(written > 0), not before. For an inode with
+	 * ZUS_ATTR_INLINE answer a read with zus_req_inline(). Two maps may want
+	 * to make the same block at once (a write and a fault): answer the second
+	 * with ZUS_BUSY_RETRY.
+	 */
+	int (*map)(struct zus_req *req, struct zus_inode *inode,
+		   const struct zus_map *args);
+	/*
+	 * Required with map, if that answers NEW or COMMIT or the file may grow.
+	 * The kernel copied written_bytes: publish the blocks that hold them, free
+	 * those of the same map that do not, take over size and mtime. out is NULL
+	 * if nobody waits for it (the caller died); then errors are only logged.
+	 * Default EOPNOTSUPP.
+	 */
+	int (*map_done)(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_map_done *args, struct zus_attr *out);
+	/*
+	 * Required for inodes with ZUS_ATTR_INLINE. Write args->data to the file.
+	 * *written may be shorter, not 0 without an error. Default EOPNOTSUPP.
+	 */
+	int (*write)(struct zus_req *req, struct zus_inode *inode,
+		     const struct zus_write *args, uint64_t *written,
+		     struct zus_attr *out);
+	/*
+	 * Optional, with ZUS_MF_FSYNC. Make the file durable; its data already
+	 * are where the kernel copied them. Default EOPNOTSUPP.
+	 */
+	int (*fsync)(struct zus_req *req, struct zus_inode *inode,
+		     const struct zus_fsync *args);
+};
+
+/* -------------------------------------------------------------- descriptor */
+
+#define ZUS_PLUGIN_NODEV	(1u << 0) /* has no devices */
+
+/*
+ * What a plugin exports as "zus_plugin". It and the tables stay valid and
+ * unchanged while the plugin is loaded. New members are added at the end.
+ */
+struct zus_plugin {
+	uint16_t abi_major;
+	uint16_t abi_minor;
+	uint32_t plugin_bytes;	/* sizeof, as the plugin was built */
+	uint32_t mount_ops_bytes;
+	uint32_t inode_ops_bytes;
+	uint32_t file_ops_bytes;
+	uint32_t flags;		/* ZUS_PLUGIN_* */
+	const char *name;	/* type for mount -t, 1 to 31 of [a-z0-9_.-] */
+	const struct zus_mount_ops *mount_ops;
+	const struct zus_inode_ops *inode_ops;
+	const struct zus_file_ops *file_ops; /* may be NULL */
+};
+
+#ifndef __cplusplus
+/* The versions and sizes that a plugin was built with. */
+#define ZUS_PLUGIN_ABI \
+	.abi_major = ZUS_PLUGIN_ABI_MAJOR, \
+	.abi_minor = ZUS_PLUGIN_ABI_MINOR, \
+	.plugin_bytes = sizeof(struct zus_plugin), \
+	.mount_ops_bytes = sizeof(struct zus_mount_ops), \
+	.inode_ops_bytes = sizeof(struct zus_inode_ops), \
+	.file_ops_bytes = sizeof(struct zus_file_ops)
+#else
+#define ZUS_PLUGIN_ABI \
+	ZUS_PLUGIN_ABI_MAJOR, ZUS_PLUGIN_ABI_MINOR, sizeof(struct zus_plugin), \
+	sizeof(struct zus_mount_ops), sizeof(struct zus_inode_ops), \
+	sizeof(struct zus_file_ops)
+#endif
+
+/* ------------------------------------------------------------------ request */
+
+/*
+ * Facts about a request. req may be NULL (a forced message): then ids are 0,
+ * slot is ZUS_NO_SLOT and nothing is interrupted.
+ */
+struct zus_caller {
+	uint32_t uid;		/* as the filesystem counts ids */
+	uint32_t gid;
+	uint32_t pid;		/* for messages only */
+};
+
+#define ZUS_NO_SLOT		0xffffffffu
+
+struct zus_caller zus_req_caller(const struct zus_req *req);
+uint64_t zus_req_id(const struct zus_req *req);
+uint32_t zus_req_op_slot(const struct zus_req *req);
+uint64_t zus_req_op_seq(const struct zus_req *req);
+
+/* 1 if the caller has a signal and waits only for this operation's end. */
+int zus_req_interrupted(const struct zus_req *req);
+
+/* 1 if the caller frees memory: the plugin should allocate none. */
+int zus_req_reclaim(const struct zus_req *req);
+
+/* NUMA node of the CPU that the request came from; 0 where that is unknown. */
+uint32_t zus_req_numa_node(const struct zus_req *req);
+
+/*
+ * Add a directory entry to the answer, written straight into the reply. type is
+ * DT_* of <dirent.h>. ENOSPC: no room, the entry was not added, return 0 from
+ * the callback. EINVAL: name or cookie out of bounds.
+ */
+int zus_req_dirent(struct zus_req *req, uint64_t ino, uint64_t cookie, uint32_t type,
+		   const struct zus_name *name);
+
+/*
+ * Add an extent to the answer of map, written straight into the reply. ENOSPC:
+ * no room, it was not added; with others before it return 0 from the callback.
+ */
+int zus_req_extent(struct zus_req *req, const struct zus_extent *extent);
+
+/* How many extents can still be added. */
+uint32_t zus_req_extents_left(const struct zus_req *req);
+
+/*
+ * Answer a map with bytes: gives in *buf room for len_bytes, which the plugin
+ * fills before it returns. Only once a request, and with no zus_req_extent().
+ * ENOSPC: more than zus_req_inline_max().
+ */
+int zus_req_inline(struct zus_req *req, uint64_t file_off, uint32_t len_bytes,
+		   void **buf);
+uint32_t zus_req_inline_max(const struct zus_req *req);
+
+/*
+ * The reply's payload, *max_bytes long, for readlink. zus_req_payload_set tells
+ * how much of it was used; EINVAL if that is too much.
+ */
+void *zus_req_payload(struct zus_req *req, uint32_t *max_bytes);
+int zus_req_payload_set(struct zus_req *req, uint32_t bytes);
+
+/* ------------------------------------------------------------------- inodes */
+
+/*
+ * Reference counts. zus_inode_init() enters the inode into the mount's table and
+ * gives the plugin one reference; by custom it stands for "the inode has a
+ * name", and is put when the last name goes. Each zus_entry_set() gives one to
+ * the kernel, which comes back by a forget. When the last of all goes evict is
+ * called, once.
+ *
+ * zus_inode_init: the memory stays the plugin's. ENOMEM, ENFILE.
+ * zus_inode_get, zus_inode_put: a reference of the plugin's more, or less. get is
+ * allowed only while the caller knows that the inode is alive.
+ * zus_entry_set: call it while the inode cannot vanish, under the lock that found
+ * it. A failing callback need not undo it.
+ */
+int zus_inode_init(struct zus_mount *mount, struct zus_inode *inode);
+void zus_inode_get(struct zus_inode *inode);
+void zus_inode_put(struct zus_inode *inode);
+void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
+
+/* ------------------------------------------------- devices and persistence */
+
+/* Address of a byte of a T1 device; NULL if dev or off is out of bounds. */
+void *zus_dev_addr(const struct zus_mount *mount, uint32_t dev, uint64_t off);
+
+/*
+ * Stores to T1. zus_flush writes cache lines back, zus_fence orders all earlier
+ * flushes, zus_persist does both. zus_copy_nt and zus_zero_nt store past the
+ * cache and want a zus_fence.
+ */
+void zus_persist(const void *addr, size_t bytes);
+void zus_flush(const void *addr, size_t bytes);
+void zus_fence(void);
+void zus_copy_nt(void *dst, const void *src, size_t bytes);
+void zus_zero_nt(void *dst, size_t bytes);
+
+/* --------------------------------------------------------------------- NUMA */
+
+/*
+ * Zeroed memory on a NUMA node, in whole pages, for what a CPU uses alone. NULL:
+ * none left. Free it with the same size.
+ */
+void *zus_alloc_onnode(size_t bytes, uint32_t node);
+void zus_free_onnode(void *addr, size_t bytes);
+
+/* Number of possible NUMA nodes, at least 1. */
+uint32_t zus_numa_nodes(void);
+
+/* ------------------------------------------------------------------ logging */
+
+#define ZUS_LOG_ERR		3	/* as in syslog(3) */
+#define ZUS_LOG_WARN		4
+#define ZUS_LOG_NOTICE		5
+#define ZUS_LOG_INFO		6
+#define ZUS_LOG_DEBUG		7
+
+/* A line to the server's log, without a final newline. May sleep. */
+void zus_log(int level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* ------------------------------------------------------------------ options */
+
+/*
+ * Walk through a comma-separated option string: copies the next "key=value" to
+ * buf, *key and *value point into it, *value is NULL without "=". *cursor
+ * begins as the string and moves on. 1: an option, 0: the end, -E2BIG: an
+ * option longer than buf.
+ */
+int zus_option_next(const char **cursor, char *buf, size_t buf_bytes, char **key,
+		    char **value);
+
+/* "10", "4k", "2m", "1g" to bytes. EINVAL, ERANGE. */
+int zus_parse_bytes(const char *text, uint64_t *bytes);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZUS_H */

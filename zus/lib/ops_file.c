@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* ops_file.c - OPEN, MAP, MAP_DONE, WRITE, FSYNC and the forced messages. */
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const struct zus_file_ops *file_ops(const struct zus_req *req)
+{
+	return &req->worker->server->file_ops;
+}
+
+/* Nothing of a file lies at or behind 2^63. */
+static bool bad_range(uint64_t off, uint64_t len)
+{
+	return off > INT64_MAX || len > (uint64_t)INT64_MAX - off;
+}
+
+int zus_serve_open(struct zus_req *req)
+{
+	struct zufs_open_out *out = zus_req_out(req);
+	struct zus_inode *inode;
+	uint64_t fh = 0;
+	int ret;
+
+	ret = zus_req_inode(req, req->in.open.inode, &inode);
+	if (ret)
+		return ret;
+	if (file_ops(req)->open)
+		ret = file_ops(req)->open(req, inode, req->in.open.flags, &fh);
+	out->fh = fh;
+	return ret;
+}
+
+int zus_serve_map(struct zus_req *req)
+{
+	const struct zufs_map_in *in = &req->in.map;
+	struct zufs_map_out *out = zus_req_out(req);
+	struct zus_map args = {
+		.fh = in->fh,
+		.off = in->off,
+		.len_bytes = in->len_bytes,
+		.size_bytes = in->size_bytes,
+		.flags = in->flags,
+	};
+	struct zus_inode *inode;
+	uint32_t room;
+	int ret;
+
+	if (!in->len_bytes || bad_range(in->off, in->len_bytes) || !in->max_extents)
+		return -EPROTO;
+	if (!file_ops(req)->map)
+		return -EIO;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	room = req->reply_max / (uint32_t)sizeof(struct zufs_extent);
+	req->max_extents = in->max_extents < ZUFS_EXTENTS_MAX ? in->max_extents :
+							       ZUFS_EXTENTS_MAX;
+	if (req->max_extents > room)
+		req->max_extents = room;
+	args.max_extents = req->max_extents;
+	ret = file_ops(req)->map(req, inode, &args);
+	if (ret)
+		return ret;
+	out->lease_seq = __atomic_add_fetch(&inode->lease_seq, 1, __ATOMIC_RELAXED);
+	out->count = req->count;
+	return 0;
+}
+
+int zus_serve_map_done(struct zus_req *req)
+{
+	const struct zufs_map_done_in *in = &req->in.map_done;
+	struct zus_attr attr = { .ino = 0 };
+	struct zus_map_done args = {
+		.fh = in->fh,
+		.map_id = in->map_id,
+		.off = in->off,
+		.written_bytes = in->written_bytes,
+		.size_bytes = in->size_bytes,
+		.flags = in->flags,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (bad_range(in->off, in->written_bytes) || in->size_bytes > INT64_MAX)
+		return -EPROTO;
+	ret = zus_time_get(&in->mtime, &args.mtime);
+	if (ret)
+		return ret;
+	if (!file_ops(req)->map_done)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->map_done(req, inode, &args, &attr);
+	if (!ret)
+		zus_attr_put(zus_req_out(req), &attr);
+	return ret;
+}
+
+int zus_serve_write(struct zus_req *req)
+{
+	const struct zufs_write_in *in = &req->in.write;
+	struct zufs_write_out *out = zus_req_out(req);
+	struct zus_attr attr = { .ino = 0 };
+	struct zus_write args = {
+		.fh = in->fh,
+		.off = in->off,
+		.size_bytes = in->size_bytes,
+		.data = req->payload_in,
+		.len_bytes = in->len_bytes,
+	};
+	struct zus_inode *inode;
+	uint64_t written = 0;
+	int ret;
+
+	if (!in->len_bytes || in->len_bytes > req->hdr.payload_bytes ||
+	    bad_range(in->off, in->len_bytes))
+		return -EPROTO;
+	ret = zus_time_get(&in->mtime, &args.mtime);
+	if (ret)
+		return ret;
+	if (!file_ops(req)->write)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->write(req, inode, &args, &written, &attr);
+	if (ret)
+		return ret;
+	out->written_bytes = written;
+	zus_attr_put(&out->attr, &attr);
+	return 0;
+}
+
+int zus_serve_fsync(struct zus_req *req)
+{
+	const struct zufs_fsync_in *in = &req->in.fsync;
+	struct zus_fsync args = {
+		.fh = in->fh,
+		.off = in->off,
+		.len_bytes = in->len_bytes,
+		.datasync = in->datasync != 0,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (bad_range(in->off, in->len_bytes))
+		return -EPROTO;
+	if (!file_ops(req)->fsync)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	return file_ops(req)->fsync(req, inode, &args);
+}
+
+/* ------------------------------------------------------------------- forced */
+
+static int forced_forget(struct zus_req *req, struct zus_inode *inode,
+			 const struct zufs_forced *msg)
+{
+	(void)req;
+	return zus_inode_forget(inode, msg->arg);
+}
+
+static int forced_release(struct zus_req *req, struct zus_inode *inode,
+			  const struct zufs_forced *msg)
+{
+	if (file_ops(req)->release)
+		file_ops(req)->release(inode, msg->arg);
+	return 0;
+}
+
+static int forced_map_done(struct zus_req *req, struct zus_inode *inode,
+			   const struct zufs_forced *msg)
+{
+	struct zus_map_done args = {
+		.map_id = msg->arg,
+		.off = msg->off,
+		.written_bytes = msg->written_bytes,
+		.size_bytes = msg->size_bytes,
+		.flags = ZUS_MAP_WRITE,
+	};
+	uint64_t now_ns = zus_wall_ns();
+
+	if (bad_range(msg->off, msg->written_bytes) || msg->size_bytes > INT64_MAX)
+		return -EPROTO;
+	if (!file_ops(req)->map_done)
+		return -EOPNOTSUPP;
+	args.mtime.sec = (int64_t)(now_ns / 1000000000u);
+	args.mtime.nsec = (uint32_t)(now_ns % 1000000000u);
+	return file_ops(req)->map_done(NULL, inode, &args, NULL);
+}
+
+static int forced_interrupt(struct zus_req *req, struct zus_inode *inode,
+			    const struct zufs_forced *msg)
+{
+	const struct zus_mount_ops *ops = &req->worker->server->mount_ops;
+
+	(void)inode;
+	if (ops->interrupt)
+		ops->interrupt(req->mount, msg->arg);
+	return 0;
+}
+
+static const struct {
+	int (*serve)(struct zus_req *req, struct zus_inode *inode,
+		     const struct zufs_forced *msg);
+	bool no_inode;
+} forced_ops[ZUFS_OP_COUNT] = {
+	[ZUFS_OP_RELEASE] = { forced_release, false },
+	[ZUFS_OP_MAP_DONE] = { forced_map_done, false },
+	[ZUFS_OP_FORGET] = { forced_forget, false },
+	[ZUFS_OP_INTERRUPT] = { forced_interrupt, true },
+};
+
+static int serve_forced_in_mount(struct zus_req *req, const struct zufs_forced *msg)
+{
+	struct zus_inode *inode = NULL;
+	int ret;
+
+	if (forced_ops[msg->op].no_inode)
+		return forced_ops[msg->op].serve(req, NULL, msg);
+	inode = zus_inode_use(req->mount->inodes, msg->inode);
+	if (!inode)
+		return -ESTALE;
+	ret = forced_ops[msg->op].serve(req, inode, msg);
+	zus_inode_unuse(inode);
+	return ret;
+}
+
+static int serve_forced(struct zus_req *req, const struct zufs_forced *msg)
+{
+	struct zus_mount_entry *entry;
+	int ret;
+
+	if (msg->op >= ZUFS_OP_COUNT || !forced_ops[msg->op].serve)
+		return -EOPNOTSUPP;
+	entry = zus_mount_hold(req->worker, msg->mount);
+	if (!entry)
+		return -ENODEV;
+	req->mount = &entry->pub;
+	ret = serve_forced_in_mount(req, msg);
+	req->mount = NULL;
+	zus_mount_drop(req->worker);
+	return ret;
+}
+
+/* Each message is served for itself: one that is wrong stops no other. */
+int zus_serve_batch(struct zus_req *req)
+{
+	struct zufs_forced msg;
+	uint32_t i;
+	int err;
+
+	if (req->in.batch.count > req->hdr.payload_bytes / sizeof(msg))
+		return -EPROTO;
+	for (i = 0; i < req->in.batch.count; i++) {
+		memcpy(&msg, req->payload_in + i * sizeof(msg), sizeof(msg));
+		err = serve_forced(req, &msg);
+		if (err)
+			zus_log(ZUS_LOG_WARN, "forced message %u (%s) of mount %llu: %s",
+				msg.op,
+				msg.op < ZUFS_OP_COUNT && zus_ops[msg.op].name ?
+					zus_ops[msg.op].name : "?",
+				(unsigned long long)msg.mount, strerror(-err));
+	}
+	return 0;
+}

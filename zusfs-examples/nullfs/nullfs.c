@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * nullfs - a filesystem of one file, for measuring the framework alone.
+ *
+ * The root holds "data", which lies one to one on the first T1 device, from the
+ * device's data_off on. No answer takes a lock or allocates. The option mode
+ * chooses which path of the framework each I/O takes:
+ *
+ *	mode=call	every I/O asks for a map (default)
+ *	mode=call-done	and each write is followed by MAP_DONE
+ *	mode=inline	data travel in the messages, the server copies
+ *	size=BYTES	size of the file, with k, m, g (default: all of the device)
+ *
+ * How many maps and map_dones it answered, libzus counts: see zusctl stats.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <zus.h>
+
+#define NULLFS_ROOT_INO		1
+#define NULLFS_DATA_INO		2
+#define NULLFS_DATA_COOKIE	3
+#define NULLFS_MAGIC		0x7a6e756cu
+
+enum null_mode { MODE_CALL, MODE_CALL_DONE, MODE_INLINE };
+
+struct null_fs {
+	struct zus_inode root;
+	struct zus_inode data;
+	enum null_mode mode;
+	uint32_t dev;
+	uint64_t base_off;	/* of the file on the device */
+	uint64_t size_bytes;	/* multiple of 4096; never changes */
+	char *base;		/* its address */
+	/* Atomic, relaxed: a time is one word, nothing else depends on it. */
+	uint64_t mtime_ns;
+	uint64_t ctime_ns;
+	uint64_t atime_ns;
+	uint64_t change;
+	uint32_t mode_bits;
+	uint32_t uid;
+	uint32_t gid;
+};
+
+static const struct zus_name data_name = { "data", 4 };
+
+static struct null_fs *fs_of(const struct zus_inode *inode)
+{
+	return inode->mount->priv;
+}
+
+static struct zus_time to_time(const uint64_t *ns)
+{
+	uint64_t now = __atomic_load_n(ns, __ATOMIC_RELAXED);
+	struct zus_time time = { (int64_t)(now / 1000000000u),
+				 (uint32_t)(now % 1000000000u), 0 };
+
+	return time;
+}
+
+static void set_time(uint64_t *ns, const struct zus_time *time)
+{
+	__atomic_store_n(ns, (uint64_t)time->sec * 1000000000u + time->nsec,
+			 __ATOMIC_RELAXED);
+}
+
+static void fill_attr(const struct null_fs *fs, const struct zus_inode *inode,
+		      struct zus_attr *attr)
+{
+	memset(attr, 0, sizeof(*attr));
+	attr->gen = 1;
+	attr->change = __atomic_load_n(&fs->change, __ATOMIC_RELAXED);
+	attr->mtime = to_time(&fs->mtime_ns);
+	attr->ctime = to_time(&fs->ctime_ns);
+	attr->atime = to_time(&fs->atime_ns);
+	if (inode == &fs->root) {
+		attr->ino = NULLFS_ROOT_INO;
+		attr->mode = S_IFDIR | 0755;
+		attr->nlink = 2;
+		return;
+	}
+	attr->ino = NULLFS_DATA_INO;
+	attr->mode = S_IFREG | __atomic_load_n(&fs->mode_bits, __ATOMIC_RELAXED);
+	attr->uid = __atomic_load_n(&fs->uid, __ATOMIC_RELAXED);
+	attr->gid = __atomic_load_n(&fs->gid, __ATOMIC_RELAXED);
+	attr->nlink = 1;
+	attr->size_bytes = fs->size_bytes;
+	attr->blocks_512 = fs->size_bytes / 512;
+	attr->flags = fs->mode == MODE_INLINE ? ZUS_ATTR_INLINE : 0;
+}
+
+/* -------------------------------------------------------------------- mount */
+
+static int parse_mode(const char *text, enum null_mode *mode)
+{
+	static const char *const names[] = { "call", "call-done", "inline" };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (text && !strcmp(text, names[i])) {
+			*mode = (enum null_mode)i;
+			return 0;
+		}
+	}
+	zus_log(ZUS_LOG_ERR, "nullfs: mode is call, call-done or inline");
+	return -EINVAL;
+}
+
+static int parse_options(struct null_fs *fs, const char *options)
+{
+	char buf[128], *key, *value;
+	int more, err = 0;
+
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
+		if (more < 0) {
+			err = more;
+		} else if (!strcmp(key, "mode")) {
+			err = parse_mode(value, &fs->mode);
+		} else if (!strcmp(key, "size") && value) {
+			err = zus_parse_bytes(value, &fs->size_bytes);
+		} else {
+			zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|inline and size=BYTES",
+				key);
+			err = -EINVAL;
+		}
+	}
+	return err;
+}
+
+static int find_area(struct null_fs *fs, const struct zus_mount *mount)
+{
+	const struct zus_device *dev = mount->devices;
+	uint64_t room;
+
+	for (; dev < mount->devices + mount->num_devices; dev++)
+		if (dev->tier == ZUS_TIER_T1)
+			break;
+	if (dev == mount->devices + mount->num_devices) {
+		zus_log(ZUS_LOG_ERR, "nullfs: no persistent-memory device");
+		return -EINVAL;
+	}
+	room = (dev->size_bytes - dev->data_off) / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
+	if (!fs->size_bytes)
+		fs->size_bytes = room;
+	fs->size_bytes -= fs->size_bytes % ZUS_BLOCK_BYTES;
+	if (!fs->size_bytes || fs->size_bytes > room) {
+		zus_log(ZUS_LOG_ERR, "nullfs: size is %" PRIu64 " bytes, the device has room for %u to %" PRIu64,
+			fs->size_bytes, ZUS_BLOCK_BYTES, room);
+		return -EINVAL;
+	}
+	fs->dev = dev->id;
+	fs->base_off = dev->data_off;
+	fs->base = zus_dev_addr(mount, dev->id, dev->data_off);
+	return 0;
+}
+
+static int null_mount(struct zus_req *req, struct zus_mount *mount,
+		      struct zus_mount_out *out)
+{
+	struct null_fs *fs = calloc(1, sizeof(*fs));
+	int err;
+
+	(void)req;
+	if (!fs)
+		return -ENOMEM;
+	fs->mode_bits = 0644;
+	err = parse_options(fs, mount->options);
+	if (!err)
+		err = find_area(fs, mount);
+	if (err)
+		goto out_free;
+	mount->priv = fs;
+	err = zus_inode_init(mount, &fs->root);
+	if (err)
+		goto out_free;
+	err = zus_inode_init(mount, &fs->data);
+	if (err)
+		goto out_put;
+	zus_entry_set(&out->root, &fs->root);
+	fill_attr(fs, &fs->root, &out->root.attr);
+	out->max_file_bytes = fs->size_bytes;
+	out->magic = NULLFS_MAGIC;
+	return 0;
+
+out_put:
+	zus_inode_put(&fs->root);
+out_free:
+	free(fs);
+	return err;
+}
+
+static void null_umount(struct zus_mount *mount)
+{
+	struct null_fs *fs = mount->priv;
+
+	zus_inode_put(&fs->data);
+	zus_inode_put(&fs->root);
+	free(fs);
+}
+
+static int null_statfs(struct zus_req *req, struct zus_mount *mount,
+		       struct zus_statfs *out)
+{
+	const struct null_fs *fs = mount->priv;
+
+	(void)req;
+	out->blocks = fs->size_bytes / ZUS_BLOCK_BYTES;
+	out->files = 2;
+	return 0;
+}
+
+/* ------------------------------------------------------------------- inodes */
+
+static int null_lookup(struct zus_req *req, struct zus_inode *dir,
+		       const struct zus_name *name, struct zus_entry *out)
+{
+	struct null_fs *fs = fs_of(dir);
+
+	(void)req;
+	if (dir != &fs->root)
+		return -ENOTDIR;
+	if (name->bytes != data_name.bytes ||
+	    memcmp(name->str, data_name.str, name->bytes))
+		return -ENOENT;
+	zus_entry_set(out, &fs->data);
+	fill_attr(fs, &fs->data, &out->attr);
+	return 0;
+}
+
+static int null_getattr(struct zus_req *req, struct zus_inode *inode, uint64_t fh,
+			uint32_t mask, struct zus_attr *out)
+{
+	(void)req;
+	(void)fh;
+	(void)mask;
+	fill_attr(fs_of(inode), inode, out);
+	return 0;
+}
+
+static int null_setattr(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_setattr *set, struct zus_attr *out)
+{
+	struct null_fs *fs = fs_of(inode);
+	const uint32_t owner = ZUS_SET_MODE | ZUS_SET_UID | ZUS_SET_GID;
+
+	(void)req;
+	if ((set->valid & ZUS_SET_SIZE) && set->size_bytes != fs->size_bytes)
+		return -EPERM;
+	if (inode == &fs->root && (set->valid & owner))
+		return -EPERM;
+	if (set->valid & ZUS_SET_MODE)
+		__atomic_store_n(&fs->mode_bits, set->mode & 07777, __ATOMIC_RELAXED);
+	if (set->valid & ZUS_SET_UID)
+		__atomic_store_n(&fs->uid, set->uid, __ATOMIC_RELAXED);
+	if (set->valid & ZUS_SET_GID)
+		__atomic_store_n(&fs->gid, set->gid, __ATOMIC_RELAXED);
+	if (set->valid & ZUS_SET_ATIME)
+		set_time(&fs->atime_ns, &set->atime);
+	if (set->valid & ZUS_SET_MTIME)
+		set_time(&fs->mtime_ns, &set->mtime);
+	if (set->valid & ZUS_SET_CTIME)
+		set_time(&fs->ctime_ns, &set->ctime);
+	__atomic_add_fetch(&fs->change, 1, __ATOMIC_RELAXED);
+	fill_attr(fs, inode, out);
+	return 0;
+}
+
+static int null_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
+			uint64_t cookie, int *eof)
+{
+	struct null_fs *fs = fs_of(dir);
+
+	(void)fh;
+	if (dir != &fs->root)
+		return -ENOTDIR;
+	if (cookie < NULLFS_DATA_COOKIE &&
+	    zus_req_dirent(req, NULLFS_DATA_INO, NULLFS_DATA_COOKIE, DT_REG, &data_name))
+		return 0;
+	*eof = 1;
+	return 0;
+}
+
+/* Both inodes are parts of struct null_fs and go with it. */
+static void null_evict(struct zus_inode *inode)
+{
+	(void)inode;
+}
+
+/* --------------------------------------------------------------------- data */
+
+static int map_inline(struct zus_req *req, const struct null_fs *fs,
+		      const struct zus_map *args)
+{
+	uint64_t len = args->len_bytes;
+	void *buf;
+	int err;
+
+	if (args->flags & ZUS_MAP_WRITE)
+		return -EINVAL;	/* such writes come as WRITE */
+	if (args->off >= fs->size_bytes)
+		return -EINVAL;
+	if (len > fs->size_bytes - args->off)
+		len = fs->size_bytes - args->off;
+	if (len > zus_req_inline_max(req))
+		len = zus_req_inline_max(req);
+	err = zus_req_inline(req, args->off, (uint32_t)len, &buf);
+	if (!err)
+		memcpy(buf, fs->base + args->off, len);
+	return err;
+}
+
+static int null_map(struct zus_req *req, struct zus_inode *inode,
+		    const struct zus_map *args)
+{
+	const struct null_fs *fs = fs_of(inode);
+	uint64_t begin = args->off / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
+	uint64_t end = args->off + args->len_bytes;
+	struct zus_extent extent = { .type = ZUS_EXT_DATA };
+
+	if (inode == &fs->root)
+		return -EISDIR;
+	if (fs->mode == MODE_INLINE)
+		return map_inline(req, fs, args);
+	end = (end + ZUS_BLOCK_BYTES - 1) / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
+	if (begin >= fs->size_bytes && (args->flags & ZUS_MAP_WRITE))
+		return -ENOSPC;
+	extent.file_off = begin;
+	if (begin >= fs->size_bytes) {
+		extent.type = ZUS_EXT_HOLE;
+	} else {
+		if (end > fs->size_bytes)
+			end = fs->size_bytes;
+		extent.dev = fs->dev;
+		extent.dev_off = fs->base_off + begin;
+		if (fs->mode == MODE_CALL_DONE && (args->flags & ZUS_MAP_WRITE))
+			extent.flags = ZUS_EXTF_COMMIT;
+	}
+	extent.len_bytes = end - begin;
+	return zus_req_extent(req, &extent);
+}
+
+static void data_changed(struct null_fs *fs, const struct zus_time *now)
+{
+	set_time(&fs->mtime_ns, now);
+	set_time(&fs->ctime_ns, now);
+	__atomic_add_fetch(&fs->change, 1, __ATOMIC_RELAXED);
+}
+
+static int null_map_done(struct zus_req *req, struct zus_inode *inode,
+			 const struct zus_map_done *args, struct zus_attr *out)
+{
+	struct null_fs *fs = fs_of(inode);
+
+	(void)req;
+	if (args->written_bytes)
+		data_changed(fs, &args->mtime);
+	if (out)
+		fill_attr(fs, inode, out);
+	return 0;
+}
+
+static int null_write(struct zus_req *req, struct zus_inode *inode,
+		      const struct zus_write *args, uint64_t *written,
+		      struct zus_attr *out)
+{
+	struct null_fs *fs = fs_of(inode);
+	uint64_t len = args->len_bytes;
+
+	(void)req;
+	if (inode == &fs->root)
+		return -EISDIR;
+	if (args->off >= fs->size_bytes)
+		return -ENOSPC;
+	if (len > fs->size_bytes - args->off)
+		len = fs->size_bytes - args->off;
+	zus_copy_nt(fs->base + args->off, args->data, len);
+	zus_fence();
+	data_changed(fs, &args->mtime);
+	*written = len;
+	fill_attr(fs, inode, out);
+	return 0;
+}
+
+/* --------------------------------------------------------------- descriptor */
+
+static const struct zus_mount_ops null_mount_ops = {
+	.mount = null_mount,
+	.umount = null_umount,
+	.statfs = null_statfs,
+};
+
+static const struct zus_inode_ops null_inode_ops = {
+	.lookup = null_lookup,
+	.getattr = null_getattr,
+	.setattr = null_setattr,
+	.readdir = null_readdir,
+	.evict = null_evict,
+};
+
+static const struct zus_file_ops null_file_ops = {
+	.map = null_map,
+	.map_done = null_map_done,
+	.write = null_write,
+};
+
+ZUS_EXPORT const struct zus_plugin zus_plugin = {
+	ZUS_PLUGIN_ABI,
+	.name = "znullfs",
+	.mount_ops = &null_mount_ops,
+	.inode_ops = &null_inode_ops,
+	.file_ops = &null_file_ops,
+};
