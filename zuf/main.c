@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Module entry and /dev/zuf. */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+
+#include "relay.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static struct miscdevice zuf_dev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "zuf",
+	.mode	= 0600,
+	.fops	= &zuf_server_fops,
+};
+
+static int __init zuf_init(void)
+{
+	int err;
+
+	err = zuf_inode_cache_init();
+	if (err)
+		return err;
+	err = zuf_orphan_init();
+	if (err)
+		goto out_inode_cache;
+	err = zuf_forced_init();
+	if (err)
+		goto out_orphan;
+	err = zuf_mount_file_init();
+	if (err)
+		goto out_forced;
+	err = zuf_sysfs_init();
+	if (err)
+		goto out_mount_file;
+	err = zuf_pin_init();
+	if (err)
+		goto out_sysfs;
+	err = misc_register(&zuf_dev);
+	if (err)
+		goto out_pin;
+	return 0;
+
+out_pin:
+	zuf_pin_exit();
+out_sysfs:
+	zuf_sysfs_exit();
+out_mount_file:
+	zuf_mount_file_exit();
+out_forced:
+	zuf_forced_exit();
+out_orphan:
+	zuf_orphan_exit();
+out_inode_cache:
+	zuf_inode_cache_exit();
+	return err;
+}
+
+static void __exit zuf_exit(void)
+{
+	misc_deregister(&zuf_dev);
+	zuf_pin_exit();
+	/* the last references to servers and mounts may be in these workers */
+	zuf_orphan_exit();
+	zuf_forced_exit();
+	rcu_barrier();
+	zuf_sysfs_exit();
+	zuf_mount_file_exit();
+	zuf_inode_cache_exit();
+}
+
+module_init(zuf_init);
+module_exit(zuf_exit);
+
+MODULE_DESCRIPTION("Relay for filesystems in user mode on persistent memory");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Objects of the zuf module, and what its files offer each other.
+ *
+ * server   an open of /dev/zuf, bound to the mm of its opener
+ * type     a file_system_type in a static slot, served by one server at a time
+ * mount    a superblock's relay state; outlives the superblock while a request
+ *          or a mount file needs it
+ * channel  two regions and one request; belongs to one CPU and one thread
+ * call     a caller's side of a request; lives on its stack
+ * orphan   what a caller that had to leave hands over to the request
+ *
+ * Order of locks: docs/locking.md.
+ */
+#ifndef ZUF_ZUF_H
+#define ZUF_ZUF_H
+
+#include <linux/atomic.h>
+#include <linux/fs.h>
+#include <linux/kobject.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/uio.h>
+#include <linux/workqueue.h>
+
+#include "zus_api.h"
+#include "zufs_media.h"
+#include "compat.h"
+
+#define ZUF_SUPER_MAGIC		0x7a756673	/* "zufs" */
+
+struct zuf_call;
+struct zuf_channel;
+struct zuf_device;
+struct zuf_mount;
+struct zuf_orphan;
+struct zuf_server;
+struct zuf_slots;
+struct zuf_type;
+
+/* ------------------------------------------------------------ reply: rules */
+
+/* What a reply may break. Counted by mount under zuf_rule_names[]. */
+enum zuf_rule {
+	ZUF_RULE_OK,
+	ZUF_RULE_ID,		/* answers another request */
+	ZUF_RULE_ERR,		/* err outside ZUFS_ERR_MIN..0 */
+	ZUF_RULE_SIZE,		/* part lengths beyond what was asked or fits */
+	ZUF_RULE_HANDLE,	/* handle 0 */
+	ZUF_RULE_INO,		/* ino 0 */
+	ZUF_RULE_TYPE,		/* unknown type, or a live inode's type changed */
+	ZUF_RULE_LOOP,		/* names the root or an ancestor as a child */
+	ZUF_RULE_FILE_SIZE,	/* beyond the mount's largest file */
+	ZUF_RULE_TIME,		/* nanoseconds */
+	ZUF_RULE_OWNER,		/* id without a mapping */
+	ZUF_RULE_NLINK,
+	ZUF_RULE_NAME,		/* length, '/', NUL, "." or ".." */
+	ZUF_RULE_COOKIE,
+	ZUF_RULE_SYMLINK,	/* length or NUL */
+	ZUF_RULE_EXTENT_RANGE,	/* gap, overlap, first byte not covered */
+	ZUF_RULE_EXTENT_ALIGN,
+	ZUF_RULE_EXTENT_DEVICE,	/* unknown device, or outside of it */
+	ZUF_RULE_EXTENT_TYPE,
+	ZUF_RULE_WRITTEN,	/* more written than asked */
+	ZUF_RULE_MOUNT,		/* mount reply: features, limits */
+	ZUF_RULE_COUNT,
+};
+
+extern const char *const zuf_rule_names[ZUF_RULE_COUNT];
+
+/*
+ * What a check sees: the snapshot, never the region. The inodes are those of
+ * the call. Runs in the replying thread; may sleep; takes no inode lock.
+ */
+struct zuf_reply {
+	const struct zuf_call *call;
+	struct zuf_mount *mount;
+	void *out;		/* fixed part, zero-filled to the op's out_bytes */
+	void *buf;		/* payload, as copied */
+	u32 buf_bytes;
+};
+
+struct zuf_op {
+	const char *name;
+	u16 in_bytes;		/* fixed parts */
+	u16 out_bytes;
+	u16 flags;		/* ZUF_OPF_* */
+	enum zuf_rule (*check)(const struct zuf_reply *reply);
+	/* takes back what an orphan's late success gave out; @out as above */
+	void (*undo)(struct zuf_orphan *orphan, const void *out);
+};
+
+#define ZUF_OPF_CHANGES		BIT(0) /* takes an operation slot */
+
+extern const struct zuf_op zuf_ops[ZUFS_OP_COUNT];
+
+/* Pieces of checks (reply.c), for the checks beside their operations. */
+enum zuf_rule zuf_check_attr(struct zuf_mount *mount, const struct zufs_attr *attr,
+			     const struct inode *live);
+enum zuf_rule zuf_check_entry(struct zuf_mount *mount, const struct zufs_entry *entry,
+			      const struct inode *dir);
+bool zuf_name_ok(const char *name, u32 name_bytes);
+void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule);
+
+/* Checks and undos, beside their operations; zuf_ops[] in reply.c names them. */
+enum zuf_rule zuf_check_mount(const struct zuf_reply *reply);	/* super.c */
+enum zuf_rule zuf_check_statfs(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_lookup(const struct zuf_reply *reply);	/* namei.c */
+enum zuf_rule zuf_check_create(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_link(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_rename(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_readlink(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
+enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
+enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map.c */
+enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
+void zuf_undo_mount(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_open(struct zuf_orphan *orphan, const void *out);	/* open.c */
+void zuf_undo_map(struct zuf_orphan *orphan, const void *out);
+
+/* --------------------------------------------------------------- call (call.c) */
+
+#define ZUF_CALL_INODES		4
+#define ZUF_CALL_DENTRIES	2
+
+/*
+ * One operation, as its caller sees it. Zero-initialised; on the caller's
+ * stack. While it is out the replying thread reads @in, @inode, @reply_max and
+ * writes @out, @reply_buf, @reply_bytes; a caller that must leave earlier turns
+ * the request into an orphan, and then nobody touches the call any more.
+ */
+struct zuf_call {
+	struct zuf_mount *mount;
+	u16 op;
+	u16 flags;			/* ZUF_CALL_* */
+	const void *in;			/* fixed part, zuf_ops[op].in_bytes */
+	void *out;			/* zuf_ops[op].out_bytes, or NULL */
+	struct kvec seg[2];		/* payload, kernel memory, in this order */
+	u32 num_segs;
+	u32 iter_bytes;			/* then this much of */
+	struct iov_iter *iter;		/* user memory; see zuf_call() */
+	void *reply_buf;		/* kernel memory for the reply's payload */
+	u32 reply_max;
+	u32 reply_bytes;		/* payload that came */
+	struct inode *inode[ZUF_CALL_INODES];	/* whom it names; caller's refs */
+	struct dentry *dentry[ZUF_CALL_DENTRIES]; /* names that it changes */
+	u64 id;				/* out: of the request */
+	u64 op_seq;			/* out: its operation id, if it has one */
+	u32 op_slot;
+};
+
+#define ZUF_CALL_KERNEL		BIT(0) /* from a worker: waits until answered */
+#define ZUF_CALL_RECLAIM	BIT(1) /* ZUFS_REQ_RECLAIM */
+#define ZUF_CALL_MOUNTING	BIT(2) /* deadline of at least 30 s */
+#define ZUF_CALL_LAST		BIT(3) /* UMOUNT: an orphan of it holds no superblock */
+
+/*
+ * Send @call to the mount's server and wait for the answer.
+ *
+ * Context: process; may sleep; the caller may hold s_umount, the rename mutex,
+ * i_rwsem, a zuf_inode's layout_sem, mmap_lock and superblock write counts, and
+ * no invalidate_lock, DAX entry or spinlock (checked in debug builds).
+ *
+ * Return: 0, the server's error, or: -EIO (server lost, mount aborted, or the
+ * reply broke a rule), -EINTR (a fatal signal: nothing is known of the
+ * outcome, the request is an orphan), -ETIMEDOUT (deadline; orphan too),
+ * -EDEADLK (caller belongs to the server), -EFAULT (@iter not resident:
+ * nothing was sent, fault it in and call again), -EAGAIN (the server asks to
+ * be asked again soon: ZUFS_REPLY_BUSY_RETRY).
+ */
+int zuf_call(struct zuf_call *call);
+
+/* ------------------------------------------------------------ channel (channel.c) */
+
+/* State of a channel's request; moves by cmpxchg only. */
+enum zuf_req_state {
+	ZUF_REQ_PARKED,		/* no thread that could take a request */
+	ZUF_REQ_FREE,
+	ZUF_REQ_CLAIMED,	/* a caller owns and fills it */
+	ZUF_REQ_SENT,		/* the server's */
+	ZUF_REQ_REPLYING,	/* its thread copies the answer out */
+	ZUF_REQ_DONE,		/* the caller's again, until it sets FREE */
+	ZUF_REQ_ORPHAN,		/* sent, and its caller has gone */
+	ZUF_REQ_DEAD,		/* the server has gone: never free again */
+};
+
+/* ------------------------------------------------------- forced messages (forced.c) */
+
+/*
+ * A message that must go: embedded in what it speaks of, or allocated before
+ * the point of no return, so that queueing it never waits and never fails.
+ */
+struct zuf_forced_msg {
+	struct llist_node node;
+	struct zuf_mount *mount;	/* referenced while queued */
+	void (*free)(struct zuf_forced_msg *msg); /* after it was sent or dropped */
+	struct zufs_forced wire;
+};
+
+/* Takes @msg over. @wire's op, inode and arguments are filled in; any context. */
+void zuf_forced_queue(struct zuf_mount *mount, struct zuf_forced_msg *msg);
+/* Allocates, fills FORGET and queues: for handles that found no inode. */
+void zuf_forget_handle(struct zuf_mount *mount, u64 handle);
+struct zuf_forced_msg *zuf_forced_alloc(gfp_t gfp);	/* ->free set */
+void zuf_forced_free(struct zuf_forced_msg *msg);
+/* Waits until everything queued for @mount so far has been sent or dropped. */
+void zuf_forced_flush(struct zuf_mount *mount);
+
+/* ---------------------------------------------------------------- orphan (orphan.c) */
+
+/*
+ * Owns what a late reply still touches. Its completion runs in a worker, since
+ * the last reference to a superblock may be among what it drops.
+ */
+struct zuf_orphan {
+	struct work_struct work;
+	refcount_t ref;			/* the channel's, and the work's */
+	int ended;			/* xchg: who sets it queues the work */
+	bool aborted;			/* nothing is undone */
+	struct zuf_mount *mount;	/* referenced */
+	struct super_block *sb;		/* active reference, or NULL */
+	u16 op;
+	u16 flags;			/* ZUF_CALL_* */
+	int err;			/* late answer */
+	u64 id;
+	u32 op_slot;
+	bool changes;			/* counted in its inodes' orphans */
+	struct inode *inode[ZUF_CALL_INODES];
+	struct dentry *dentry[ZUF_CALL_DENTRIES];
+	struct zufs_map_in map;		/* MAP: what was asked */
+	u64 handle;			/* OPEN: the inode's */
+	struct list_head list;		/* mount->orphans, under orphan_lock */
+	u8 out[sizeof(struct zufs_rename_out)];
+};
+
+/*
+ * Wait, killably, until no orphan may still change @inode. Called with the
+ * locks of the operation held, before it is sent. 0 or -EINTR.
+ */
+int zuf_orphan_wait(struct inode *inode);
+
+/* ------------------------------------------------------------------ server, type */
+
+enum zuf_server_state {
+	ZUF_SERVER_NEW,		/* before HELLO */
+	ZUF_SERVER_LIVE,
+	ZUF_SERVER_STOPPING,	/* WAIT returns ESHUTDOWN */
+	ZUF_SERVER_DEAD,
+};
+
+/* fstype.c */
+struct zuf_type {
+	struct file_system_type fs;	/* first; static, never freed */
+	char name[ZUFS_TYPE_NAME_BYTES];
+	u32 flags;			/* ZUFS_REG_* */
+	bool used;			/* the slot has a name */
+	bool registered;
+	struct zuf_server *server;	/* under zuf_types_lock; NULL: none */
+	unsigned int mounts;		/* superblocks, under zuf_types_lock */
+};
+
+static inline struct zuf_type *zuf_type_of(struct file_system_type *fs)
+{
+	return container_of(fs, struct zuf_type, fs);
+}
+
+/* The type's live server with a reference, or NULL. */
+struct zuf_server *zuf_type_server_get(struct zuf_type *type);
+void zuf_type_mount_inc(struct zuf_type *type);
+void zuf_type_mount_dec(struct zuf_type *type);
+int zuf_init_fs_context(struct fs_context *fc);		/* super.c */
+void zuf_kill_sb(struct super_block *sb);		/* super.c */
+
+void zuf_server_get(struct zuf_server *server);
+void zuf_server_put(struct zuf_server *server);
+bool zuf_server_trusted(const struct zuf_server *server);
+/* The calling task belongs to this server. */
+bool zuf_server_is_current(const struct zuf_server *server);
+
+/* ------------------------------------------------------------------- mount (mount.c) */
+
+enum zuf_mount_state {
+	ZUF_MOUNT_NEW,		/* MOUNT not answered */
+	ZUF_MOUNT_LIVE,
+	ZUF_MOUNT_ENDED,	/* UMOUNT sent, or aborted */
+};
+
+struct zuf_mount {
+	struct kref ref;
+	u64 id;			/* never twice */
+	u64 incarnation;
+	enum zuf_mount_state state; /* read without lock: a late reader gets EIO */
+	bool aborted;		/* pairs with zuf_call()'s check after SENT */
+	u32 deadline_ms;	/* 0: none */
+	u64 features;		/* ZUFS_MF_* */
+	struct super_block *sb;	/* valid until ->put_super */
+	struct zuf_server *server;
+	struct zuf_type *type;
+	struct zuf_slots *slots;
+	struct zuf_stats __percpu *stats;
+	atomic_long_t rule_count[ZUF_RULE_COUNT];
+
+	/*
+	 * Written while mounting and by ADD_DEVICE, under dev_lock; an entry
+	 * never changes until the last reference to the mount goes: dev[i] is
+	 * published by num_devices (release), read by zuf_device() (acquire).
+	 */
+	struct mutex dev_lock;
+	u32 num_devices;
+	struct zuf_device *dev[ZUFS_DEVICES_MAX];
+	bool dev_wide;		/* all T1 devices end durable with a fence */
+
+	struct mutex file_lock;	/* mount_file.c */
+	struct list_head files;	/* mount files, for revoking */
+	bool revoked;		/* no mapping may be made any more */
+
+	spinlock_t orphan_lock;		/* orphans */
+	struct list_head orphans;
+	atomic_t num_orphans;
+
+	atomic_t forced_pending;
+	wait_queue_head_t forced_wait;
+
+	struct kobject kobj;	/* /sys/fs/zuf/mounts/<id> */
+	struct kobject ops_kobj;
+	char fs_type[ZUFS_TYPE_NAME_BYTES];
+	char __rcu *options;	/* the plugin's, for show_options (super.c) */
+};
+
+u32 zuf_slots_count(void);	/* of every mount; slot.c */
+struct zuf_mount *zuf_mount_alloc(struct zuf_type *type, struct zuf_server *server);
+void zuf_mount_get(struct zuf_mount *mount);
+void zuf_mount_put(struct zuf_mount *mount);
+/* By id, with a reference; only a mount of @server. */
+struct zuf_mount *zuf_mount_find(struct zuf_server *server, u64 id);
+/* Show in / take from the table and sysfs. */
+int zuf_mount_add(struct zuf_mount *mount);
+void zuf_mount_del(struct zuf_mount *mount);
+/* End every request of the mount with EIO, orphans too. */
+void zuf_mount_abort(struct zuf_mount *mount);
+
+static inline struct zuf_mount *zuf_mount_of(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+/* ------------------------------------------------------------------- inode (inode.c) */
+
+struct zuf_inode {
+	u64 handle;
+	u64 gen;
+	u64 nlookup;			/* references to handle; under i_lock */
+	u64 change;			/* of the attributes held; under i_lock */
+	struct zuf_forced_msg *forget;	/* handed to the queue by evict */
+	unsigned long flags;		/* ZUF_I_* bits, atomic bitops */
+	atomic_t orphans;		/* that may still change it */
+
+	/*
+	 * Of the first kind (may be held while waiting for the server):
+	 * page faults hold it shared from MAP to the inserted entry, write
+	 * faults and all that moves or frees blocks hold it exclusive.
+	 * Order: mmap_lock or i_rwsem, then layout_sem, then invalidate_lock.
+	 */
+	struct rw_semaphore layout_sem;
+
+	spinlock_t maps_lock;		/* maps */
+	struct list_head maps;		/* struct zuf_map: answers in use */
+
+	struct inode vfs_inode;
+};
+
+#define ZUF_I_INLINE		0	/* ZUFS_ATTR_INLINE */
+#define ZUF_I_STALE		1	/* attributes: GETATTR before use */
+#define ZUF_I_BAD		2	/* broke a rule for good: EIO */
+#define ZUF_I_TIMES		3	/* times not yet told to the server */
+#define ZUF_I_TIMES_LOCK	4	/* bit lock: zuf_times_lock() */
+
+static inline struct zuf_inode *zuf_i(const struct inode *inode)
+{
+	return container_of(inode, struct zuf_inode, vfs_inode);
+}
+
+int __init zuf_inode_cache_init(void);
+void zuf_inode_cache_exit(void);
+struct inode *zuf_alloc_inode(struct super_block *sb);
+void zuf_free_inode(struct inode *inode);
+void zuf_evict_inode(struct inode *inode);
+int zuf_drop_inode(struct inode *inode);
+void zuf_dirty_inode(struct inode *inode, int flags);
+int zuf_write_inode(struct inode *inode, struct writeback_control *wbc);
+/*
+ * The inode of @entry, new or known; consumes the entry's reference to the
+ * handle in every case. ERR_PTR(-EIO) if (ino, gen) is live with another type.
+ */
+struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry);
+/* The same for an inode that the server has just made; a known one is an error. */
+struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op);
+/* Copy attributes in. The size only when @set_size (locks: i_rwsem then). */
+void zuf_attr_apply(struct inode *inode, const struct zufs_attr *attr, bool set_size);
+int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
+		u32 request_mask, unsigned int query_flags);
+int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr);
+int zuf_permission(ZUF_IDMAP *idmap, struct inode *inode, int mask);
+/*
+ * Ask again for attributes that an orphan left unknown. Takes the size over
+ * too, so for a regular file i_rwsem is held exclusive.
+ */
+int zuf_refresh(struct inode *inode);
+/*
+ * No times of @inode are on their way to the server while this is held, so
+ * none can overtake an operation that sets them. Killable; after i_rwsem.
+ */
+int zuf_times_lock(struct inode *inode);
+void zuf_times_unlock(struct inode *inode);
+/* Tell times that only the kernel knows, if there are any. */
+int zuf_sync_times(struct inode *inode, u16 call_flags);
+struct zufs_time zuf_time_to_wire(struct timespec64 ts);
+
+extern const struct inode_operations zuf_dir_iops;	/* namei.c */
+extern const struct inode_operations zuf_symlink_iops;	/* namei.c */
+extern const struct inode_operations zuf_special_iops;	/* namei.c */
+extern const struct inode_operations zuf_file_iops;	/* file.c */
+extern const struct file_operations zuf_dir_fops;	/* dir.c */
+extern const struct file_operations zuf_file_fops;	/* file.c */
+extern const struct address_space_operations zuf_dax_aops; /* map.c */
+
+/* Open file: file->private_data of files and directories (open.c). */
+struct zuf_file {
+	u64 fh;				/* 0: the plugin wants no OPEN */
+	struct zuf_forced_msg release;
+};
+
+int zuf_open(struct inode *inode, struct file *file);
+int zuf_release(struct inode *inode, struct file *file);
+int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync);
+long zuf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+static inline u64 zuf_fh(const struct file *file)
+{
+	const struct zuf_file *zf = file ? file->private_data : NULL;
+
+	return zf ? zf->fh : 0;
+}
+
+/* ------------------------------------------------------------- data (map.c, file.c) */
+
+/*
+ * Change the file's size on the server and here, for setattr. i_rwsem held
+ * exclusive, checks done. @in carries all that setattr sends; @attr the answer.
+ */
+int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr);
+
+/* ---------------------------------------------------------------- devices (dev.c) */
+
+struct zuf_device {
+	struct zufs_device info;
+	struct block_device *bdev;
+	void *bdev_holder;		/* compat.h: what closing needs; NULL: primary */
+	struct dax_device *dax;		/* T1 only */
+	u64 dax_off;			/* bytes from dax's start to the device's */
+};
+
+/* Primary device: sb->s_bdev. Reads and checks the table. Logs to @fc. */
+int zuf_devices_open(struct zuf_mount *mount, struct fs_context *fc,
+		     const int *fds, unsigned int num_fds);
+int zuf_device_add_fd(struct zuf_mount *mount, int fd, struct zufs_device *info);
+void zuf_devices_close(struct zuf_mount *mount);
+/* NULL: no such device. The pointer is good as long as the mount. */
+struct zuf_device *zuf_device(struct zuf_mount *mount, u32 id);
+u8 *zuf_mount_fs_uuid(struct zuf_mount *mount);
+/* Make completed stores durable: a fence, or a flush of the devices. */
+int zuf_mount_persist(struct zuf_mount *mount);
+
+/* mount_file.c: ZUFS_IOC_MOUNT_FILE and what the file it makes can do */
+int zuf_mount_file_open(struct zuf_mount *mount);
+/* End every mapping of T1 by the server, for good. */
+void zuf_mount_files_revoke(struct zuf_mount *mount);
+int __init zuf_mount_file_init(void);
+void zuf_mount_file_exit(void);
+
+#endif /* ZUF_ZUF_H */
