@@ -215,6 +215,8 @@ static int call_wait(struct zuf_channel *ch, struct zuf_call *call, bool *pinned
 			continue;
 		}
 		schedule();
+		if (READ_ONCE(ch->state) != ZUF_REQ_DONE)
+			zuf_point(ZUF_POINT_WAITING, current);
 	}
 	__set_current_state(TASK_RUNNING);
 	return 0;
@@ -240,11 +242,14 @@ static int call_round(struct zuf_call *call, bool *pinned)
 	ch->pinned = *pinned;
 	WRITE_ONCE(ch->mount, call->mount);
 	call->id = atomic64_inc_return(&server->next_id);
+	zuf_point(ZUF_POINT_CLAIMED, current);
 	err = call_fill(ch, call);
 	if (err)
 		goto out_release;
 
+	zuf_point(ZUF_POINT_FILLED, current);
 	call_send(ch, call);
+	zuf_point(ZUF_POINT_SENT, current);
 	sent_ns = ch->sent_ns;
 	err = call_wait(ch, call, pinned);
 	if (unlikely(err)) {
@@ -252,6 +257,7 @@ static int call_round(struct zuf_call *call, bool *pinned)
 		zuf_stats_add(call->mount, call->op, err, local_clock() - sent_ns);
 		return err;
 	}
+	zuf_point(ZUF_POINT_DONE, current);
 	err = ch->err;
 	zuf_stats_add(call->mount, call->op, err, local_clock() - sent_ns);
 	trace_zuf_done(call->mount->id, call->op, call->id, err, local_clock() - sent_ns);

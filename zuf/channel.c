@@ -141,12 +141,14 @@ static int channel_reply(struct zuf_channel *ch)
 	struct zuf_orphan *orphan;
 
 	if (zuf_channel_move(ch, ZUF_REQ_SENT, ZUF_REQ_REPLYING)) {
+		zuf_point(ZUF_POINT_REPLYING, ch->caller);
 		reply.call = ch->call;
 		reply.mount = ch->mount;
 		reply.out = ch->call->out;
 		reply.buf = ch->call->reply_buf;
 		ch->err = zuf_reply_take(ch, &reply, ch->call->reply_max);
 		ch->call->reply_bytes = ch->err ? 0 : reply.buf_bytes;
+		zuf_point(ZUF_POINT_STORED, ch->caller);
 		channel_done(ch, ch->err);
 		return 0;
 	}

@@ -37,11 +37,16 @@ static int __init zuf_init(void)
 	err = zuf_pin_init();
 	if (err)
 		goto out_sysfs;
-	err = misc_register(&zuf_dev);
+	err = zuf_points_init();
 	if (err)
 		goto out_pin;
+	err = misc_register(&zuf_dev);
+	if (err)
+		goto out_points;
 	return 0;
 
+out_points:
+	zuf_points_exit();
 out_pin:
 	zuf_pin_exit();
 out_sysfs:
@@ -60,6 +65,7 @@ out_inode_cache:
 static void __exit zuf_exit(void)
 {
 	misc_deregister(&zuf_dev);
+	zuf_points_exit();
 	zuf_pin_exit();
 	/* the last references to servers and mounts may be in these workers */
 	zuf_orphan_exit();

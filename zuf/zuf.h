@@ -31,6 +31,7 @@
 #include "zus_api.h"
 #include "zufs_media.h"
 #include "compat.h"
+#include "point.h"
 
 #define ZUF_SUPER_MAGIC		0x7a756673	/* "zufs" */
 

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Kill and delay points for tests: see point.h. */
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "point.h"
+
+#define ZUF_POINT_TASK_PREFIX	"zkill"
+#define ZUF_POINT_DELAY_MAX_US	100000u
+
+DEFINE_STATIC_KEY_FALSE(zuf_points_on);
+
+struct point_state {
+	const char *name;
+	atomic_t passed;	/* by tasks of the name above */
+	atomic_t kills;		/* made */
+	atomic_t left;		/* still to make */
+	unsigned int every;
+	unsigned int delay_us;
+};
+
+#define POINT(p, n) [ZUF_POINT_##p] = { .name = n, .every = 1 }
+
+static struct point_state points[ZUF_POINT_COUNT] = {
+	POINT(CLAIMED, "claimed"),
+	POINT(FILLED, "filled"),
+	POINT(SENT, "sent"),
+	POINT(WAITING, "waiting"),
+	POINT(REPLYING, "replying"),
+	POINT(STORED, "stored"),
+	POINT(DONE, "done"),
+	POINT(MAPPED, "mapped"),
+	POINT(COPYING, "copying"),
+	POINT(BEFORE_FENCE, "before_fence"),
+	POINT(BEFORE_MAP_DONE, "before_map_done"),
+	POINT(AFTER_MAP_DONE, "after_map_done"),
+	POINT(FAULT_MAPPED, "fault_mapped"),
+	POINT(TRUNCATE_CUT, "truncate_cut"),
+	POINT(NAME_CHANGED, "name_changed"),
+	POINT(RELEASE, "release"),
+};
+
+static DEFINE_MUTEX(points_lock);
+static bool points_enabled;		/* under points_lock */
+static struct dentry *points_dir;
+
+void zuf_point_hit(enum zuf_point point, struct task_struct *task)
+{
+	struct point_state *p = &points[point];
+	unsigned int delay_us = READ_ONCE(p->delay_us);
+
+	if (!task || strncmp(task->comm, ZUF_POINT_TASK_PREFIX, strlen(ZUF_POINT_TASK_PREFIX)))
+		return;
+	if (delay_us)
+		udelay(delay_us);
+	if (atomic_inc_return(&p->passed) % READ_ONCE(p->every))
+		return;
+	if (atomic_dec_if_positive(&p->left) < 0)
+		return;
+	atomic_inc(&p->kills);
+	send_sig(SIGKILL, task, 1);
+}
+
+static int points_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	for (i = 0; i < ZUF_POINT_COUNT; i++)
+		seq_printf(m, "%s passed %d kills %d left %d\n", points[i].name,
+			   atomic_read(&points[i].passed), atomic_read(&points[i].kills),
+			   atomic_read(&points[i].left));
+	return 0;
+}
+
+static int points_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, points_show, NULL);
+}
+
+static void points_off(void)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&points_lock);
+	if (points_enabled)
+		static_branch_disable(&zuf_points_on);
+	points_enabled = false;
+	for (i = 0; i < ZUF_POINT_COUNT; i++) {
+		atomic_set(&points[i].passed, 0);
+		atomic_set(&points[i].kills, 0);
+		atomic_set(&points[i].left, 0);
+		points[i].every = 1;
+		points[i].delay_us = 0;
+	}
+}
+
+static int points_command(const char *cmd)
+{
+	unsigned int i, value, every = 1;
+	char name[24], verb[16];
+	int n;
+
+	lockdep_assert_held(&points_lock);
+	if (!strcmp(cmd, "off")) {
+		points_off();
+		return 0;
+	}
+	n = sscanf(cmd, "%23s %15s %u every %u", name, verb, &value, &every);
+	if (n < 3 || !every)
+		return -EINVAL;
+	for (i = 0; i < ZUF_POINT_COUNT; i++)
+		if (!strcmp(points[i].name, name))
+			break;
+	if (i == ZUF_POINT_COUNT)
+		return -ENOENT;
+	if (!strcmp(verb, "kill")) {
+		WRITE_ONCE(points[i].every, every);
+		atomic_set(&points[i].left, value);
+	} else if (!strcmp(verb, "delay_us") && value <= ZUF_POINT_DELAY_MAX_US) {
+		WRITE_ONCE(points[i].delay_us, value);
+	} else {
+		return -EINVAL;
+	}
+	if (!points_enabled)
+		static_branch_enable(&zuf_points_on);
+	points_enabled = true;
+	return 0;
+}
+
+static ssize_t points_write(struct file *file, const char __user *ubuf, size_t count, loff_t *pos)
+{
+	char *buf;
+	int err;
+
+	if (count > 80)
+		return -EINVAL;
+	buf = memdup_user_nul(ubuf, count);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	mutex_lock(&points_lock);
+	err = points_command(strim(buf));
+	mutex_unlock(&points_lock);
+	kfree(buf);
+	return err ?: count;
+}
+
+static const struct file_operations points_fops = {
+	.owner		= THIS_MODULE,
+	.open		= points_open,
+	.read		= seq_read,
+	.write		= points_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+int __init zuf_points_init(void)
+{
+	/* debugfs may be absent: then there are no points to switch */
+	points_dir = debugfs_create_dir("zuf", NULL);
+	debugfs_create_file("points", 0600, points_dir, NULL, &points_fops);
+	return 0;
+}
+
+void zuf_points_exit(void)
+{
+	debugfs_remove_recursive(points_dir);
+	mutex_lock(&points_lock);
+	points_off();
+	mutex_unlock(&points_lock);
+}
