@@ -25,25 +25,23 @@ struct point_state {
 	unsigned int delay_us;
 };
 
-#define POINT(p, n) [ZUF_POINT_##p] = { .name = n, .every = 1 }
-
 static struct point_state points[ZUF_POINT_COUNT] = {
-	POINT(CLAIMED, "claimed"),
-	POINT(FILLED, "filled"),
-	POINT(SENT, "sent"),
-	POINT(WAITING, "waiting"),
-	POINT(REPLYING, "replying"),
-	POINT(STORED, "stored"),
-	POINT(DONE, "done"),
-	POINT(MAPPED, "mapped"),
-	POINT(COPYING, "copying"),
-	POINT(BEFORE_FENCE, "before_fence"),
-	POINT(BEFORE_MAP_DONE, "before_map_done"),
-	POINT(AFTER_MAP_DONE, "after_map_done"),
-	POINT(FAULT_MAPPED, "fault_mapped"),
-	POINT(TRUNCATE_CUT, "truncate_cut"),
-	POINT(NAME_CHANGED, "name_changed"),
-	POINT(RELEASE, "release"),
+	[ZUF_POINT_CLAIMED] = { .name = "claimed", .every = 1 },
+	[ZUF_POINT_FILLED] = { .name = "filled", .every = 1 },
+	[ZUF_POINT_SENT] = { .name = "sent", .every = 1 },
+	[ZUF_POINT_WAITING] = { .name = "waiting", .every = 1 },
+	[ZUF_POINT_REPLYING] = { .name = "replying", .every = 1 },
+	[ZUF_POINT_STORED] = { .name = "stored", .every = 1 },
+	[ZUF_POINT_DONE] = { .name = "done", .every = 1 },
+	[ZUF_POINT_MAPPED] = { .name = "mapped", .every = 1 },
+	[ZUF_POINT_COPYING] = { .name = "copying", .every = 1 },
+	[ZUF_POINT_BEFORE_FENCE] = { .name = "before_fence", .every = 1 },
+	[ZUF_POINT_BEFORE_MAP_DONE] = { .name = "before_map_done", .every = 1 },
+	[ZUF_POINT_AFTER_MAP_DONE] = { .name = "after_map_done", .every = 1 },
+	[ZUF_POINT_FAULT_MAPPED] = { .name = "fault_mapped", .every = 1 },
+	[ZUF_POINT_TRUNCATE_CUT] = { .name = "truncate_cut", .every = 1 },
+	[ZUF_POINT_NAME_CHANGED] = { .name = "name_changed", .every = 1 },
+	[ZUF_POINT_RELEASE] = { .name = "release", .every = 1 },
 };
 
 static DEFINE_MUTEX(points_lock);
