@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* See bench_util.h. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>

@@ -14,11 +14,10 @@
  * FSYNC, FLUSH and GETXATTR answered ENOSYS once, after which the kernel sends
  * none; no write-back cache, whose flush would follow each synchronous write.
  */
-#define _GNU_SOURCE
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
+#include <fuse3/fuse_lowlevel.h>
 #include <getopt.h>
 #include <linux/fuse.h>
 #include <numa.h>

@@ -3,7 +3,6 @@
  * The framework's null operation: ZUFS_IOC_NOP on a file of znullfs goes to
  * the server and comes back, carrying nothing. Compare it with pingpong.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>

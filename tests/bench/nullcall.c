@@ -3,7 +3,6 @@
  * The yardstick for entering the kernel at all: a system call that does
  * nothing (getppid, by number, so that no library caches it).
  */
-#define _GNU_SOURCE
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,6 @@
  * process on the same CPU and one comes back. Like a NOP round of zufs it
  * costs two context switches, but four system calls instead of two.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>

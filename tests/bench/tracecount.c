@@ -14,7 +14,6 @@
  * it last ran. The CPU it is really put on differs only by a migration, which
  * is counted as such, or shows in sched_wakeup.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
