@@ -178,6 +178,8 @@ struct zuf_call {
  * be asked again soon: ZUFS_REPLY_BUSY_RETRY).
  */
 int zuf_call(struct zuf_call *call);
+/* The same, repeated for as long as the server answers "busy" (map.c). */
+int zuf_call_retry(struct zuf_call *call);
 
 /* ------------------------------------------------------------ channel (channel.c) */
 
@@ -383,6 +385,7 @@ struct zuf_inode {
 #define ZUF_I_BAD		2	/* broke a rule for good: EIO */
 #define ZUF_I_TIMES		3	/* times not yet told to the server */
 #define ZUF_I_TIMES_LOCK	4	/* bit lock: zuf_times_lock() */
+#define ZUF_I_ZERO_PAGES	5	/* a fault mapped a hole; under layout_sem */
 
 static inline struct zuf_inode *zuf_i(const struct inode *inode)
 {
@@ -464,6 +467,7 @@ struct zuf_device {
 	struct zufs_device info;
 	struct block_device *bdev;
 	void *bdev_holder;		/* compat.h: what closing needs; NULL: primary */
+	bool bdev_write;		/* how the holder opened it */
 	struct dax_device *dax;		/* T1 only */
 	u64 dax_off;			/* bytes from dax's start to the device's */
 };
@@ -473,7 +477,7 @@ int zuf_devices_open(struct zuf_mount *mount, struct fs_context *fc,
 		     const int *fds, unsigned int num_fds);
 int zuf_device_add_fd(struct zuf_mount *mount, int fd, struct zufs_device *info);
 void zuf_devices_close(struct zuf_mount *mount);
-/* NULL: no such device. The pointer is good as long as the mount. */
+/* NULL: no such device. The pointer is good as long as the superblock. */
 struct zuf_device *zuf_device(struct zuf_mount *mount, u32 id);
 u8 *zuf_mount_fs_uuid(struct zuf_mount *mount);
 /* Make completed stores durable: a fence, or a flush of the devices. */
