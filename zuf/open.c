@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Open files. OPEN and RELEASE go to the server only where the plugin asked for
+ * them; RELEASE is a forced message, since a dying task closes files too.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "zuf.h"
+
+static void file_free(struct zuf_forced_msg *msg)
+{
+	kfree(container_of(msg, struct zuf_file, release));
+}
+
+static int open_send(struct inode *inode, struct file *file, struct zuf_file *zf)
+{
+	struct zufs_open_in in = {
+		.inode	= zuf_i(inode)->handle,
+		.flags	= file->f_flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC),
+	};
+	struct zufs_open_out out;
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(inode->i_sb),
+		.op	= ZUFS_OP_OPEN,
+		.in	= &in,
+		.out	= &out,
+		.inode	= { inode },
+	};
+	int err = zuf_call_retry(&call);
+
+	if (err)
+		return err;
+	zf->fh = out.fh;
+	return 0;
+}
+
+int zuf_open(struct inode *inode, struct file *file)
+{
+	struct zuf_file *zf;
+	int err;
+
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
+		return -EIO;
+	err = generic_file_open(inode, file);
+	if (err)
+		return err;
+	/* neither DAX nor inline data goes through the page cache anyway */
+	if (S_ISREG(inode->i_mode))
+		file->f_mode |= FMODE_CAN_ODIRECT;
+	if (!(zuf_mount_of(inode->i_sb)->features & ZUFS_MF_OPEN))
+		return 0;
+
+	zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
+	if (!zf)
+		return -ENOMEM;
+	zf->release.free = file_free;
+	err = open_send(inode, file, zf);
+	if (err) {
+		kfree(zf);
+		return err;
+	}
+	file->private_data = zf;
+	return 0;
+}
+
+static void release_queue(struct inode *inode, struct zuf_forced_msg *msg, u64 fh)
+{
+	msg->wire.op = ZUFS_OP_RELEASE;
+	msg->wire.inode = zuf_i(inode)->handle;
+	msg->wire.arg = fh;
+	zuf_forced_queue(zuf_mount_of(inode->i_sb), msg);
+}
+
+int zuf_release(struct inode *inode, struct file *file)
+{
+	struct zuf_file *zf = file->private_data;
+
+	if (zf) {
+		file->private_data = NULL;
+		release_queue(inode, &zf->release, zf->fh);
+	}
+	return 0;
+}
+
+/* In a worker: the file that nobody holds is closed again. */
+void zuf_undo_open(struct zuf_orphan *orphan, const void *out)
+{
+	const struct zufs_open_out *open = out;
+
+	release_queue(orphan->inode[0], zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL), open->fh);
+}
+
+static long ioctl_nop(struct inode *inode, struct zufs_nop __user *arg)
+{
+	struct zufs_nop in, out;
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(inode->i_sb),
+		.op	= ZUFS_OP_NOP,
+		.in	= &in,
+		.out	= &out,
+	};
+	int err;
+
+	if (copy_from_user(&in, arg, sizeof(in)))
+		return -EFAULT;
+	err = zuf_call(&call);
+	if (err)
+		return err;
+	return copy_to_user(arg, &out, sizeof(out)) ? -EFAULT : 0;
+}
+
+long zuf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (cmd == ZUFS_IOC_NOP)
+		return ioctl_nop(file_inode(file), (void __user *)arg);
+	return -ENOTTY;
+}
