@@ -163,13 +163,11 @@ static int zuf_readdir(struct file *file, struct dir_context *ctx)
 	void *buf;
 	int err;
 
-	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(file_inode(file))->flags)))
-		return -EIO;
-	if (!dir_emit_dots(file, ctx))
-		return 0;
-	err = zuf_orphan_wait(file_inode(file));
+	err = zuf_data_begin(file_inode(file));
 	if (err)
 		return err;
+	if (!dir_emit_dots(file, ctx))
+		return 0;
 	buf = kvmalloc(READDIR_BYTES, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;

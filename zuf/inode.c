@@ -334,6 +334,9 @@ int zuf_permission(ZUF_IDMAP *idmap, struct inode *inode, int mask)
 	struct zuf_inode *zi = zuf_i(inode);
 	int err;
 
+	/* here, before the walk takes a lock that a waiting caller may hold */
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
 	if (unlikely(test_bit(ZUF_I_BAD, &zi->flags)))
 		return -EIO;
 	if (unlikely(test_bit(ZUF_I_STALE, &zi->flags))) {
@@ -450,9 +453,7 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	bool owed;
 	int err;
 
-	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
-		return -EIO;
-	err = zuf_orphan_wait(inode);
+	err = zuf_data_begin(inode);
 	if (!err)
 		err = zuf_refresh(inode);
 	if (!err)

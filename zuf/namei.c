@@ -22,19 +22,12 @@ static struct zufs_time now_of(struct inode *inode)
 	return zuf_time_to_wire(current_time(inode));
 }
 
-static bool inode_bad(const struct inode *inode)
-{
-	return unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags));
-}
-
 /* No change that was left behind may come in between, or hide behind a name. */
 static int dir_prepare(struct inode *dir, const struct dentry *dentry)
 {
 	if (dentry->d_name.len > ZUFS_NAME_MAX)
 		return -ENAMETOOLONG;
-	if (inode_bad(dir))
-		return -EIO;
-	return zuf_orphan_wait(dir);
+	return zuf_data_begin(dir);
 }
 
 /*
@@ -353,13 +346,6 @@ static void child_unlock_times(struct inode *inode)
 		zuf_times_unlock(inode);
 }
 
-static int child_prepare(struct inode *inode)
-{
-	if (inode_bad(inode))
-		return -EIO;
-	return zuf_orphan_wait(inode);
-}
-
 static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry *dentry)
 {
 	struct inode *inode = d_inode(old_dentry);
@@ -383,7 +369,7 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 	int err = dir_prepare(dir, dentry);
 
 	if (!err)
-		err = child_prepare(inode);
+		err = zuf_data_begin(inode);
 	if (!err)
 		err = child_lock_times(inode);
 	if (err)
@@ -424,7 +410,7 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 	int err = dir_prepare(dir, dentry);
 
 	if (!err)
-		err = child_prepare(inode);
+		err = zuf_data_begin(inode);
 	if (!err)
 		err = child_lock_times(inode);
 	if (err)
@@ -464,9 +450,9 @@ static int rename_prepare(struct inode *old_dir, struct dentry *old_dentry,
 	if (!err)
 		err = dir_prepare(new_dir, new_dentry);
 	if (!err)
-		err = child_prepare(d_inode(old_dentry));
+		err = zuf_data_begin(d_inode(old_dentry));
 	if (!err && target)
-		err = child_prepare(target);
+		err = zuf_data_begin(target);
 	return err;
 }
 
@@ -575,7 +561,7 @@ static const char *zuf_get_link(struct dentry *dentry, struct inode *inode,
 
 	if (!dentry)
 		return ERR_PTR(-ECHILD);
-	if (inode_bad(inode))
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
 		return ERR_PTR(-EIO);
 	/* pairs with the release below */
 	if (smp_load_acquire(&inode->i_link))

@@ -475,7 +475,8 @@ void zuf_kill_sb(struct super_block *sb)
 	/* NULL: it never came to zuf_fill_super() */
 	if (!mount)
 		return;
-	sb->s_fs_info = NULL;
+	/* path walks that hold no reference: zuf_permission() */
+	synchronize_rcu();
 	kfree(rcu_replace_pointer(mount->options, NULL, true));
 	zuf_mount_put(mount);
 	zuf_type_mount_dec(type);

@@ -180,6 +180,12 @@ struct zuf_call {
 int zuf_call(struct zuf_call *call);
 /* The same, repeated for as long as the server answers "busy" (map.c). */
 int zuf_call_retry(struct zuf_call *call);
+/*
+ * Before an operation reads or changes what @inode holds, with the operation's
+ * locks: nothing pending may change it, and it is neither bad nor the calling
+ * server's own. -EIO, -EDEADLK, -EINTR (map.c).
+ */
+int zuf_data_begin(struct inode *inode);
 
 /* ------------------------------------------------------------ channel (channel.c) */
 
