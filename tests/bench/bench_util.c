@@ -76,11 +76,13 @@ static int run_ops(bench_op_fn op, void *ctx, uint64_t ops)
 
 static int sample_ops(bench_op_fn op, void *ctx, uint64_t ops, struct bench_result *res)
 {
-	size_t n = ops < BENCH_SAMPLES_MAX ? ops : BENCH_SAMPLES_MAX;
-	uint64_t *sample_ns = malloc(n * sizeof(*sample_ns));
-	uint64_t before_ns;
+	uint64_t *sample_ns, before_ns;
+	size_t n = BENCH_SAMPLES_MAX;
 	int err = 0;
 
+	if (ops < n)
+		n = ops;
+	sample_ns = malloc(n * sizeof(*sample_ns));
 	if (!sample_ns)
 		return -ENOMEM;
 	/* Touch the pages now: a fault must not count as a slow operation. */

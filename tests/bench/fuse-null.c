@@ -127,11 +127,12 @@ static void null_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param entry = {
 		.attr_timeout = FOREVER_S, .entry_timeout = FOREVER_S, .generation = 1,
 	};
-	unsigned int index;
-	char tail;
+	unsigned long index = 0;
+	char *end = NULL;
 
-	if (parent != FUSE_ROOT_ID || sscanf(name, "data%u%c", &index, &tail) != 1 ||
-	    index >= conf.files) {
+	if (!strncmp(name, "data", 4) && name[4] >= '0' && name[4] <= '9')
+		index = strtoul(name + 4, &end, 10);
+	if (parent != FUSE_ROOT_ID || !end || *end || index >= conf.files) {
 		fuse_reply_err(req, ENOENT);
 		return;
 	}

@@ -213,7 +213,7 @@ static void find_tids(pid_t server)
 			continue;
 		if (tracer.nr_tids == MAX_TIDS)
 			bench_die("--server=%d has more than %d threads", server, MAX_TIDS - 1);
-		tracer.tids[tracer.nr_tids++] = atoi(entry->d_name);
+		tracer.tids[tracer.nr_tids++] = (pid_t)strtol(entry->d_name, NULL, 10);
 	}
 	closedir(dir);
 }
@@ -301,7 +301,7 @@ static uint64_t read_probe(int index, entry_fn select)
 {
 	const struct probe *probe = &probes[index];
 	char path[512], filter[FILTER_BYTES], *line = NULL;
-	uint64_t sum = 0, hits, dropped = 0;
+	uint64_t sum = 0, hits;
 	bool ours = false, found = false;
 	size_t size = 0;
 	long long key[2];
@@ -313,6 +313,8 @@ static uint64_t read_probe(int index, entry_fn select)
 	if (!file)
 		bench_die("%s: %s", path, strerror(errno));
 	while (getline(&line, &size, file) >= 0) {
+		const char *dropped = strstr(line, "Dropped: ");
+
 		if (!strncmp(line, "# trigger info:", 15)) {
 			/* The tail " [paused]" follows the filter. */
 			const char *cond = strstr(line, " if ");
@@ -323,10 +325,8 @@ static uint64_t read_probe(int index, entry_fn select)
 		}
 		if (ours && parse_entry(line, key, &hits))
 			sum += select(key, hits);
-		if (ours && sscanf(line, " Dropped: %llu", (unsigned long long *)&dropped) == 1 &&
-		    dropped)
-			bench_die("%s: the kernel dropped %llu counts", probe->event,
-				  (unsigned long long)dropped);
+		if (ours && dropped && strtoull(dropped + 9, NULL, 10))
+			bench_die("%s: the kernel dropped counts: %s", probe->event, line);
 	}
 	free(line);
 	fclose(file);
@@ -472,7 +472,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'o':
-			for (op = 0; op < NR_OPS && strcmp(ops[op].name, optarg); op++)
+			for (op = 0; op < NR_OPS && strcmp(ops[op].name, optarg) != 0; op++)
 				;
 			break;
 		case 'f': path = optarg; break;
