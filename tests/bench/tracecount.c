@@ -460,45 +460,71 @@ static void usage(void)
 	     "Exits 0 when all bars hold, 1 when one is passed, 2 on an error.");
 }
 
-int main(int argc, char **argv)
+static struct {
+	const char *tracefs;
+	const char *path;
+	const char *system;
+	uint64_t cpu;
+	uint64_t nr_ops;
+	pid_t server;
+	size_t op;
+	bool json;
+	bool bars;
+} conf = {
+	.tracefs = "/sys/kernel/tracing", .nr_ops = 100000, .op = NR_OPS, .bars = true,
+};
+
+static size_t find_op(const char *name)
 {
-	const char *tracefs = "/sys/kernel/tracing", *path = NULL, *system = NULL;
-	uint64_t cpu = 0, nr_ops = 100000, server = 0, count[NR_COUNTERS];
-	bool json = false, bars = true;
-	struct subject sub = { 0 };
-	size_t op = NR_OPS;
+	size_t op = 0;
+
+	while (op < NR_OPS && strcmp(ops[op].name, name) != 0)
+		op++;
+	return op;
+}
+
+static void parse_options(int argc, char **argv)
+{
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {
-		case 'o':
-			for (op = 0; op < NR_OPS && strcmp(ops[op].name, optarg) != 0; op++)
-				;
-			break;
-		case 'f': path = optarg; break;
-		case 's': server = bench_parse_u64("server", optarg, 1, 1u << 30); break;
-		case 'c': cpu = bench_parse_u64("cpu", optarg, 0, 4095); break;
-		case 'n': nr_ops = bench_parse_u64("ops", optarg, 1, 1000000000); break;
-		case 'y': system = optarg; break;
-		case 't': tracefs = optarg; break;
-		case 'b': bars = false; break;
-		case 'j': json = true; break;
-		case 'h': usage(); return BENCH_EXIT_OK;
-		default: usage(); return BENCH_EXIT_ERROR;
+		case 'o': conf.op = find_op(optarg); break;
+		case 'f': conf.path = optarg; break;
+		case 's': conf.server = (pid_t)bench_parse_u64("server", optarg, 1, 1u << 30); break;
+		case 'c': conf.cpu = bench_parse_u64("cpu", optarg, 0, 4095); break;
+		case 'n': conf.nr_ops = bench_parse_u64("ops", optarg, 1, 1000000000); break;
+		case 'y': conf.system = optarg; break;
+		case 't': conf.tracefs = optarg; break;
+		case 'b': conf.bars = false; break;
+		case 'j': conf.json = true; break;
+		case 'h': usage(); exit(BENCH_EXIT_OK);
+		default: usage(); exit(BENCH_EXIT_ERROR);
 		}
 	}
-	if (op == NR_OPS || !path || !server) {
+	if (conf.op == NR_OPS || !conf.path || !conf.server) {
 		usage();
-		return BENCH_EXIT_ERROR;
+		exit(BENCH_EXIT_ERROR);
 	}
-	bench_pin_cpu(cpu);
-	open_subject(&sub, path, ops[op].open_flags);
-	find_tids((pid_t)server);
-	make_instance(tracefs);
-	repeat(ops[op].run, &sub, nr_ops / 100 + 1);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t count[NR_COUNTERS];
+	struct subject sub = { 0 };
+	bench_op_fn op;
+
+	parse_options(argc, argv);
+	op = ops[conf.op].run;
+	bench_pin_cpu(conf.cpu);
+	open_subject(&sub, conf.path, ops[conf.op].open_flags);
+	find_tids(conf.server);
+	make_instance(conf.tracefs);
+	repeat(op, &sub, conf.nr_ops / 100 + 1);
 	switch_probes("cont");
-	repeat(ops[op].run, &sub, nr_ops);
+	repeat(op, &sub, conf.nr_ops);
 	switch_probes("pause");
 	collect(count);
-	return report(system ? system : ops[op].system, ops[op].name, count, nr_ops, json, bars);
+	return report(conf.system ? conf.system : ops[conf.op].system, ops[conf.op].name, count,
+		      conf.nr_ops, conf.json, conf.bars);
 }
