@@ -3,7 +3,7 @@
 # Plugins: $(BUILD)/zusfs-examples/NAME.so from all of zusfs-examples/NAME/*.c.
 # zusd finds NAME.so by "NAME" and by the type name "zNAME".
 
-PLUGIN_NAMES := nullfs
+PLUGIN_NAMES := nullfs toyfs
 PLUGINS := $(PLUGIN_NAMES:%=$(BUILD)/zusfs-examples/%.so)
 USER_PROGS += $(PLUGINS)
 

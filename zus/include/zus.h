@@ -622,6 +622,45 @@ void zus_fence(void);
 void zus_copy_nt(void *dst, const void *src, size_t bytes);
 void zus_zero_nt(void *dst, size_t bytes);
 
+/* -------------------------------------------------------------------- space */
+
+/*
+ * Free space of a mount's T1 devices, in blocks of ZUS_BLOCK_BYTES, kept in
+ * memory: for filesystems whose own record of space is elsewhere, or that have
+ * none. Any thread; the functions take short locks of their own.
+ *
+ * A block is named by one number: its device in the top bits, its place in the
+ * lower ones, so that neighbours on a device are neighbours as numbers. 0 is no
+ * block and the top bit is never set: it is the plugin's to use.
+ */
+typedef uint64_t zus_block;
+struct zus_space;
+
+struct zus_space_want {
+	uint64_t count;		/* blocks, in one piece, or fewer */
+	uint64_t bn;		/* block number in the file, for huge pages */
+	zus_block goal;		/* best place (behind the file's last), or 0 */
+	uint32_t numa_node;	/* else near this node */
+};
+
+/*
+ * zus_space_new: all is free, from each T1 device's data_off on. NULL: no memory
+ * or no T1 device. zus_space_alloc: *got blocks from the result on; 0: no space.
+ * A large file gets whole huge pages where they are free. zus_space_free: of
+ * blocks that were allocated, and no others. zus_space_free_count: of all blocks
+ * how many are free; total may be NULL.
+ */
+struct zus_space *zus_space_new(const struct zus_mount *mount);
+void zus_space_delete(struct zus_space *space);
+zus_block zus_space_alloc(struct zus_space *space, const struct zus_space_want *want,
+			  uint64_t *got);
+void zus_space_free(struct zus_space *space, zus_block first, uint64_t count);
+uint64_t zus_space_free_count(const struct zus_space *space, uint64_t *total);
+
+/* Index of the block's device, and its offset there. */
+uint32_t zus_block_dev(zus_block block);
+uint64_t zus_block_off(const struct zus_space *space, zus_block block);
+
 /* --------------------------------------------------------------------- NUMA */
 
 /*

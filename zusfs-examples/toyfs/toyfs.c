@@ -1,0 +1,700 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * toyfs - the tutorial filesystem: data on persistent memory, names and inodes in
+ * DRAM, so all of it ends with the mount. docs/tutorial.md walks through it.
+ *
+ * Locks, outer first: fs->names (all directories), then inode->lock (attributes
+ * and block map of one inode; never two at once). libzus locks the free space.
+ */
+#include <errno.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <search.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include <zus.h>
+
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* callbacks get more than they need */
+
+#define TOY_MAGIC	0x7a746f79u
+#define TOY_BLOCK	((uint64_t)ZUS_BLOCK_BYTES)
+#define TOY_FILE_MAX	0x7ffffffffffff000ull
+#define TOY_RESERVED	(1ull << 63)	/* block given to a write that has not ended */
+#define NODE_BITS	9
+#define NODE_SLOTS	(1u << NODE_BITS)
+
+struct toy_dentry {
+	TAILQ_ENTRY(toy_dentry) link;	/* of its directory, rising by cookie */
+	struct toy_inode *dir;
+	struct toy_inode *inode;
+	uint64_t cookie;		/* its place for readdir; never changes */
+	struct zus_name name;		/* the bytes follow the structure */
+};
+
+/* What one MAP gave to a write: the reserved blocks in [bn, end). */
+struct toy_reservation {
+	struct toy_reservation *next;
+	uint64_t map_id, bn, end;
+};
+
+struct toy_inode {
+	struct zus_inode zi;		/* what libzus keeps of it */
+	pthread_mutex_t lock;
+	struct zus_attr attr;
+	/* Of a file: a radix tree from its block numbers to blocks. */
+	uint64_t *map;
+	unsigned int map_levels;
+	uint64_t map_blocks;		/* without reserved ones */
+	struct toy_reservation *reserved;
+	TAILQ_HEAD(, toy_dentry) entries; /* of a directory, under fs->names */
+	uint64_t next_cookie;
+	char *target;			/* of a symlink */
+};
+
+struct toy_fs {
+	pthread_rwlock_t names;
+	void *tree;			/* all dentries by directory and name: tsearch(3) */
+	struct toy_inode *root;
+	struct zus_space *space;
+	uint64_t last_ino, inodes;	/* atomic */
+};
+
+#define toy(inode) zus_container_of(inode, struct toy_inode, zi)
+
+static struct toy_fs *fs_of(const struct zus_inode *inode)
+{
+	return inode->mount->priv;
+}
+
+/* ---------------------------------------------------------------- block map */
+
+/* Where the block of bn is kept. NULL: nowhere, or with make: no memory. */
+static uint64_t *map_slot(struct toy_inode *ti, uint64_t bn, bool make)
+{
+	unsigned int level;
+	uint64_t *node, *slot;
+
+	while (!ti->map || bn >> ti->map_levels * NODE_BITS) {	/* one level more */
+		node = make ? calloc(NODE_SLOTS, sizeof(*node)) : NULL;
+		if (!node)
+			return NULL;
+		node[0] = (uintptr_t)ti->map;
+		ti->map = node;
+		ti->map_levels++;
+	}
+	node = ti->map;
+	for (level = ti->map_levels - 1; level; level--) {
+		slot = &node[bn >> level * NODE_BITS & (NODE_SLOTS - 1)];
+		if (!*slot && make)
+			*slot = (uintptr_t)calloc(NODE_SLOTS, sizeof(*node));
+		if (!*slot)
+			return NULL;
+		node = (uint64_t *)(uintptr_t)*slot;
+	}
+	return &node[bn & (NODE_SLOTS - 1)];
+}
+
+static zus_block map_get(struct toy_inode *ti, uint64_t bn)
+{
+	uint64_t *slot = map_slot(ti, bn, false);
+
+	return slot ? *slot : 0;
+}
+
+/* Frees the file's blocks below node from first on, but no reserved one; true: empty. */
+static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, uint64_t first)
+{
+	uint64_t begin = first >> level * NODE_BITS, inner, i, *child;
+	bool empty = true;
+
+	for (i = 0; i < NODE_SLOTS; i++) {
+		inner = i == begin ? first & ((1ull << level * NODE_BITS) - 1) : 0;
+		if (node[i] && i >= begin && level) {
+			child = (uint64_t *)(uintptr_t)node[i];
+			if (map_cut(ti, child, level - 1, inner)) {
+				free(child);
+				node[i] = 0;
+			}
+		} else if (node[i] && i >= begin && !(node[i] & TOY_RESERVED)) {
+			ti->map_blocks--;
+			zus_space_free(fs_of(&ti->zi)->space, node[i], 1);
+			node[i] = 0;
+		}
+		empty &= !node[i];
+	}
+	return empty;
+}
+
+static void map_truncate(struct toy_inode *ti, uint64_t first)
+{
+	if (!(first >> ti->map_levels * NODE_BITS) && ti->map)
+		map_cut(ti, ti->map, ti->map_levels - 1, first);
+}
+
+/* Of what MAP map_id reserved, blocks below keep join the file, others are free again. */
+static void end_reservation(struct toy_inode *ti, uint64_t map_id, uint64_t keep)
+{
+	struct toy_reservation *res, **link = &ti->reserved;
+	uint64_t *slot;
+
+	while (*link && (*link)->map_id != map_id)
+		link = &(*link)->next;
+	res = *link;
+	if (!res)
+		return;		/* nothing was NEW: the write only made the file longer */
+	*link = res->next;
+	for (; res->bn < res->end; res->bn++) {
+		slot = map_slot(ti, res->bn, false);
+		if (!slot || !(*slot & TOY_RESERVED))
+			continue;
+		*slot &= ~TOY_RESERVED;
+		ti->map_blocks += res->bn < keep;
+		if (res->bn >= keep) {
+			zus_space_free(fs_of(&ti->zi)->space, *slot, 1);
+			*slot = 0;
+		}
+	}
+	free(res);
+}
+
+/* ------------------------------------------------------------------- inodes */
+
+static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_create *args)
+{
+	struct toy_fs *fs = mount->priv;
+	struct toy_inode *ti = calloc(1, sizeof(*ti));
+
+	if (!ti)
+		return NULL;
+	ti->attr = (struct zus_attr) {
+		.ino = __atomic_add_fetch(&fs->last_ino, 1, __ATOMIC_RELAXED),
+		.gen = 1, .mode = args->mode, .uid = args->uid, .gid = args->gid,
+		.nlink = S_ISDIR(args->mode) ? 2 : 1, .size_bytes = args->target.bytes,
+		.rdev_major = args->rdev_major, .rdev_minor = args->rdev_minor,
+		.atime = args->now, .mtime = args->now, .ctime = args->now, .btime = args->now,
+	};
+	TAILQ_INIT(&ti->entries);
+	ti->next_cookie = 3;
+	pthread_mutex_init(&ti->lock, NULL);
+	if (args->target.bytes)
+		ti->target = strndup(args->target.str, args->target.bytes);
+	if ((args->target.bytes && !ti->target) || zus_inode_init(mount, &ti->zi)) {
+		free(ti->target);
+		free(ti);
+		return NULL;
+	}
+	__atomic_add_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
+	return ti;
+}
+
+/* Neither a name, nor the kernel, nor a call knows the inode any more. */
+static void toy_evict(struct zus_inode *inode)
+{
+	struct toy_inode *ti = toy(inode);
+
+	while (ti->reserved)
+		end_reservation(ti, ti->reserved->map_id, 0);
+	map_truncate(ti, 0);
+	__atomic_sub_fetch(&fs_of(inode)->inodes, 1, __ATOMIC_RELAXED);
+	pthread_mutex_destroy(&ti->lock);
+	free(ti->map);
+	free(ti->target);
+	free(ti);
+}
+
+static void get_attr(struct toy_inode *ti, struct zus_attr *out)
+{
+	pthread_mutex_lock(&ti->lock);
+	*out = ti->attr;
+	out->blocks_512 = ti->map_blocks * (TOY_BLOCK / 512);
+	pthread_mutex_unlock(&ti->lock);
+}
+
+/* Names changed: links came or went; a directory has other contents (mtime). */
+static void touch(struct toy_inode *ti, const struct zus_time *now, int links, bool mtime)
+{
+	pthread_mutex_lock(&ti->lock);
+	ti->attr.nlink += (uint32_t)links;
+	ti->attr.ctime = *now;
+	if (mtime)
+		ti->attr.mtime = *now;
+	ti->attr.change++;
+	pthread_mutex_unlock(&ti->lock);
+}
+
+static int toy_getattr(struct zus_req *req, struct zus_inode *inode, uint64_t fh, uint32_t mask,
+		       struct zus_attr *out)
+{
+	get_attr(toy(inode), out);
+	return 0;
+}
+
+static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
+		       const struct zus_setattr *set, struct zus_attr *out)
+{
+	struct toy_inode *ti = toy(inode);
+	struct zus_attr *attr = &ti->attr;
+
+	if ((set->valid & ZUS_SET_SIZE) && !S_ISREG(attr->mode))
+		return S_ISDIR(attr->mode) ? -EISDIR : -EINVAL;
+	if ((set->valid & ZUS_SET_SIZE) && set->size_bytes > TOY_FILE_MAX)
+		return -EFBIG;
+	pthread_mutex_lock(&ti->lock);
+	if (set->valid & ZUS_SET_MODE)
+		attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);
+	attr->uid = set->valid & ZUS_SET_UID ? set->uid : attr->uid;
+	attr->gid = set->valid & ZUS_SET_GID ? set->gid : attr->gid;
+	attr->atime = set->valid & ZUS_SET_ATIME ? set->atime : attr->atime;
+	attr->mtime = set->valid & ZUS_SET_MTIME ? set->mtime : attr->mtime;
+	attr->ctime = set->valid & ZUS_SET_CTIME ? set->ctime : attr->ctime;
+	if (set->valid & ZUS_SET_SIZE) {
+		/* The kernel has seen to it that nothing maps what lies behind. */
+		if (set->size_bytes < attr->size_bytes)
+			map_truncate(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK);
+		attr->size_bytes = set->size_bytes;
+	}
+	attr->change++;
+	pthread_mutex_unlock(&ti->lock);
+	get_attr(ti, out);
+	return 0;
+}
+
+static int toy_readlink(struct zus_req *req, struct zus_inode *inode)
+{
+	struct toy_inode *ti = toy(inode);
+	uint32_t max;
+	char *buf = zus_req_payload(req, &max);
+
+	if (!ti->target)
+		return -EINVAL;
+	if (ti->attr.size_bytes > max)
+		return -EIO;
+	memcpy(buf, ti->target, ti->attr.size_bytes);
+	return zus_req_payload_set(req, (uint32_t)ti->attr.size_bytes);
+}
+
+/* -------------------------------------------------------------------- names */
+
+static int compare(const void *left, const void *right)
+{
+	const struct toy_dentry *a = left, *b = right;
+
+	if (a->dir != b->dir)
+		return a->dir < b->dir ? -1 : 1;
+	if (a->name.bytes != b->name.bytes)
+		return a->name.bytes < b->name.bytes ? -1 : 1;
+	return memcmp(a->name.str, b->name.str, a->name.bytes);
+}
+
+static struct toy_dentry *find(struct toy_fs *fs, struct toy_inode *dir,
+			       const struct zus_name *name)
+{
+	struct toy_dentry key = { .dir = dir, .name = *name };
+	struct toy_dentry **found = tfind(&key, &fs->tree, compare);
+
+	return found ? *found : NULL;
+}
+
+/* A new name. ENOENT: the directory was removed meanwhile. */
+static int add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *ti,
+		      const struct zus_name *name)
+{
+	struct toy_dentry *de;
+
+	if (!S_ISDIR(dir->attr.mode) || !dir->attr.nlink || find(fs, dir, name))
+		return !S_ISDIR(dir->attr.mode) ? -ENOTDIR : dir->attr.nlink ? -EEXIST : -ENOENT;
+	de = malloc(sizeof(*de) + name->bytes);
+	if (!de)
+		return -ENOMEM;
+	memcpy(de + 1, name->str, name->bytes);
+	*de = (struct toy_dentry) { .dir = dir, .inode = ti, .cookie = dir->next_cookie,
+				    .name = { (char *)(de + 1), name->bytes } };
+	if (!tsearch(de, &fs->tree, compare)) {
+		free(de);
+		return -ENOMEM;
+	}
+	TAILQ_INSERT_TAIL(&dir->entries, de, link);
+	dir->next_cookie++;
+	return 0;
+}
+
+static void remove_dentry(struct toy_fs *fs, struct toy_dentry *de)
+{
+	tdelete(de, &fs->tree, compare);
+	TAILQ_REMOVE(&de->dir->entries, de, link);
+	free(de);
+}
+
+static int toy_lookup(struct zus_req *req, struct zus_inode *dir,
+		      const struct zus_name *name, struct zus_entry *out)
+{
+	struct toy_fs *fs = fs_of(dir);
+	struct toy_dentry *de;
+
+	pthread_rwlock_rdlock(&fs->names);
+	de = find(fs, toy(dir), name);
+	if (de) {
+		zus_entry_set(out, &de->inode->zi);	/* while the name keeps it */
+		get_attr(de->inode, &out->attr);
+	}
+	pthread_rwlock_unlock(&fs->names);
+	return de ? 0 : -ENOENT;
+}
+
+/* CREATE, MKDIR, MKNOD and SYMLINK: the mode says which. */
+static int toy_create(struct zus_req *req, struct zus_inode *zdir,
+		      const struct zus_create *args, struct zus_entry *out,
+		      struct zus_attr *dir_out)
+{
+	struct toy_inode *dir = toy(zdir), *ti = new_inode(zdir->mount, args);
+	struct toy_fs *fs = fs_of(zdir);
+	int err;
+
+	if (!ti)
+		return -ENOMEM;
+	pthread_rwlock_wrlock(&fs->names);
+	err = add_dentry(fs, dir, ti, &args->name);
+	if (!err) {
+		touch(dir, &args->now, S_ISDIR(args->mode), true);
+		zus_entry_set(out, &ti->zi);
+		get_attr(ti, &out->attr);
+		get_attr(dir, dir_out);
+	}
+	pthread_rwlock_unlock(&fs->names);
+	if (err)
+		zus_inode_put(&ti->zi);
+	return err;
+}
+
+static int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdir,
+		    const struct zus_name *name, const struct zus_time *now,
+		    struct zus_attr *inode_out, struct zus_attr *dir_out)
+{
+	struct toy_inode *ti = toy(inode), *dir = toy(zdir);
+	struct toy_fs *fs = fs_of(inode);
+	int err;
+
+	if (S_ISDIR(ti->attr.mode))
+		return -EPERM;
+	pthread_rwlock_wrlock(&fs->names);
+	err = ti->attr.nlink ? add_dentry(fs, dir, ti, name) : -ENOENT;
+	if (!err) {
+		touch(ti, now, 1, false);
+		touch(dir, now, 0, true);
+	}
+	get_attr(ti, inode_out);
+	get_attr(dir, dir_out);
+	pthread_rwlock_unlock(&fs->names);
+	return err;
+}
+
+/* A name of the inode is gone; true: the last, put it after the unlock. */
+static bool drop_name(struct toy_inode *ti, const struct zus_time *now)
+{
+	touch(ti, now, S_ISDIR(ti->attr.mode) ? -2 : -1, false);
+	return !ti->attr.nlink;
+}
+
+/* UNLINK and RMDIR; the kernel has checked which of them fits. */
+static int toy_unlink(struct zus_req *req, struct zus_inode *zdir, struct zus_inode *inode,
+		      const struct zus_name *name, const struct zus_time *now,
+		      struct zus_attr *inode_out, struct zus_attr *dir_out)
+{
+	struct toy_inode *ti = toy(inode), *dir = toy(zdir);
+	struct toy_fs *fs = fs_of(inode);
+	struct toy_dentry *de;
+	bool last = false;
+	int err = 0;
+
+	pthread_rwlock_wrlock(&fs->names);
+	de = find(fs, dir, name);
+	if (!de || de->inode != ti)
+		err = de ? -ESTALE : -ENOENT;
+	else if (!TAILQ_EMPTY(&ti->entries))
+		err = -ENOTEMPTY;
+	if (!err) {
+		remove_dentry(fs, de);
+		last = drop_name(ti, now);
+		touch(dir, now, S_ISDIR(ti->attr.mode) ? -1 : 0, true);
+	}
+	get_attr(ti, inode_out);
+	get_attr(dir, dir_out);
+	pthread_rwlock_unlock(&fs->names);
+	if (last)
+		zus_inode_put(inode);
+	return err;
+}
+
+static int check_rename(const struct zus_rename *args, const struct toy_dentry *from,
+			const struct toy_dentry *to)
+{
+	struct toy_inode *ti = toy(args->inode), *old = args->target ? toy(args->target) : NULL;
+	bool swap = args->flags & RENAME_EXCHANGE;
+
+	if ((args->flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE)) ||
+	    args->flags == (RENAME_EXCHANGE | RENAME_NOREPLACE))
+		return -EINVAL;
+	if (!from || (swap && !to))
+		return -ENOENT;
+	if (to && (args->flags & RENAME_NOREPLACE))
+		return -EEXIST;
+	if (from->inode != ti || (to ? to->inode : NULL) != old)
+		return -ESTALE;
+	if (!to || swap)
+		return 0;
+	if (S_ISDIR(ti->attr.mode) != S_ISDIR(old->attr.mode))
+		return S_ISDIR(old->attr.mode) ? -EISDIR : -ENOTDIR;
+	return TAILQ_EMPTY(&old->entries) ? 0 : -ENOTEMPTY;
+}
+
+/* Under fs->names, all checked but memory; true in *last as drop_name() has it. */
+static int do_rename(struct toy_fs *fs, const struct zus_rename *args,
+		     struct toy_dentry *from, struct toy_dentry *to, bool *last)
+{
+	struct toy_inode *ti = toy(args->inode), *old = args->target ? toy(args->target) : NULL;
+	struct toy_inode *old_dir = toy(args->old_dir), *new_dir = toy(args->new_dir);
+	int moved = S_ISDIR(ti->attr.mode), gone = old && S_ISDIR(old->attr.mode);
+	int err = to ? 0 : add_dentry(fs, new_dir, ti, &args->new_name);
+
+	if (err || ti == old)
+		return err;	/* two names of one inode: nothing to do */
+	if (to)
+		to->inode = ti;	/* the name stays where readdir has it */
+	touch(ti, &args->now, 0, false);
+	if (args->flags & RENAME_EXCHANGE) {
+		from->inode = old;
+		touch(old, &args->now, 0, false);
+		touch(old_dir, &args->now, gone - moved, true);
+	} else {
+		remove_dentry(fs, from);
+		*last = old && drop_name(old, &args->now);
+		touch(old_dir, &args->now, -moved, true);
+	}
+	touch(new_dir, &args->now, moved - gone, true);
+	return 0;
+}
+
+static int toy_rename(struct zus_req *req, const struct zus_rename *args,
+		      struct zus_rename_out *out)
+{
+	struct toy_fs *fs = fs_of(args->inode);
+	struct toy_dentry *from, *to;
+	bool last = false;
+	int err;
+
+	pthread_rwlock_wrlock(&fs->names);
+	from = find(fs, toy(args->old_dir), &args->old_name);
+	to = find(fs, toy(args->new_dir), &args->new_name);
+	err = check_rename(args, from, to);
+	if (!err)
+		err = do_rename(fs, args, from, to, &last);
+	get_attr(toy(args->old_dir), &out->old_dir);
+	get_attr(toy(args->new_dir), &out->new_dir);
+	get_attr(toy(args->inode), &out->inode);
+	if (args->target)
+		get_attr(toy(args->target), &out->target);
+	pthread_rwlock_unlock(&fs->names);
+	if (last)
+		zus_inode_put(args->target);
+	return err;
+}
+
+static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
+		       uint64_t cookie, int *eof)
+{
+	struct toy_dentry *de;
+
+	pthread_rwlock_rdlock(&fs_of(dir)->names);
+	TAILQ_FOREACH(de, &toy(dir)->entries, link)
+		if (de->cookie > cookie &&
+		    zus_req_dirent(req, de->inode->attr.ino, de->cookie,
+				   de->inode->attr.mode >> 12, &de->name))
+			break;		/* no room: the kernel will ask again */
+	pthread_rwlock_unlock(&fs_of(dir)->names);
+	*eof = !de;
+	return 0;
+}
+
+/* --------------------------------------------------------------------- data */
+
+/* Blocks for a hole of *n blocks, in one piece; *n: as many as there were. */
+static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint64_t *n,
+		   zus_block *block)
+{
+	struct zus_space *space = fs_of(&ti->zi)->space;
+	struct zus_space_want want = { *n, bn, bn ? map_get(ti, bn - 1) & ~TOY_RESERVED : 0,
+				       zus_req_numa_node(req) };
+	struct toy_reservation *res = ti->reserved;
+	uint64_t got, *slot;
+
+	if (!res || res->map_id != zus_req_id(req)) {	/* the first hole of this MAP */
+		res = malloc(sizeof(*res));
+		if (!res)
+			return -ENOMEM;
+		*res = (struct toy_reservation) { ti->reserved, zus_req_id(req), bn, bn };
+		ti->reserved = res;
+	}
+	want.goal += want.goal != 0;	/* behind the block before */
+	*block = zus_space_alloc(space, &want, &got);
+	if (!*block)
+		return -ENOSPC;
+	for (*n = 0; *n < got && (slot = map_slot(ti, bn + *n, true)); ++*n)
+		*slot = (*block + *n) | TOY_RESERVED;
+	if (*n < got)
+		zus_space_free(space, *block + *n, got - *n);
+	res->end = bn + *n;
+	return *n ? 0 : -ENOMEM;
+}
+
+/* One extent of the answer, from bn on; *n is its length in blocks. */
+static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_map *args,
+		   uint64_t bn, uint64_t end, uint64_t *n)
+{
+	bool make = (args->flags & ZUS_MAP_WRITE) && !(args->flags & ZUS_MAP_ZERO);
+	struct zus_extent ext = { .file_off = bn * TOY_BLOCK, .type = ZUS_EXT_DATA };
+	zus_block block = map_get(ti, bn);
+	int err;
+
+	*n = 1;
+	if (block & TOY_RESERVED) {	/* another write is making it */
+		if (args->flags & ZUS_MAP_WRITE)
+			return ZUS_BUSY_RETRY;
+		block = 0;
+	} else if (block) {
+		while (bn + *n < end && map_get(ti, bn + *n) == block + *n)
+			++*n;
+	} else {
+		while (bn + *n < end && !map_get(ti, bn + *n))
+			++*n;
+		if (make) {
+			err = reserve(req, ti, bn, n, &block);
+			if (err)
+				return err;
+			ext.flags = ZUS_EXTF_NEW;
+		}
+	}
+	if (!block)
+		ext.type = ZUS_EXT_HOLE;
+	ext.len_bytes = *n * TOY_BLOCK;
+	ext.dev = zus_block_dev(block);
+	ext.dev_off = block ? zus_block_off(fs_of(&ti->zi)->space, block) : 0;
+	return zus_req_extent(req, &ext);
+}
+
+static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
+{
+	struct toy_inode *ti = toy(inode);
+	uint64_t begin = args->off / TOY_BLOCK, bn = begin, n = 0;
+	uint64_t end = (args->off + args->len_bytes + TOY_BLOCK - 1) / TOY_BLOCK;
+	int ret = S_ISREG(ti->attr.mode) ? 0 : -EINVAL;
+
+	pthread_mutex_lock(&ti->lock);
+	for (; !ret && bn < end && zus_req_extents_left(req); bn += ret ? 0 : n)
+		ret = map_one(req, ti, args, bn, end, &n);
+	pthread_mutex_unlock(&ti->lock);
+	return bn > begin ? 0 : ret;	/* a part is an answer, too */
+}
+
+static int toy_map_done(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_map_done *args, struct zus_attr *out)
+{
+	struct toy_inode *ti = toy(inode);
+	uint64_t end = args->off + args->written_bytes, keep = 0;
+
+	pthread_mutex_lock(&ti->lock);
+	if (args->written_bytes) {
+		if (end > ti->attr.size_bytes && args->size_bytes > ti->attr.size_bytes)
+			ti->attr.size_bytes = end < args->size_bytes ? end : args->size_bytes;
+		keep = end < ti->attr.size_bytes ? end : ti->attr.size_bytes;
+		ti->attr.mtime = ti->attr.ctime = args->mtime;
+		ti->attr.change++;
+	}
+	end_reservation(ti, args->map_id, (keep + TOY_BLOCK - 1) / TOY_BLOCK);
+	pthread_mutex_unlock(&ti->lock);
+	if (out)
+		get_attr(ti, out);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- mount */
+
+static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
+{
+	struct zus_create args = { .mode = S_IFDIR | 0755 };
+	struct toy_fs *fs = mount->priv = calloc(1, sizeof(*fs));
+	int err = *mount->options ? -EINVAL : -ENOMEM;
+
+	if (!fs || *mount->options)
+		goto out_free;
+	pthread_rwlock_init(&fs->names, NULL);
+	fs->space = zus_space_new(mount);
+	fs->root = fs->space ? new_inode(mount, &args) : NULL;
+	if (!fs->root)
+		goto out_space;
+	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
+	out->features = ZUS_MF_VOLATILE;
+	out->max_file_bytes = TOY_FILE_MAX;
+	out->magic = TOY_MAGIC;
+	zus_entry_set(&out->root, &fs->root->zi);
+	get_attr(fs->root, &out->root.attr);
+	return 0;
+
+out_space:
+	zus_space_delete(fs->space);
+out_free:
+	zus_log(ZUS_LOG_ERR, "toyfs: %s", err == -EINVAL ? "there are no mount options" :
+		"no memory, or no persistent-memory device");
+	free(fs);
+	return err;
+}
+
+static void toy_umount(struct zus_mount *mount)
+{
+	struct toy_fs *fs = mount->priv;
+	struct toy_dentry *de;
+
+	while (fs->tree) {
+		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
+		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
+			zus_inode_put(&de->inode->zi);
+		tdelete(de, &fs->tree, compare);
+		free(de);
+	}
+	zus_inode_put(&fs->root->zi);
+	zus_space_delete(fs->space);
+	pthread_rwlock_destroy(&fs->names);
+	free(fs);
+}
+
+static int toy_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out)
+{
+	struct toy_fs *fs = mount->priv;
+
+	out->blocks_free = zus_space_free_count(fs->space, &out->blocks);
+	out->blocks_avail = out->blocks_free;
+	out->files_free = out->blocks_free;	/* memory is the limit, this a guess */
+	out->files = __atomic_load_n(&fs->inodes, __ATOMIC_RELAXED) + out->files_free;
+	return 0;
+}
+
+static const struct zus_mount_ops toy_mount_ops = { toy_mount, toy_umount, .statfs = toy_statfs };
+
+static const struct zus_inode_ops toy_inode_ops = {
+	.lookup = toy_lookup, .getattr = toy_getattr, .setattr = toy_setattr,
+	.create = toy_create, .mkdir = toy_create, .mknod = toy_create,
+	.symlink = toy_create, .link = toy_link, .unlink = toy_unlink, .rmdir = toy_unlink,
+	.rename = toy_rename, .readdir = toy_readdir, .readlink = toy_readlink,
+	.evict = toy_evict,
+};
+
+static const struct zus_file_ops toy_file_ops = { .map = toy_map, .map_done = toy_map_done };
+
+ZUS_EXPORT const struct zus_plugin zus_plugin = {
+	ZUS_PLUGIN_ABI,
+	.name = "ztoyfs",
+	.mount_ops = &toy_mount_ops, .inode_ops = &toy_inode_ops, .file_ops = &toy_file_ops,
+};
