@@ -7,8 +7,11 @@
 #ifndef ZUF_COMPAT_H
 #define ZUF_COMPAT_H
 
+#include <linux/blkdev.h>
+#include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
@@ -75,6 +78,85 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
+}
+#endif
+
+/* 6.5: splice by copying has a name. */
+#ifndef ZUF_HAVE_COPY_SPLICE_READ
+#define copy_splice_read	generic_file_splice_read
+#endif
+
+/*
+ * 6.6: a fault's size is an order. ZUF_DEFINE_HUGE_FAULT() makes what
+ * ZUF_HUGE_FAULT() puts into vm_operations.
+ */
+#define ZUF_PMD_ORDER		(PMD_SHIFT - PAGE_SHIFT)
+
+#ifdef ZUF_HAVE_PE_SIZE
+#define ZUF_DEFINE_HUGE_FAULT(name)						\
+static vm_fault_t name##_sized(struct vm_fault *vmf, enum page_entry_size size)	\
+{										\
+	return size == PE_SIZE_PMD ? name(vmf, ZUF_PMD_ORDER) : VM_FAULT_FALLBACK; \
+}
+
+#define ZUF_HUGE_FAULT(name)	name##_sized
+
+static inline vm_fault_t zuf_dax_iomap_fault(struct vm_fault *vmf, unsigned int order, int *err,
+					     const struct iomap_ops *ops)
+{
+	return dax_iomap_fault(vmf, order ? PE_SIZE_PMD : PE_SIZE_PTE, NULL, err, ops);
+}
+#else
+#define ZUF_DEFINE_HUGE_FAULT(name)
+#define ZUF_HUGE_FAULT(name)	name
+#define zuf_dax_iomap_fault(vmf, order, err, ops) dax_iomap_fault(vmf, order, NULL, err, ops)
+#endif
+
+/*
+ * 6.2: only write faults mark a DAX entry dirty. Before, a read fault marks the
+ * zero page of a hole too, and writeback that meets a fault there warns and
+ * fails. Keep faults out of writeback.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define zuf_dax_writeback_lock(mapping)		filemap_invalidate_lock(mapping)
+#define zuf_dax_writeback_unlock(mapping)	filemap_invalidate_unlock(mapping)
+#else
+#define zuf_dax_writeback_lock(mapping)		do { } while (0)
+#define zuf_dax_writeback_unlock(mapping)	do { } while (0)
+#endif
+
+/*
+ * 6.8: a block device is opened as a file. Opens by number, exclusively for
+ * @sb; returns what zuf_bdev_close() takes, or an ERR_PTR.
+ */
+#ifdef ZUF_HAVE_BDEV_FILE
+static inline void *zuf_bdev_open(dev_t dev, bool write, struct super_block *sb,
+				  struct block_device **bdev)
+{
+	struct file *file = bdev_file_open_by_dev(dev, BLK_OPEN_READ | BLK_OPEN_RESTRICT_WRITES |
+						  (write ? BLK_OPEN_WRITE : 0), sb,
+						  &fs_holder_ops);
+
+	if (!IS_ERR(file))
+		*bdev = file_bdev(file);
+	return file;
+}
+
+static inline void zuf_bdev_close(void *holder, bool write)
+{
+	bdev_fput(holder);
+}
+#else
+static inline void *zuf_bdev_open(dev_t dev, bool write, struct super_block *sb,
+				  struct block_device **bdev)
+{
+	*bdev = blkdev_get_by_dev(dev, FMODE_READ | FMODE_EXCL | (write ? FMODE_WRITE : 0), sb);
+	return *bdev;
+}
+
+static inline void zuf_bdev_close(void *holder, bool write)
+{
+	blkdev_put(holder, FMODE_READ | FMODE_EXCL | (write ? FMODE_WRITE : 0));
 }
 #endif
 

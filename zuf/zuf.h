@@ -318,12 +318,13 @@ struct zuf_mount {
 	atomic_long_t rule_count[ZUF_RULE_COUNT];
 
 	/*
-	 * Written while mounting and by ADD_DEVICE, under dev_lock; an entry
-	 * never changes until the last reference to the mount goes: dev[i] is
-	 * published by num_devices (release), read by zuf_device() (acquire).
+	 * Written while mounting and by ADD_DEVICE, under dev_lock. The index
+	 * is that of the device table. dev[i] is published with release, read
+	 * by zuf_device() with acquire, and stays until zuf_devices_close().
 	 */
 	struct mutex dev_lock;
-	u32 num_devices;
+	struct zufs_devtable *devtable; /* NULL: no devices */
+	u32 num_devices;	/* dev[0] to dev[num_devices - 1] are there */
 	struct zuf_device *dev[ZUFS_DEVICES_MAX];
 	bool dev_wide;		/* all T1 devices end durable with a fence */
 
@@ -482,6 +483,11 @@ struct zuf_device {
 int zuf_devices_open(struct zuf_mount *mount, struct fs_context *fc,
 		     const int *fds, unsigned int num_fds);
 int zuf_device_add_fd(struct zuf_mount *mount, int fd, struct zufs_device *info);
+/*
+ * After MOUNT was answered: every device of the table is there, by fd= or by
+ * ADD_DEVICE. -ENODEV, with a message that names the first one missing.
+ */
+int zuf_devices_check(struct zuf_mount *mount, struct fs_context *fc);
 void zuf_devices_close(struct zuf_mount *mount);
 /* NULL: no such device. The pointer is good as long as the superblock. */
 struct zuf_device *zuf_device(struct zuf_mount *mount, u32 id);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Inside of the data path: what map.c, file.c, fault.c, inline.c and dev.c
+ * share. See DESIGN, 5.
+ *
+ * Every use of a map has two phases. In the first, with no lock of the second
+ * kind, zuf_map_begin() asks the server. In the second, under the locks that
+ * the kernel's library wants and with page faults disabled for copies,
+ * iomap_begin only looks the answer up. zuf_map_end() ends the map: here it is
+ * good for one call.
+ */
+#ifndef ZUF_DATA_H
+#define ZUF_DATA_H
+
+#include <linux/iomap.h>
+#include <linux/mm.h>
+
+#include "zuf.h"
+
+#define ZUF_MAP_SMALL_EXTENTS	8
+
+struct zuf_done_msg;
+
+/* An answer to MAP, on the stack of the task that asked. */
+struct zuf_map {
+	struct list_head node;		/* zi->maps, under maps_lock */
+	const struct task_struct *task;	/* nobody else may use it */
+	struct inode *inode;
+	u64 fh;
+	u64 off;			/* [off, end): asked for and answered */
+	u64 end;
+	u32 flags;			/* ZUFS_MAP_* */
+	bool owes_done;			/* NEW or COMMIT: MAP_DONE is wanted */
+	bool any_new;
+	bool any_hole;
+	u64 id;				/* of the MAP request */
+	struct zuf_done_msg *done_msg;	/* writes: MAP_DONE of a dying caller */
+	u32 count;
+	u32 max_extents;
+	struct zufs_extent *extents;	/* small_extents or allocated */
+	struct zufs_extent small_extents[ZUF_MAP_SMALL_EXTENTS];
+};
+
+extern const struct iomap_ops zuf_iomap_ops;	/* map.c */
+
+/*
+ * Phase one: ask for [off, off + len_bytes), which is not empty; the answer
+ * covers [map->off, map->end), at least the first byte. @size_bytes: the file's
+ * size as the server shall see it. On success zuf_map_end() must follow.
+ * Context: as for zuf_call(); i_rwsem or layout_sem held.
+ * Return: 0, -EINTR, -ENOMEM, or what zuf_call() returns.
+ */
+int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
+		  u64 size_bytes, u32 flags);
+void zuf_map_end(struct zuf_map *map);
+
+/*
+ * Tell the server that @written_bytes from @off are durable in the map's
+ * extents, and that the file then has @size_bytes. At most once a map. A dying
+ * caller leaves it to a forced message: -EINTR. Attributes are taken over, the
+ * size only with @set_size (i_rwsem held exclusive).
+ */
+int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size);
+
+/* The extent that holds file offset @off, or NULL. */
+const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off);
+
+/* Zero [from, to) of the map, flushing; holes stay. No fence. */
+int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to);
+/* Zero what [from, to) leaves of its first and last block where they are NEW. */
+int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to);
+/* Flush [from, to) of the map from the CPU caches. No fence. */
+void zuf_map_flush(const struct zuf_map *map, u64 from, u64 to);
+
+/* How long a server has answered "busy"; zero-initialised. */
+struct zuf_busy {
+	unsigned long since_jiffies;
+	u64 delay_ns;
+};
+
+/* Sleep before asking again. 0, -EINTR, -ETIMEDOUT. */
+int zuf_busy_wait(struct zuf_busy *busy, struct zuf_mount *mount);
+
+/*
+ * Before the data of @inode are touched: nothing pending may change it, and it
+ * is neither bad nor the calling server's own. -EIO, -EDEADLK, -EINTR.
+ */
+int zuf_data_begin(struct inode *inode);
+
+/*
+ * Ask, zero, fence and finish: [from, to) of a file of @size_bytes reads as
+ * zero afterwards. i_rwsem and layout_sem held exclusive.
+ */
+int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes);
+
+/* fault.c */
+extern const struct vm_operations_struct zuf_vm_ops;
+
+/* inline.c; i_rwsem held, shared for reads and exclusive for writes */
+ssize_t zuf_inline_read(struct kiocb *iocb, struct iov_iter *to);
+ssize_t zuf_inline_write(struct kiocb *iocb, struct iov_iter *from);
+
+/* devtable.c: the best copy; -EIO, -ENODATA (no copy), -EBADMSG (damaged) */
+int zuf_devtable_read(const struct zuf_device *device, struct zufs_devtable *table);
+
+/* dev.c: a T1 device whose CPU caches need flushing, or any; NULL: no T1 */
+struct dax_device *zuf_mount_dax(struct zuf_mount *mount);
+
+#endif /* ZUF_DATA_H */
