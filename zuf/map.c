@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Maps: asking the server where bytes are, checking what it says, handing it to
+ * the kernel's iomap and DAX library, and telling the server what was written.
+ */
+#include <linux/dax.h>
+#include <linux/hrtimer.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include <linux/workqueue.h>
+#include <linux/writeback.h>
+
+#include "relay.h"
+#include "data.h"
+
+#define ZUF_BUSY_FIRST_NS	(50 * NSEC_PER_USEC)
+#define ZUF_BUSY_LONGEST_NS	(10 * NSEC_PER_MSEC)
+
+/* --------------------------------------------------------------------- busy */
+
+int zuf_busy_wait(struct zuf_busy *busy, struct zuf_mount *mount)
+{
+	u32 deadline_ms = READ_ONCE(mount->deadline_ms);
+	ktime_t delay;
+
+	if (!busy->delay_ns) {
+		busy->since_jiffies = jiffies;
+		busy->delay_ns = ZUF_BUSY_FIRST_NS;
+	}
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (deadline_ms &&
+	    time_after(jiffies, busy->since_jiffies + msecs_to_jiffies(deadline_ms)))
+		return -ETIMEDOUT;
+	delay = ns_to_ktime(busy->delay_ns);
+	set_current_state(TASK_KILLABLE);
+	schedule_hrtimeout_range(&delay, busy->delay_ns / 4, HRTIMER_MODE_REL);
+	busy->delay_ns = min_t(u64, busy->delay_ns * 2, ZUF_BUSY_LONGEST_NS);
+	return 0;
+}
+
+int zuf_call_retry(struct zuf_call *call)
+{
+	struct zuf_busy busy = {};
+	int err;
+
+	while ((err = zuf_call(call)) == -EAGAIN) {
+		call->id = 0;		/* nothing is out while this waits */
+		err = zuf_busy_wait(&busy, call->mount);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+int zuf_data_begin(struct inode *inode)
+{
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
+		return -EIO;
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
+	return zuf_orphan_wait(inode);
+}
+
+/* ----------------------------------------------------------------- checking */
+
+static enum zuf_rule check_type(const struct zufs_map_in *in, const struct zufs_extent *ext)
+{
+	bool write = in->flags & ZUFS_MAP_WRITE;
+
+	if (ext->type == ZUFS_EXT_DATA) {
+		if (ext->flags & ~(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT) || (ext->flags && !write))
+			return ZUF_RULE_EXTENT_TYPE;
+		return ZUF_RULE_OK;
+	}
+	if (ext->type != ZUFS_EXT_HOLE && ext->type != ZUFS_EXT_UNWRITTEN)
+		return ZUF_RULE_EXTENT_TYPE;
+	/* the library writes to data only; zeroing may leave a hole alone */
+	if (ext->flags || (write && !(in->flags & ZUFS_MAP_ZERO)))
+		return ZUF_RULE_EXTENT_TYPE;
+	return ZUF_RULE_OK;
+}
+
+static enum zuf_rule check_device(struct zuf_mount *mount, const struct zufs_extent *ext)
+{
+	const struct zuf_device *device;
+
+	if (ext->type != ZUFS_EXT_DATA)
+		return ZUF_RULE_OK;
+	device = zuf_device(mount, ext->dev);
+	if (!device || !device->dax || device->info.tier != ZUFS_TIER_T1)
+		return ZUF_RULE_EXTENT_DEVICE;
+	if (ext->dev_off < device->info.data_off || ext->dev_off > device->info.size_bytes ||
+	    ext->len_bytes > device->info.size_bytes - ext->dev_off)
+		return ZUF_RULE_EXTENT_DEVICE;
+	return ZUF_RULE_OK;
+}
+
+static enum zuf_rule check_extents(struct zuf_mount *mount, const struct zufs_map_in *in,
+				   const struct zufs_extent *ext, u32 count)
+{
+	u64 next = 0;
+	enum zuf_rule rule;
+	u32 i;
+
+	for (i = 0; i < count; i++, ext++) {
+		if (!ext->len_bytes || ext->file_off > MAX_LFS_FILESIZE ||
+		    ext->len_bytes > MAX_LFS_FILESIZE - ext->file_off)
+			return ZUF_RULE_EXTENT_RANGE;
+		if (i ? ext->file_off != next : ext->file_off > in->off ||
+		    in->off - ext->file_off >= ext->len_bytes)
+			return ZUF_RULE_EXTENT_RANGE;
+		next = ext->file_off + ext->len_bytes;
+		rule = check_type(in, ext);
+		if (rule)
+			return rule;
+		if (!IS_ALIGNED(ext->file_off | ext->len_bytes, ZUFS_BLOCK_BYTES) ||
+		    (ext->type == ZUFS_EXT_DATA && !IS_ALIGNED(ext->dev_off, ZUFS_BLOCK_BYTES)))
+			return ZUF_RULE_EXTENT_ALIGN;
+		rule = check_device(mount, ext);
+		if (rule)
+			return rule;
+	}
+	return ZUF_RULE_OK;
+}
+
+/* One extent, its bytes behind it in the payload. */
+static enum zuf_rule check_inline(const struct zufs_map_in *in, const struct zufs_extent *ext,
+				  u32 count, u32 buf_bytes)
+{
+	if (count != 1 || ext->type != ZUFS_EXT_INLINE || ext->flags ||
+	    !(in->flags & ZUFS_MAP_READ))
+		return ZUF_RULE_EXTENT_TYPE;
+	if (!ext->len_bytes || ext->file_off > in->off ||
+	    in->off - ext->file_off >= ext->len_bytes)
+		return ZUF_RULE_EXTENT_RANGE;
+	if (ext->dev_off < sizeof(*ext) || ext->dev_off > buf_bytes ||
+	    ext->len_bytes > buf_bytes - ext->dev_off)
+		return ZUF_RULE_SIZE;
+	return ZUF_RULE_OK;
+}
+
+enum zuf_rule zuf_check_map(const struct zuf_reply *reply)
+{
+	const struct zufs_map_out *out = reply->out;
+	const struct zufs_extent *ext = reply->buf;
+	const struct zufs_map_in *in;
+
+	if (!reply->call)	/* of an orphan: nobody will use the extents */
+		return ZUF_RULE_OK;
+	in = reply->call->in;
+	if (!out->count || out->count > in->max_extents ||
+	    (u64)out->count * sizeof(*ext) > reply->buf_bytes)
+		return ZUF_RULE_SIZE;
+	if (test_bit(ZUF_I_INLINE, &zuf_i(reply->call->inode[0])->flags))
+		return check_inline(in, ext, out->count, reply->buf_bytes);
+	return check_extents(reply->mount, in, ext, out->count);
+}
+
+enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply)
+{
+	return zuf_check_attr(reply->mount, reply->out,
+			      reply->call ? reply->call->inode[0] : NULL);
+}
+
+/* A write's extents that nobody will ever fill. */
+void zuf_undo_map(struct zuf_orphan *orphan, const void *out)
+{
+	struct zuf_forced_msg *msg;
+
+	if (!(orphan->map.flags & ZUFS_MAP_WRITE))
+		return;
+	msg = zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL);
+	msg->wire.op = ZUFS_OP_MAP_DONE;
+	msg->wire.inode = orphan->map.inode;
+	msg->wire.arg = orphan->id;
+	msg->wire.off = orphan->map.off;
+	msg->wire.size_bytes = orphan->map.size_bytes;
+	zuf_forced_queue(orphan->mount, msg);
+}
+
+/* ---------------------------------------------- MAP_DONE of a dying caller */
+
+/*
+ * Counts as an orphan of the inode until the server has it, so that the next
+ * operation finds the reservation settled.
+ */
+struct zuf_done_msg {
+	struct zuf_forced_msg msg;
+	struct work_struct work;
+	struct inode *inode;
+};
+
+/* The last reference to the superblock may go here: never in the sender. */
+static void done_msg_work(struct work_struct *work)
+{
+	struct zuf_done_msg *done = container_of(work, struct zuf_done_msg, work);
+	struct super_block *sb = done->inode->i_sb;
+	struct zuf_inode *zi = zuf_i(done->inode);
+
+	set_bit(ZUF_I_STALE, &zi->flags);
+	if (atomic_dec_and_test(&zi->orphans))
+		wake_up_var(&zi->orphans);
+	iput(done->inode);
+	deactivate_super(sb);
+	kfree(done);
+}
+
+static void done_msg_sent(struct zuf_forced_msg *msg)
+{
+	struct zuf_done_msg *done = container_of(msg, struct zuf_done_msg, msg);
+
+	queue_work(zuf_wq, &done->work);
+}
+
+static void done_msg_queue(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes)
+{
+	struct zuf_done_msg *done = map->done_msg;
+	struct inode *inode = map->inode;
+
+	map->done_msg = NULL;
+	done->msg.free = done_msg_sent;
+	INIT_WORK(&done->work, done_msg_work);
+	done->inode = inode;
+	ihold(inode);
+	atomic_inc(&inode->i_sb->s_active);
+	atomic_inc(&zuf_i(inode)->orphans);
+	done->msg.wire = (struct zufs_forced) {
+		.inode		= zuf_i(inode)->handle,
+		.arg		= map->id,
+		.off		= off,
+		.written_bytes	= written_bytes,
+		.size_bytes	= size_bytes,
+		.op		= ZUFS_OP_MAP_DONE,
+	};
+	zuf_forced_queue(zuf_mount_of(inode->i_sb), &done->msg);
+}
+
+int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size)
+{
+	struct inode *inode = map->inode;
+	struct zufs_map_done_in in = {
+		.inode		= zuf_i(inode)->handle,
+		.fh		= map->fh,
+		.map_id		= map->id,
+		.off		= off,
+		.written_bytes	= written_bytes,
+		.size_bytes	= size_bytes,
+		.mtime		= zuf_time_to_wire(inode_get_mtime(inode)),
+		.flags		= map->flags,
+	};
+	struct zufs_attr attr;
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(inode->i_sb),
+		.op	= ZUFS_OP_MAP_DONE,
+		.in	= &in,
+		.out	= &attr,
+		.inode	= { inode },
+	};
+	int err = -EINTR;
+
+	map->owes_done = false;
+	zuf_point(ZUF_POINT_BEFORE_MAP_DONE, current);
+	if (!fatal_signal_pending(current))
+		err = zuf_call_retry(&call);
+	if (err == -EINTR && !call.id)		/* it was never sent */
+		done_msg_queue(map, off, written_bytes, size_bytes);
+	zuf_point(ZUF_POINT_AFTER_MAP_DONE, current);
+	if (!err)
+		zuf_attr_apply(inode, &attr, set_size);
+	return err;
+}
+
+/* ------------------------------------------------------------------- asking */
+
+static int map_alloc(struct zuf_map *map, u64 off, u64 len_bytes)
+{
+	u64 blocks = (round_up(off + len_bytes, ZUFS_BLOCK_BYTES) -
+		      round_down(off, ZUFS_BLOCK_BYTES)) / ZUFS_BLOCK_BYTES;
+
+	map->extents = map->small_extents;
+	map->max_extents = min_t(u64, blocks, ZUF_MAP_SMALL_EXTENTS);
+	map->done_msg = NULL;
+	if (map->flags & ZUFS_MAP_WRITE) {
+		map->done_msg = kzalloc(sizeof(*map->done_msg), GFP_KERNEL_ACCOUNT);
+		if (!map->done_msg)
+			return -ENOMEM;
+	}
+	if (blocks > ZUF_MAP_SMALL_EXTENTS) {
+		u32 max_extents = min_t(u64, blocks, ZUFS_EXTENTS_MAX);
+		struct zufs_extent *extents;
+
+		/* without the memory, smaller steps do as well */
+		extents = kmalloc_array(max_extents, sizeof(*extents),
+					GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY);
+		if (extents) {
+			map->extents = extents;
+			map->max_extents = max_extents;
+		}
+	}
+	return 0;
+}
+
+static void map_free(struct zuf_map *map)
+{
+	if (map->extents != map->small_extents)
+		kfree(map->extents);
+	kfree(map->done_msg);
+}
+
+static void map_take(struct zuf_map *map, u32 count, u64 end)
+{
+	const struct zufs_extent *ext = map->extents;
+	u32 i;
+
+	map->count = count;
+	for (i = 0; i < count; i++, ext++) {
+		map->owes_done |= ext->flags & (ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT);
+		map->any_new |= ext->flags & ZUFS_EXTF_NEW;
+		map->any_hole |= ext->type != ZUFS_EXT_DATA;
+	}
+	ext--;
+	map->end = min(ext->file_off + ext->len_bytes, end);
+}
+
+int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
+		  u64 size_bytes, u32 flags)
+{
+	struct zuf_inode *zi = zuf_i(inode);
+	struct zufs_map_in in = {
+		.inode		= zi->handle,
+		.fh		= fh,
+		.off		= off,
+		.len_bytes	= len_bytes,
+		.size_bytes	= size_bytes,
+		.flags		= flags,
+	};
+	struct zufs_map_out out;
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(inode->i_sb),
+		.op	= ZUFS_OP_MAP,
+		.in	= &in,
+		.out	= &out,
+		.inode	= { inode },
+	};
+	int err;
+
+	map->task = current;
+	map->inode = inode;
+	map->fh = fh;
+	map->off = off;
+	map->flags = flags;
+	map->owes_done = false;
+	map->any_new = false;
+	map->any_hole = false;
+	err = map_alloc(map, off, len_bytes);
+	if (err)
+		return err;
+	in.max_extents = map->max_extents;
+	call.reply_buf = map->extents;
+	call.reply_max = map->max_extents * sizeof(*map->extents);
+	err = zuf_call_retry(&call);
+	if (err) {
+		map_free(map);
+		return err;
+	}
+	map->id = call.id;
+	map_take(map, out.count, off + len_bytes);
+	spin_lock(&zi->maps_lock);
+	list_add(&map->node, &zi->maps);
+	spin_unlock(&zi->maps_lock);
+	return 0;
+}
+
+void zuf_map_end(struct zuf_map *map)
+{
+	struct zuf_inode *zi = zuf_i(map->inode);
+
+	spin_lock(&zi->maps_lock);
+	list_del(&map->node);
+	spin_unlock(&zi->maps_lock);
+	/* nothing was written: the server takes its reservation back */
+	if (map->owes_done)
+		zuf_map_done(map, map->off, 0, i_size_read(map->inode), false);
+	map_free(map);
+}
+
+/* ------------------------------------------------------------- looking it up */
+
+const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off)
+{
+	u32 low = 0, high = map->count;
+
+	while (low < high) {
+		u32 mid = (low + high) / 2;
+		const struct zufs_extent *ext = &map->extents[mid];
+
+		if (off < ext->file_off)
+			high = mid;
+		else if (off - ext->file_off >= ext->len_bytes)
+			low = mid + 1;
+		else
+			return ext;
+	}
+	return NULL;
+}
+
+/* The calling task's map; what it points to stays until the task ends it. */
+static const struct zufs_extent *map_lookup(struct inode *inode, u64 off, bool write,
+					    const struct zuf_map **found)
+{
+	struct zuf_inode *zi = zuf_i(inode);
+	const struct zufs_extent *ext = NULL;
+	struct zuf_map *map;
+
+	spin_lock(&zi->maps_lock);
+	list_for_each_entry(map, &zi->maps, node) {
+		if (map->task != current || (write && !(map->flags & ZUFS_MAP_WRITE)))
+			continue;
+		ext = zuf_map_extent(map, off);
+		if (ext) {
+			*found = map;
+			break;
+		}
+	}
+	spin_unlock(&zi->maps_lock);
+	return ext;
+}
+
+static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsigned int flags,
+			   struct iomap *iomap, struct iomap *srcmap)
+{
+	const struct zuf_device *device;
+	const struct zufs_extent *ext;
+	const struct zuf_map *map;
+
+	ext = map_lookup(inode, pos, flags & IOMAP_WRITE, &map);
+	if (!ext)
+		return -EAGAIN;
+	iomap->offset = ext->file_off;
+	iomap->length = ext->len_bytes;
+	iomap->flags = 0;
+	if (ext->type != ZUFS_EXT_DATA) {
+		iomap->type = ext->type == ZUFS_EXT_HOLE ? IOMAP_HOLE : IOMAP_UNWRITTEN;
+		iomap->addr = IOMAP_NULL_ADDR;
+		return 0;
+	}
+	device = zuf_device(zuf_mount_of(inode->i_sb), ext->dev);
+	iomap->type = IOMAP_MAPPED;
+	iomap->addr = device->dax_off + ext->dev_off;
+	iomap->bdev = device->bdev;
+	iomap->dax_dev = device->dax;
+	/*
+	 * Zero pages that faults mapped over a hole must go before it fills. A
+	 * fault replaces them itself, and what it maps has been published.
+	 */
+	if (flags & IOMAP_WRITE && !(flags & IOMAP_FAULT) &&
+	    (ext->flags & ZUFS_EXTF_NEW || test_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags)))
+		iomap->flags |= IOMAP_F_NEW;
+	return 0;
+}
+
+const struct iomap_ops zuf_iomap_ops = {
+	.iomap_begin	= zuf_iomap_begin,
+};
+
+/* ---------------------------------------------------------- zero and flush */
+
+struct map_piece {
+	struct dax_device *dax;
+	void *addr;
+	pgoff_t pgoff;
+	u64 bytes;
+};
+
+/* The piece from @from that is contiguous in memory; under dax_read_lock(). */
+static int map_piece(const struct zuf_map *map, u64 from, u64 to, struct map_piece *piece)
+{
+	const struct zufs_extent *ext = zuf_map_extent(map, from);
+	const struct zuf_device *device;
+	unsigned int skip = offset_in_page(from);
+	void *kaddr;
+	long pages;
+
+	if (WARN_ON_ONCE(!ext))
+		return -EIO;
+	piece->dax = NULL;
+	piece->bytes = min(to, ext->file_off + ext->len_bytes) - from;
+	if (ext->type != ZUFS_EXT_DATA)
+		return 0;
+	device = zuf_device(zuf_mount_of(map->inode->i_sb), ext->dev);
+	piece->pgoff = PHYS_PFN(device->dax_off + ext->dev_off + (from - ext->file_off));
+	pages = dax_direct_access(device->dax, piece->pgoff, PHYS_PFN(piece->bytes + skip +
+				  PAGE_SIZE - 1), DAX_ACCESS, &kaddr, NULL);
+	if (pages < 0)
+		return -EIO;
+	piece->dax = device->dax;
+	piece->addr = kaddr + skip;
+	piece->bytes = min_t(u64, piece->bytes, PFN_PHYS(pages) - skip);
+	return 0;
+}
+
+static int piece_zero(const struct map_piece *piece)
+{
+	u64 done = 0;
+	int err;
+
+	while (done < piece->bytes) {
+		u64 step = min_t(u64, piece->bytes - done,
+				 PAGE_SIZE - offset_in_page(piece->addr + done));
+
+		if (step == PAGE_SIZE) {
+			/* whole pages lose their poison, too */
+			err = dax_zero_page_range(piece->dax, piece->pgoff +
+						  PHYS_PFN(done + offset_in_page(piece->addr)), 1);
+			if (err)
+				return -EIO;
+		} else {
+			memset(piece->addr + done, 0, step);
+			dax_flush(piece->dax, piece->addr + done, step);
+		}
+		done += step;
+	}
+	return 0;
+}
+
+int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to)
+{
+	struct map_piece piece;
+	int err, id;
+
+	while (from < to) {
+		id = dax_read_lock();
+		err = map_piece(map, from, to, &piece);
+		if (!err && piece.dax)
+			err = piece_zero(&piece);
+		dax_read_unlock(id);
+		if (err)
+			return err;
+		from += piece.bytes;
+		cond_resched();
+	}
+	return 0;
+}
+
+void zuf_map_flush(const struct zuf_map *map, u64 from, u64 to)
+{
+	struct map_piece piece;
+	int err, id;
+
+	while (from < to) {
+		id = dax_read_lock();
+		err = map_piece(map, from, to, &piece);
+		if (!err && piece.dax)
+			dax_flush(piece.dax, piece.addr, piece.bytes);
+		dax_read_unlock(id);
+		if (err)
+			return;		/* unreachable memory holds no dirty lines */
+		from += piece.bytes;
+	}
+}
+
+int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to)
+{
+	const struct zufs_extent *first = zuf_map_extent(map, from);
+	const struct zufs_extent *last = zuf_map_extent(map, to - 1);
+	int err = 0;
+
+	if (WARN_ON_ONCE(!first || !last))
+		return -EIO;
+	if (first->flags & ZUFS_EXTF_NEW)
+		err = zuf_map_zero(map, round_down(from, ZUFS_BLOCK_BYTES), from);
+	if (!err && last->flags & ZUFS_EXTF_NEW)
+		err = zuf_map_zero(map, to, round_up(to, ZUFS_BLOCK_BYTES));
+	return err;
+}
+
+static int zero_mapped(struct zuf_map *map, u64 size_bytes)
+{
+	int err;
+
+	err = zuf_map_zero(map, map->off, map->end);
+	if (!err)
+		err = zuf_map_zero_edges(map, map->off, map->end);
+	if (!err)
+		err = zuf_mount_persist(zuf_mount_of(map->inode->i_sb));
+	if (!err && map->owes_done)
+		err = zuf_map_done(map, map->off, map->end - map->off, size_bytes, false);
+	return err;
+}
+
+int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes)
+{
+	struct zuf_map map;
+	int err = 0;
+
+	lockdep_assert_held_write(&zuf_i(inode)->layout_sem);
+	while (!err && from < to) {
+		err = zuf_map_begin(&map, inode, fh, from, to - from, size_bytes,
+				    ZUFS_MAP_WRITE | ZUFS_MAP_ZERO);
+		if (err)
+			return err;
+		from = map.end;
+		err = zero_mapped(&map, size_bytes);
+		zuf_map_end(&map);
+	}
+	return err;
+}
+
+/* --------------------------------------------------------- address space ops */
+
+static int zuf_dax_writepages(struct address_space *mapping, struct writeback_control *wbc)
+{
+	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(mapping->host->i_sb));
+	int err;
+
+	if (!dax || wbc->sync_mode != WB_SYNC_ALL)
+		return 0;
+	zuf_dax_writeback_lock(mapping);
+	err = dax_writeback_mapping_range(mapping, dax, wbc);
+	zuf_dax_writeback_unlock(mapping);
+	return err;
+}
+
+const struct address_space_operations zuf_dax_aops = {
+	.writepages	= zuf_dax_writepages,
+	.dirty_folio	= noop_dirty_folio,
+	.direct_IO	= noop_direct_IO,	/* lets O_DIRECT open */
+};
