@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page faults of mapped files. First, with layout_sem and what the caller of the
+ * fault holds (mmap_lock), the server is asked, and blocks that it newly gave
+ * are zeroed, made durable and published; then, under invalidate_lock, the DAX
+ * library looks the answer up and maps it. layout_sem is held all along, so
+ * nothing moves or frees the blocks in between.
+ */
+#include <linux/dax.h>
+#include <linux/huge_mm.h>
+#include <linux/pagemap.h>
+#include <linux/pfn_t.h>
+#include <linux/sched/signal.h>
+
+#include "data.h"
+
+struct zuf_fault {
+	struct vm_fault *vmf;
+	struct inode *inode;
+	u64 fh;
+	u64 off;			/* of the page or huge page */
+	u64 len_bytes;
+	unsigned int order;
+	bool write;			/* to the file: not to a private copy */
+};
+
+/* A huge page fits in file, mapping and address space. The library asks again. */
+static bool fault_fits_pmd(const struct zuf_fault *fault)
+{
+	const struct vm_area_struct *vma = fault->vmf->vma;
+	unsigned long addr = fault->vmf->address & PMD_MASK;
+
+	if (!IS_ENABLED(CONFIG_FS_DAX_PMD))
+		return false;
+	if (fault->vmf->flags & FAULT_FLAG_WRITE && !(vma->vm_flags & VM_SHARED))
+		return false;
+	if (addr < vma->vm_start || addr + PMD_SIZE > vma->vm_end)
+		return false;
+	if ((PFN_PHYS(fault->vmf->pgoff) ^ fault->vmf->address) & ~PMD_MASK & PAGE_MASK)
+		return false;
+	return fault->off + PMD_SIZE <= round_up(i_size_read(fault->inode), PAGE_SIZE);
+}
+
+/*
+ * A page belongs to one place of one file: a server that maps it twice would
+ * confuse the kernel's reverse mapping. Under dax_read_lock().
+ */
+static bool page_is_elsewhere(const struct zuf_fault *fault, const struct zufs_extent *ext,
+			      u64 off)
+{
+	struct zuf_mount *mount = zuf_mount_of(fault->inode->i_sb);
+	const struct zuf_device *device = zuf_device(mount, ext->dev);
+	const struct address_space *mapping;
+	struct page *page;
+	pfn_t pfn;
+	long pages;
+
+	pages = dax_direct_access(device->dax, PHYS_PFN(device->dax_off + ext->dev_off +
+				  (off - ext->file_off)), 1, DAX_ACCESS, NULL, &pfn);
+	if (pages < 1 || !pfn_t_has_page(pfn))
+		return false;		/* the library will say */
+	page = pfn_t_to_page(pfn);
+	mapping = READ_ONCE(page->mapping);
+	return mapping && (mapping != fault->inode->i_mapping ||
+			   page->index != off >> PAGE_SHIFT);
+}
+
+static int fault_check_pages(const struct zuf_fault *fault, const struct zuf_map *map)
+{
+	const struct zufs_extent *ext;
+	bool elsewhere = false;
+	u64 off;
+	int id;
+
+	id = dax_read_lock();
+	for (off = fault->off; off < fault->off + fault->len_bytes && !elsewhere;
+	     off += PAGE_SIZE) {
+		ext = zuf_map_extent(map, off);
+		if (ext->type == ZUFS_EXT_DATA)
+			elsewhere = page_is_elsewhere(fault, ext, off);
+	}
+	dax_read_unlock(id);
+	if (!elsewhere)
+		return 0;
+	zuf_rule_broken(zuf_mount_of(fault->inode->i_sb), ZUFS_OP_MAP, ZUF_RULE_EXTENT_DEVICE);
+	return -EIO;
+}
+
+/* The answer can be mapped by one huge entry. */
+static bool fault_pmd_answer(const struct zuf_fault *fault, const struct zuf_map *map)
+{
+	const struct zufs_extent *ext = zuf_map_extent(map, fault->off);
+	const struct zuf_device *device;
+	u64 dev_off;
+
+	if (fault->off + fault->len_bytes - ext->file_off > ext->len_bytes)
+		return false;
+	if (ext->type != ZUFS_EXT_DATA)
+		return true;
+	device = zuf_device(zuf_mount_of(fault->inode->i_sb), ext->dev);
+	dev_off = ext->dev_off + (fault->off - ext->file_off);
+	return IS_ALIGNED(device->info.pmd_phase_bytes + dev_off, PMD_SIZE);
+}
+
+/* What is NEW becomes part of the file, reading as zero, before it is mapped. */
+static int fault_publish(const struct zuf_fault *fault, struct zuf_map *map)
+{
+	u64 off, end = fault->off + fault->len_bytes;
+	const struct zufs_extent *ext;
+	int err = 0;
+
+	for (off = fault->off; off < end && !err; off = ext->file_off + ext->len_bytes) {
+		ext = zuf_map_extent(map, off);
+		if (ext->flags & ZUFS_EXTF_NEW)
+			err = zuf_map_zero(map, off, min(end, ext->file_off + ext->len_bytes));
+	}
+	if (!err)
+		err = zuf_mount_persist(zuf_mount_of(fault->inode->i_sb));
+	if (!err)
+		err = zuf_map_done(map, fault->off, fault->len_bytes,
+				   i_size_read(fault->inode), false);
+	return err;
+}
+
+/* Phase two. */
+static vm_fault_t fault_insert(const struct zuf_fault *fault)
+{
+	struct address_space *mapping = fault->inode->i_mapping;
+	vm_fault_t ret;
+	int err = 0;
+
+	filemap_invalidate_lock_shared(mapping);
+	ret = zuf_dax_iomap_fault(fault->vmf, fault->order, &err, &zuf_iomap_ops);
+	filemap_invalidate_unlock_shared(mapping);
+	return ret;
+}
+
+static vm_fault_t fault_error(int err)
+{
+	/*
+	 * The task dies, or touched its own mount, or the server failed. Not
+	 * RETRY: pfn_mkwrite must not, and the kernel's own accesses would spin.
+	 */
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/* Under layout_sem. */
+static vm_fault_t fault_locked(const struct zuf_fault *fault)
+{
+	struct inode *inode = fault->inode;
+	struct zuf_map map;
+	vm_fault_t ret;
+	int err;
+
+	err = zuf_orphan_wait(inode);
+	if (err)
+		return fault_error(err);
+	if (fault->off >= i_size_read(inode))
+		return VM_FAULT_SIGBUS;
+	err = zuf_map_begin(&map, inode, fault->fh, fault->off, fault->len_bytes,
+			    i_size_read(inode), ZUFS_MAP_FAULT |
+			    (fault->write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ));
+	if (err == -ENOSPC && fault->order)
+		return VM_FAULT_FALLBACK;
+	if (err)
+		return fault_error(err);
+	if (fault->order && !fault_pmd_answer(fault, &map)) {
+		ret = VM_FAULT_FALLBACK;
+		goto out;
+	}
+	err = fault_check_pages(fault, &map);
+	if (!err && map.owes_done)
+		err = fault_publish(fault, &map);
+	if (err) {
+		ret = fault_error(err);
+		goto out;
+	}
+	if (map.any_hole)
+		set_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags);
+	zuf_point(ZUF_POINT_FAULT_MAPPED, current);
+	ret = fault_insert(fault);
+out:
+	zuf_map_end(&map);
+	return ret;
+}
+
+static vm_fault_t fault_write(const struct zuf_fault *fault)
+{
+	struct rw_semaphore *layout_sem = &zuf_i(fault->inode)->layout_sem;
+	struct super_block *sb = fault->inode->i_sb;
+	vm_fault_t ret;
+	int err;
+
+	sb_start_pagefault(sb);
+	err = file_update_time(fault->vmf->vma->vm_file);
+	if (!err)
+		err = down_write_killable(layout_sem);
+	if (err) {
+		ret = fault_error(err);
+	} else {
+		ret = fault_locked(fault);
+		up_write(layout_sem);
+	}
+	sb_end_pagefault(sb);
+	return ret;
+}
+
+static vm_fault_t fault_read(const struct zuf_fault *fault)
+{
+	struct rw_semaphore *layout_sem = &zuf_i(fault->inode)->layout_sem;
+	vm_fault_t ret;
+
+	if (down_read_killable(layout_sem))
+		return fault_error(-EINTR);
+	ret = fault_locked(fault);
+	up_read(layout_sem);
+	return ret;
+}
+
+static vm_fault_t zuf_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct file *file = vmf->vma->vm_file;
+	struct zuf_fault fault = {
+		.vmf		= vmf,
+		.inode		= file_inode(file),
+		.fh		= zuf_fh(file),
+		.off		= round_down((u64)vmf->pgoff << PAGE_SHIFT, PAGE_SIZE << order),
+		.len_bytes	= PAGE_SIZE << order,
+		.order		= order,
+		.write		= vmf->flags & FAULT_FLAG_WRITE && vmf->vma->vm_flags & VM_SHARED,
+	};
+	struct zuf_mount *mount = zuf_mount_of(fault.inode->i_sb);
+
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(fault.inode)->flags) ||
+		     zuf_server_is_current(mount->server)))
+		return VM_FAULT_SIGBUS;
+	if (order && (order != ZUF_PMD_ORDER || !fault_fits_pmd(&fault)))
+		return VM_FAULT_FALLBACK;
+	return fault.write ? fault_write(&fault) : fault_read(&fault);
+}
+
+/* Also for a page that is mapped read-only: the library makes it writable. */
+static vm_fault_t zuf_fault(struct vm_fault *vmf)
+{
+	return zuf_huge_fault(vmf, 0);
+}
+
+ZUF_DEFINE_HUGE_FAULT(zuf_huge_fault)
+
+const struct vm_operations_struct zuf_vm_ops = {
+	.fault		= zuf_fault,
+	.huge_fault	= ZUF_HUGE_FAULT(zuf_huge_fault),
+	.page_mkwrite	= zuf_fault,
+	.pfn_mkwrite	= zuf_fault,
+};

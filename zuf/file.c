@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Regular files: read, write, truncate, fsync, seek. The kernel's DAX library
+ * copies, with page faults disabled, as the user's buffer may be a mapping of
+ * this very file; between two steps the pages are faulted in with nothing but
+ * i_rwsem held. See data.h for the two phases of each step.
+ */
+#include <linux/dax.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+#include <linux/wait_bit.h>
+#include <linux/writeback.h>
+
+#include "data.h"
+
+#define ZUF_TRIES_BEFORE_BOUNCE	2
+
+/* ------------------------------------------------------------------- locking */
+
+/* i_rwsem for reading the data; the size that an orphan left unknown is asked. */
+static int file_lock_shared(struct inode *inode)
+{
+	int err;
+
+	for (;;) {
+		if (down_read_killable(&inode->i_rwsem))
+			return -EINTR;
+		err = zuf_data_begin(inode);
+		if (!err && likely(!test_bit(ZUF_I_STALE, &zuf_i(inode)->flags)))
+			return 0;
+		inode_unlock_shared(inode);
+		if (err)
+			return err;
+		if (down_write_killable(&inode->i_rwsem))
+			return -EINTR;
+		err = zuf_refresh(inode);
+		inode_unlock(inode);
+		if (err)
+			return err;
+	}
+}
+
+static int file_lock(struct inode *inode)
+{
+	int err;
+
+	/* looked at first: the server's own task must not wait for its caller */
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
+	if (down_write_killable(&inode->i_rwsem))
+		return -EINTR;
+	err = zuf_data_begin(inode);
+	if (!err)
+		err = zuf_refresh(inode);
+	if (err)
+		inode_unlock(inode);
+	return err;
+}
+
+static int layout_lock(struct inode *inode)
+{
+	struct zuf_inode *zi = zuf_i(inode);
+	int err;
+
+	if (down_write_killable(&zi->layout_sem))
+		return -EINTR;
+	/* a fault's write may have become an orphan since i_rwsem was taken */
+	err = zuf_orphan_wait(inode);
+	if (err)
+		up_write(&zi->layout_sem);
+	return err;
+}
+
+/* --------------------------------------------------------------------- copy */
+
+/* Copy at most @len bytes by the library; a short count where a page is out. */
+static ssize_t copy_mapped(struct kiocb *iocb, struct iov_iter *iter, size_t len)
+{
+	size_t hidden = iov_iter_count(iter) - len;
+	ssize_t ret;
+
+	iov_iter_truncate(iter, len);
+	pagefault_disable();
+	ret = dax_iomap_rw(iocb, iter, &zuf_iomap_ops);
+	pagefault_enable();
+	iov_iter_reexpand(iter, iov_iter_count(iter) + hidden);
+	if (ret == -EFAULT)
+		return 0;
+	/* the answer did not hold what was asked for, or is not this task's */
+	return ret == -EAGAIN ? -EIO : ret;
+}
+
+/* --------------------------------------------------------------------- read */
+
+static ssize_t read_step(struct kiocb *iocb, struct iov_iter *to, size_t len)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	struct zuf_map map;
+	ssize_t ret;
+	int err;
+
+	err = zuf_map_begin(&map, inode, zuf_fh(iocb->ki_filp), iocb->ki_pos, len,
+			    i_size_read(inode), ZUFS_MAP_READ);
+	if (err)
+		return err;
+	ret = copy_mapped(iocb, to, map.end - map.off);
+	zuf_map_end(&map);
+	return ret;
+}
+
+static ssize_t dax_read(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret = 0, done = 0;
+	unsigned int idle = 0;
+	size_t len, out;
+	loff_t size;
+
+	while (iov_iter_count(to)) {
+		size = i_size_read(inode);
+		if (iocb->ki_pos >= size)
+			break;
+		len = min3(iov_iter_count(to), (size_t)(size - iocb->ki_pos),
+			   (size_t)ZUFS_MAP_MAX_BYTES);
+		if (idle) {
+			/* a page that failed before is all that must stay */
+			if (idle > 1)
+				len = min_t(size_t, len, PAGE_SIZE);
+			out = fault_in_iov_iter_writeable(to, len);
+			if (out == len) {
+				ret = -EFAULT;
+				break;
+			}
+			len -= out;
+		}
+		ret = read_step(iocb, to, len);
+		if (ret < 0)
+			break;
+		done += ret;
+		/* short: the answer ended, or the rest of the buffer is out */
+		idle = ret == len ? 0 : ret ? 1 : idle + 1;
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+	}
+	return done ? done : ret;
+}
+
+static bool file_has_data(struct inode *inode)
+{
+	return IS_DAX(inode) || test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags);
+}
+
+static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	if (!iov_iter_count(to))
+		return 0;
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
+	ret = file_lock_shared(inode);
+	if (ret)
+		return ret;
+	if (test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags))
+		ret = zuf_inline_read(iocb, to);
+	else if (iocb->ki_pos < i_size_read(inode) && !file_has_data(inode))
+		ret = -EOPNOTSUPP;
+	else
+		ret = dax_read(iocb, to);
+	inode_unlock_shared(inode);
+	file_accessed(iocb->ki_filp);
+	return ret;
+}
+
+/* -------------------------------------------------------------------- write */
+
+/*
+ * Zero what mmap may have stored between the end of the file and the end of its
+ * last block, before it becomes part of the file.
+ */
+static int zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
+{
+	loff_t end = min_t(loff_t, round_up(size, ZUFS_BLOCK_BYTES), to);
+
+	return size < end ? zuf_zero_range(inode, fh, size, end, size) : 0;
+}
+
+/* Make durable, and tell. @pos: where the copy of @written bytes began. */
+static int write_finish(struct kiocb *iocb, struct zuf_map *map, loff_t pos, size_t written)
+{
+	struct inode *inode = map->inode;
+	loff_t size = i_size_read(inode), end = pos + written;
+	bool grows = end > size;
+	int err;
+
+	err = zuf_map_zero_edges(map, pos, end);
+	if (err)
+		return err;
+	zuf_point(ZUF_POINT_BEFORE_FENCE, current);
+	if (!map->owes_done && !grows && !iocb_is_dsync(iocb)) {
+		wmb();		/* fsync flushes the device where it must */
+		return 0;
+	}
+	err = zuf_mount_persist(zuf_mount_of(inode->i_sb));
+	if (err)
+		return err;
+	if (!map->owes_done && !grows)
+		return 0;
+	return zuf_map_done(map, pos, written, max(size, end), true);
+}
+
+static ssize_t write_copy(struct kiocb *iocb, struct iov_iter *from, size_t len)
+{
+	ssize_t ret, rest;
+
+	if (!static_branch_unlikely(&zuf_points_on) || len < 2)
+		return copy_mapped(iocb, from, len);
+	ret = copy_mapped(iocb, from, len / 2);
+	zuf_point(ZUF_POINT_COPYING, current);
+	if (ret < (ssize_t)(len / 2))
+		return ret;
+	rest = copy_mapped(iocb, from, len - len / 2);
+	return rest < 0 ? ret : ret + rest;
+}
+
+/* Under layout_sem. 0: not one byte of the buffer was resident. */
+static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t len)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	u64 fh = zuf_fh(iocb->ki_filp);
+	loff_t pos = iocb->ki_pos;
+	struct zuf_map map;
+	size_t want;
+	ssize_t ret;
+	int err;
+
+	err = zero_tail(inode, fh, i_size_read(inode), pos);
+	if (!err)
+		err = zuf_map_begin(&map, inode, fh, pos, len, i_size_read(inode),
+				    ZUFS_MAP_WRITE);
+	if (err)
+		return err;
+	zuf_point(ZUF_POINT_MAPPED, current);
+	want = map.end - map.off;
+	ret = write_copy(iocb, from, want);
+	if (ret > 0) {
+		/* the end of a copy that stopped went through the cache */
+		if (ret < want)
+			zuf_map_flush(&map, pos, pos + ret);
+		err = write_finish(iocb, &map, pos, ret);
+		if (err) {
+			iov_iter_revert(from, ret);
+			iocb->ki_pos = pos;
+			ret = err;
+		}
+	}
+	zuf_map_end(&map);
+	return ret;
+}
+
+static ssize_t write_step(struct kiocb *iocb, struct iov_iter *from, size_t len)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	struct zuf_inode *zi = zuf_i(inode);
+	ssize_t ret;
+
+	ret = layout_lock(inode);
+	if (ret)
+		return ret;
+	if (test_bit(ZUF_I_ZERO_PAGES, &zi->flags) && mapping_empty(inode->i_mapping))
+		clear_bit(ZUF_I_ZERO_PAGES, &zi->flags);
+	ret = write_mapped(iocb, from, len);
+	up_write(&zi->layout_sem);
+	return ret;
+}
+
+/*
+ * The buffer is a mapping of the very page that is written, and goes whenever
+ * the hole behind it fills; or somebody unmaps it all the time. One page of it
+ * by way of kernel memory always makes progress.
+ */
+static ssize_t write_bounced(struct kiocb *iocb, struct iov_iter *from, size_t len)
+{
+	struct iov_iter iter;
+	struct kvec kvec;
+	size_t copied;
+	ssize_t ret;
+
+	len = min_t(size_t, len, PAGE_SIZE - offset_in_page(iocb->ki_pos));
+	kvec.iov_base = (void *)__get_free_page(GFP_KERNEL);
+	if (!kvec.iov_base)
+		return -ENOMEM;
+	copied = copy_from_iter(kvec.iov_base, len, from);
+	if (!copied) {
+		ret = -EFAULT;
+		goto out;
+	}
+	kvec.iov_len = copied;
+	iov_iter_kvec(&iter, ITER_SOURCE, &kvec, 1, copied);
+	ret = write_step(iocb, &iter, copied);
+	iov_iter_revert(from, copied - max_t(ssize_t, ret, 0));
+out:
+	free_page((unsigned long)kvec.iov_base);
+	return ret;
+}
+
+static ssize_t dax_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	unsigned int idle = 0;
+	ssize_t ret = 0, done = 0;
+	size_t len, out;
+
+	while (iov_iter_count(from)) {
+		len = min_t(size_t, iov_iter_count(from), ZUFS_MAP_MAX_BYTES);
+		if (idle < ZUF_TRIES_BEFORE_BOUNCE) {
+			/* a page that failed before is all that must stay */
+			if (idle)
+				len = min_t(size_t, len, PAGE_SIZE);
+			out = fault_in_iov_iter_readable(from, len);
+			if (out == len) {
+				ret = -EFAULT;
+				break;
+			}
+			ret = write_step(iocb, from, len - out);
+		} else {
+			ret = write_bounced(iocb, from, len);
+		}
+		if (ret < 0)
+			break;
+		idle = ret ? 0 : idle + 1;
+		done += ret;
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+	}
+	return done ? done : ret;
+}
+
+static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	ret = generic_write_checks(iocb, from);
+	if (ret <= 0)
+		return ret;
+	if (!file_has_data(inode))
+		return -EOPNOTSUPP;
+	ret = file_modified(iocb->ki_filp);
+	if (ret)
+		return ret;
+	if (test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags))
+		return zuf_inline_write(iocb, from);
+	return dax_write(iocb, from);
+}
+
+/* The data are durable; what O_DSYNC and O_SYNC want beyond that. */
+static int write_sync(struct kiocb *iocb, ssize_t written)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+
+	if (!iocb_is_dsync(iocb))
+		return 0;
+	if (zuf_mount_of(inode->i_sb)->features & ZUFS_MF_FSYNC)
+		return vfs_fsync_range(iocb->ki_filp, iocb->ki_pos - written, iocb->ki_pos - 1,
+				       !(iocb->ki_flags & IOCB_SYNC));
+	return iocb->ki_flags & IOCB_SYNC ? zuf_sync_times(inode, 0) : 0;
+}
+
+static ssize_t zuf_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+	int err;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	ret = file_lock(inode);
+	if (ret)
+		return ret;
+	ret = write_locked(iocb, from);
+	inode_unlock(inode);
+	if (ret > 0) {
+		err = write_sync(iocb, ret);
+		if (err)
+			ret = err;
+	}
+	return ret;
+}
+
+/* ----------------------------------------------------------------- truncate */
+
+/* Entries from @start on go; those of a huge page may reach below it. */
+static int layout_drop(struct inode *inode, loff_t start)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.range_start	= round_down(start, PMD_SIZE),
+		.range_end	= LLONG_MAX,
+	};
+	int err;
+
+	lockdep_assert_held_write(&mapping->invalidate_lock);
+	/* with its entry goes the mark that a store is yet to be flushed */
+	err = dax_writeback_mapping_range(mapping, dax, &wbc);
+	if (err)
+		return err;
+	/* private copies stay: the server may refuse */
+	unmap_mapping_range(mapping, start, 0, 0);
+	truncate_inode_pages(mapping, start);
+	return 0;
+}
+
+/*
+ * Take layout_sem exclusive, with nothing from @start on mapped or pinned by
+ * anybody: the server may free those blocks now.
+ */
+static int layout_lock_idle(struct inode *inode, loff_t start)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct zuf_inode *zi = zuf_i(inode);
+	struct page *page;
+	int err;
+
+	for (;;) {
+		err = layout_lock(inode);
+		if (err)
+			return err;
+		if (!IS_DAX(inode))
+			return 0;
+		filemap_invalidate_lock(mapping);
+		page = dax_layout_busy_page_range(mapping, start, LLONG_MAX);
+		if (!page)
+			err = layout_drop(inode, start);
+		filemap_invalidate_unlock(mapping);
+		if (!page && !err)
+			return 0;
+		up_write(&zi->layout_sem);
+		if (err)
+			return err;
+		/* woken by the last unpin; with no lock that a fault wants */
+		err = ___wait_var_event(&page->_refcount, atomic_read(&page->_refcount) == 1,
+					TASK_KILLABLE, 0, 0, schedule());
+		if (err)
+			return -EINTR;
+	}
+}
+
+static int truncate_send(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr)
+{
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(inode->i_sb),
+		.op	= ZUFS_OP_SETATTR,
+		.in	= in,
+		.out	= attr,
+		.inode	= { inode },
+	};
+	int err = zuf_call_retry(&call);
+
+	if (err)
+		return err;
+	if (attr->size_bytes != in->size_bytes) {
+		zuf_rule_broken(call.mount, call.op, ZUF_RULE_FILE_SIZE);
+		set_bit(ZUF_I_STALE, &zuf_i(inode)->flags);
+		return -EIO;
+	}
+	return 0;
+}
+
+int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr)
+{
+	loff_t old = i_size_read(inode), new = in->size_bytes;
+	bool tail = IS_DAX(inode);
+	int err;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	inode_dio_wait(inode);
+	err = layout_lock_idle(inode, round_up(min(old, new), ZUFS_BLOCK_BYTES));
+	if (err)
+		return err;
+	if (tail && new > old)
+		err = zero_tail(inode, in->fh, old, new);
+	zuf_point(ZUF_POINT_TRUNCATE_CUT, current);
+	if (!err)
+		err = truncate_send(inode, in, attr);
+	if (err)
+		goto out;
+	/* the blocks are gone, whatever becomes of the tail */
+	if (tail && new < old)
+		err = zero_tail(inode, in->fh, new, LLONG_MAX);
+	i_size_write(inode, new);
+	filemap_invalidate_lock(inode->i_mapping);
+	truncate_pagecache(inode, new);
+	filemap_invalidate_unlock(inode->i_mapping);
+out:
+	up_write(&zuf_i(inode)->layout_sem);
+	return err;
+}
+
+/* -------------------------------------------------------------------- fsync */
+
+static int fsync_send(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct inode *inode = file_inode(file);
+	struct zufs_fsync_in in = {
+		.inode		= zuf_i(inode)->handle,
+		.fh		= zuf_fh(file),
+		.off		= start,
+		.len_bytes	= end == LLONG_MAX ? 0 : end - start + 1,
+		.datasync	= datasync,
+	};
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(inode->i_sb),
+		.op	= ZUFS_OP_FSYNC,
+		.in	= &in,
+		.inode	= { inode },
+	};
+
+	return zuf_call_retry(&call);
+}
+
+/* Never takes i_rwsem: a fault may get here with mmap_lock held. */
+int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct inode *inode = file_inode(file);
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	int err;
+
+	err = zuf_data_begin(inode);
+	if (!err)
+		err = file_write_and_wait_range(file, start, end);
+	if (!err)
+		err = zuf_mount_persist(mount);
+	if (!err && !datasync)
+		err = zuf_sync_times(inode, 0);
+	if (!err && mount->features & ZUFS_MF_FSYNC)
+		err = fsync_send(file, start, end, datasync);
+	return err;
+}
+
+/* --------------------------------------------------------------------- seek */
+
+/* In the map: the first byte from @off that is data (or is not), or its end. */
+static u64 seek_in_map(const struct zuf_map *map, u64 off, bool data)
+{
+	const struct zufs_extent *ext;
+	bool is_data;
+
+	while (off < map->end) {
+		ext = zuf_map_extent(map, off);
+		is_data = ext->type == ZUFS_EXT_DATA;
+		if (is_data == data)
+			break;
+		off = ext->file_off + ext->len_bytes;
+	}
+	return min(off, map->end);
+}
+
+static loff_t seek_locked(struct file *file, loff_t off, bool data)
+{
+	struct inode *inode = file_inode(file);
+	loff_t size = i_size_read(inode);
+	struct zuf_map map;
+	u64 found;
+	int err;
+
+	if (off < 0 || off >= size)
+		return -ENXIO;
+	if (!IS_DAX(inode))
+		return data ? off : size;
+	while (off < size) {
+		err = zuf_map_begin(&map, inode, zuf_fh(file), off,
+				    min_t(u64, size - off, ZUFS_MAP_MAX_BYTES), size,
+				    ZUFS_MAP_READ);
+		if (err)
+			return err;
+		found = seek_in_map(&map, off, data);
+		off = map.end;
+		zuf_map_end(&map);
+		if (found < off)
+			return found;
+	}
+	/* behind the last byte lies a hole */
+	return data ? -ENXIO : size;
+}
+
+static loff_t zuf_llseek(struct file *file, loff_t off, int whence)
+{
+	struct inode *inode = file_inode(file);
+	loff_t ret, size;
+
+	if (whence == SEEK_SET || whence == SEEK_CUR)
+		return generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes, 0);
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
+	ret = file_lock_shared(inode);
+	if (ret)
+		return ret;
+	size = i_size_read(inode);
+	if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		ret = seek_locked(file, off, whence == SEEK_DATA);
+	inode_unlock_shared(inode);
+	if (ret < 0)
+		return ret;
+	if (whence == SEEK_DATA || whence == SEEK_HOLE)
+		return vfs_setpos(file, ret, inode->i_sb->s_maxbytes);
+	return generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes, size);
+}
+
+/* --------------------------------------------------------------------- mmap */
+
+static int zuf_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct inode *inode = file_inode(file);
+
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
+	if (!IS_DAX(inode))		/* inline data have no pages */
+		return -ENODEV;
+	file_accessed(file);
+	vma->vm_ops = &zuf_vm_ops;
+	vm_flags_set(vma, VM_HUGEPAGE);
+	return 0;
+}
+
+const struct inode_operations zuf_file_iops = {
+	.permission	= zuf_permission,
+	.setattr	= zuf_setattr,
+	.getattr	= zuf_getattr,
+};
+
+const struct file_operations zuf_file_fops = {
+	.owner		= THIS_MODULE,
+	.llseek		= zuf_llseek,
+	.read_iter	= zuf_read_iter,
+	.write_iter	= zuf_write_iter,
+	.mmap		= zuf_mmap,
+	.get_unmapped_area = thp_get_unmapped_area,
+	.open		= zuf_open,
+	.release	= zuf_release,
+	.fsync		= zuf_fsync,
+	.unlocked_ioctl	= zuf_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.splice_read	= copy_splice_read,
+	.splice_write	= iter_file_splice_write,
+};
