@@ -12,7 +12,7 @@ ZUS_LINK := -L$(BUILD)/zus -lzus -pthread
 # A sanitizer's run-time is linked to the program, so symbols stay open here
 ZUS_DEFS := $(if $(findstring -fsanitize,$(CFLAGS)),,-Wl,-z,defs)
 
-USER_PROGS += $(BUILD)/zus/zusd
+USER_PROGS += $(BUILD)/zus/zusd $(BUILD)/zus/mkfs.zufs
 
 $(ZUS_LIB_OBJS): override CFLAGS += -fvisibility=hidden -Wmissing-prototypes \
 	-Wstrict-prototypes -Wpointer-arith -Wframe-larger-than=16384
@@ -26,3 +26,6 @@ $(ZUS_SO): $(ZUS_LIB_OBJS) zus/lib/libzus.map
 
 $(BUILD)/zus/zusd: $(BUILD)/obj/zus/zusd/zusd.o $(ZUS_SO)
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $< $(ZUS_LINK)
+
+$(BUILD)/zus/mkfs.zufs: $(BUILD)/obj/zus/tools/mkfs.o $(ZUS_SO)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $< $(ZUS_LINK) -lblkid -luuid
