@@ -235,6 +235,11 @@ static int mount_ask(struct super_block *sb, struct fs_context *fc)
 			umount_send(mount);
 		return err;
 	}
+	err = zuf_devices_check(mount, fc);
+	if (err) {
+		zuf_forget_handle(mount, out.root.handle);
+		goto out_umount;
+	}
 	mount->features = out.features;
 	if (out.max_file_bytes)
 		sb->s_maxbytes = out.max_file_bytes;
