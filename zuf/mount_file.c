@@ -257,6 +257,8 @@ static struct file *mount_file_make(struct zuf_mount *mount)
 		kfree(mf);
 		return file;
 	}
+	/* alloc_file_pseudo() takes none; the last fput() puts fops->owner */
+	__module_get(THIS_MODULE);
 	mf->mount = mount;
 	mf->inode = inode;
 	zuf_mount_get(mount);
@@ -311,8 +313,8 @@ static int mount_file_init_fc(struct fs_context *fc)
 	return init_pseudo(fc, ZUF_MOUNT_FILE_MAGIC) ? 0 : -ENOMEM;
 }
 
+/* No owner: the module's own mount must not keep the module. */
 static struct file_system_type mount_file_fs = {
-	.owner		= THIS_MODULE,
 	.name		= "zuf_mount_file",
 	.init_fs_context = mount_file_init_fc,
 	.kill_sb	= kill_anon_super,
