@@ -296,15 +296,8 @@ static int devices_init(struct super_block *sb, struct fs_context *fc)
 	err = zuf_devices_open(mount, fc, opts->fds, opts->num_fds);
 	if (err)
 		return err;
-	if (!mount->num_devices)
-		return 0;
-	if (strcmp(mount->fs_type, mount->type->name)) {
-		errorfc(fc, "%pg holds a %.*s: mount it as that, or make a new one",
-			sb->s_bdev, (int)sizeof(mount->fs_type), mount->fs_type);
-		zuf_devices_close(mount);
-		return -EINVAL;
-	}
-	super_set_uuid(sb, zuf_mount_fs_uuid(mount), 16);
+	if (mount->num_devices)
+		super_set_uuid(sb, zuf_mount_fs_uuid(mount), 16);
 	return 0;
 }
 
