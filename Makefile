@@ -28,6 +28,7 @@ VM_PROGS :=
 -include zusfs-examples/rules.mk
 -include tests/rules.mk
 -include tests/bench/rules.mk
+-include tests/vm/rules.mk
 
 # Objects have a tree of their own, so that build/zus/zusd can be a program
 $(BUILD)/obj/%.o: %.c
