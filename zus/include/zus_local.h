@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * zus_local.h - run a plugin inside a test program: no root, no kernel module.
+ *
+ * Each call below is encoded as the kernel would, served by the same server core,
+ * and its reply is checked by the same rules; a reply that breaks one fails the
+ * call with EIO and zus_local_broken_rule() names the rule. On top of that lies a
+ * small VFS that works with paths and moves data as the kernel does: it copies
+ * between the caller's buffer and the mapped device, zeroes what is NEW, and
+ * sends MAP_DONE.
+ *
+ * Any number of threads may use one mount. Locking is the kernel's: a directory
+ * is locked while its names change, a file while it is written or truncated;
+ * zus_local_fault() takes no lock, as a page fault. Functions return 0, or a
+ * count, or a negative errno. Paths begin at the root, symlinks are not followed.
+ */
+#ifndef ZUS_LOCAL_H
+#define ZUS_LOCAL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <zus.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+struct zus_local;
+struct zus_local_file;
+
+/* ------------------------------------------------------------------- mount */
+
+/* A device: memory, or a file (path) that is mapped shared. */
+struct zus_local_device {
+	const char *path;	/* NULL: memory, zeroed */
+	uint64_t size_bytes;	/* multiple of 4096 */
+	uint64_t data_off;	/* 0: 2 MiB */
+	uint32_t tier;		/* 0: ZUS_TIER_T1 */
+	uint32_t numa_node;
+};
+
+struct zus_local_config {
+	const struct zus_plugin *plugin;
+	const char *options;	/* NULL: none */
+	const struct zus_local_device *devices;
+	uint32_t num_devices;
+	uint32_t flags;		/* ZUS_MOUNT_* */
+};
+
+/* umount gives every reference back, ends the mount and frees local. */
+int zus_local_mount(const struct zus_local_config *config, struct zus_local **local);
+int zus_local_umount(struct zus_local *local);
+
+/* Name of the rule that the last reply with EIO broke, in this thread; or "". */
+const char *zus_local_broken_rule(void);
+
+/* Number of inodes that the server still has in its table. */
+uint64_t zus_local_inodes(struct zus_local *local);
+
+/* Address of a byte of a device, as the kernel would reach it. */
+void *zus_local_dev_addr(struct zus_local *local, uint32_t dev, uint64_t off);
+
+/* --------------------------------------------------------------------- raw */
+
+/* One request, from parts that may be as wrong as one likes. */
+struct zus_local_call {
+	const void *in;			/* fixed part */
+	uint32_t in_bytes;
+	uint32_t payload_bytes;
+	const void *payload;
+	uint32_t reply_max_bytes;	/* room for the reply's payload */
+	uint16_t op;
+	uint16_t flags;
+	uint64_t mount;			/* 0: this one */
+	void *out;			/* takes the reply's fixed part */
+	uint32_t out_bytes;
+	uint32_t reply_bytes;		/* out: length of the reply's payload */
+	void *reply;			/* takes the payload; reply_max_bytes */
+	uint64_t id;			/* out: of the request */
+};
+
+/*
+ * 0, an error, or ZUS_BUSY_RETRY. zus_local_call_unchecked leaves the rules out.
+ */
+int zus_local_call(struct zus_local *local, struct zus_local_call *call);
+int zus_local_call_unchecked(struct zus_local *local, struct zus_local_call *call);
+
+/* Request and reply regions as they are, of ZUFS_REGION_BYTES each: for fuzzing. */
+void zus_local_raw(struct zus_local *local, const void *request, void *reply);
+
+/* Gives count references of a handle back. */
+int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count);
+
+/* ------------------------------------------------------------------- names */
+
+int zus_local_stat(struct zus_local *local, const char *path, struct zus_attr *attr);
+int zus_local_create(struct zus_local *local, const char *path, uint32_t mode);
+int zus_local_mkdir(struct zus_local *local, const char *path, uint32_t mode);
+int zus_local_mknod(struct zus_local *local, const char *path, uint32_t mode,
+		    uint32_t major, uint32_t minor);
+int zus_local_symlink(struct zus_local *local, const char *target, const char *path);
+int zus_local_readlink(struct zus_local *local, const char *path, char *buf,
+		       size_t bytes);
+int zus_local_link(struct zus_local *local, const char *old_path, const char *path);
+int zus_local_unlink(struct zus_local *local, const char *path);
+int zus_local_rmdir(struct zus_local *local, const char *path);
+int zus_local_rename(struct zus_local *local, const char *old_path, const char *path,
+		     uint32_t flags);
+int zus_local_setattr(struct zus_local *local, const char *path,
+		      const struct zus_setattr *set);
+int zus_local_truncate(struct zus_local *local, const char *path, uint64_t size_bytes);
+int zus_local_statfs(struct zus_local *local, struct zus_statfs *st);
+
+/* ------------------------------------------------------------------- files */
+
+/* An open file or directory; it lives on when its names are gone. */
+int zus_local_open(struct zus_local *local, const char *path,
+		   struct zus_local_file **file);
+void zus_local_close(struct zus_local_file *file);
+int zus_local_fstat(struct zus_local_file *file, struct zus_attr *attr);
+ssize_t zus_local_pread(struct zus_local_file *file, void *buf, size_t bytes,
+			uint64_t off);
+ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t bytes,
+			 uint64_t off);
+int zus_local_ftruncate(struct zus_local_file *file, uint64_t size_bytes);
+int zus_local_fsync(struct zus_local_file *file, int datasync);
+
+/* As a page fault: the page's address, NULL for a hole that is read. */
+int zus_local_fault(struct zus_local_file *file, uint64_t off, int write, void **page);
+
+typedef int zus_local_dirent_fn(void *arg, const char *name, uint64_t ino,
+				uint64_t cookie, uint32_t type);
+
+/*
+ * One READDIR from cookie on, with room for reply_max bytes (0: all); calls fn
+ * for each entry. 1: there is more, 0: the end. *cookie moves on.
+ */
+int zus_local_readdir(struct zus_local_file *dir, uint64_t *cookie, uint32_t reply_max,
+		      zus_local_dirent_fn *fn, void *arg);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ZUS_LOCAL_H */

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * local.c - the local transport: requests are made in this process and served by
+ * the thread that makes them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "local.h"
+
+static __thread const char *broken_rule = "";
+
+const char *zus_local_broken_rule(void)
+{
+	return broken_rule;
+}
+
+/* ---------------------------------------------------------------- transport */
+
+static int local_open(struct zus_server *server)
+{
+	(void)server;
+	return 0;
+}
+
+static void local_close(struct zus_server *server)
+{
+	(void)server;
+}
+
+static int local_map_devices(struct zus_server *server, struct zus_mount_entry *entry)
+{
+	const struct zus_local *local = server->transport_priv;
+	uint32_t i;
+
+	for (i = 0; i < entry->pub.num_devices; i++)
+		entry->devices[i].addr = local->devices[i].addr;
+	return 0;
+}
+
+static void local_unmap_devices(struct zus_server *server, struct zus_mount_entry *entry)
+{
+	(void)server;
+	(void)entry;
+}
+
+static int local_run(struct zus_server *server, void (*ready)(void *arg), void *arg)
+{
+	(void)server;
+	if (ready)
+		ready(arg);
+	return 0;
+}
+
+static void local_stop(struct zus_server *server)
+{
+	(void)server;
+}
+
+const struct zus_transport zus_transport_local = {
+	.name = "local",
+	.open = local_open,
+	.map_devices = local_map_devices,
+	.unmap_devices = local_unmap_devices,
+	.run = local_run,
+	.stop = local_stop,
+	.close = local_close,
+};
+
+/* ----------------------------------------------------------------- channels */
+
+static void channel_free(struct local_channel *ch)
+{
+	if (ch->worker)
+		zus_worker_free(ch->worker);
+	free(ch->request);
+	free(ch->reply);
+	free(ch);
+}
+
+static struct local_channel *channel_get(struct zus_local *local)
+{
+	struct local_channel *ch;
+
+	pthread_mutex_lock(&local->lock);
+	ch = local->idle;
+	if (ch)
+		local->idle = ch->next;
+	pthread_mutex_unlock(&local->lock);
+	if (ch)
+		return ch;
+	ch = calloc(1, sizeof(*ch));
+	if (!ch)
+		return NULL;
+	ch->request = aligned_alloc(ZUFS_BLOCK_BYTES, ZUFS_REGION_BYTES);
+	ch->reply = aligned_alloc(ZUFS_BLOCK_BYTES, ZUFS_REGION_BYTES);
+	ch->worker = ch->request && ch->reply ? zus_worker_new(local->server, 0, 0) : NULL;
+	if (!ch->worker) {
+		channel_free(ch);
+		return NULL;
+	}
+	ch->worker->request_region = ch->request;
+	ch->worker->reply_region = ch->reply;
+	return ch;
+}
+
+static void channel_put(struct zus_local *local, struct local_channel *ch)
+{
+	pthread_mutex_lock(&local->lock);
+	ch->next = local->idle;
+	local->idle = ch;
+	pthread_mutex_unlock(&local->lock);
+}
+
+/* -------------------------------------------------------------------- calls */
+
+/* Bytes behind what is sent are garbage, as another request may have left it. */
+static void encode(struct zus_local *local, struct local_channel *ch,
+		   struct zus_local_call *call)
+{
+	struct zufs_req_hdr *req = ch->request;
+
+	memset(req, 0, sizeof(*req));
+	memset((char *)req + ZUFS_FIXED_OFF, 0xa5, 1024);
+	call->id = __atomic_add_fetch(&local->next_id, 1, __ATOMIC_RELAXED);
+	req->fixed_bytes = call->in_bytes;
+	req->op = call->op;
+	req->flags = call->flags;
+	req->id = call->id;
+	req->mount = call->mount ? call->mount : LOCAL_MOUNT_ID;
+	req->op_slot = ZUFS_NO_SLOT;
+	req->payload_bytes = call->payload_bytes;
+	req->reply_max_bytes = call->reply_max_bytes;
+	req->uid = getuid();
+	req->gid = getgid();
+	req->pid = (uint32_t)getpid();
+	if (call->in)
+		memcpy((char *)req + ZUFS_FIXED_OFF, call->in, call->in_bytes);
+	if (call->payload)
+		memcpy((char *)req + ZUFS_PAYLOAD_OFF, call->payload, call->payload_bytes);
+	memset(ch->reply, 0x5a, ZUFS_FIXED_OFF + 1024);
+}
+
+static int decode(struct local_channel *ch, struct zus_local_call *call)
+{
+	const struct zufs_reply_hdr *reply = ch->reply;
+	uint32_t bytes = reply->fixed_bytes;
+
+	if (reply->err)
+		return reply->err;
+	if (reply->flags & ZUFS_REPLY_BUSY_RETRY)
+		return ZUS_BUSY_RETRY;
+	if (call->out) {
+		memset(call->out, 0, call->out_bytes);
+		memcpy(call->out, (const char *)reply + ZUFS_FIXED_OFF,
+		       bytes < call->out_bytes ? bytes : call->out_bytes);
+	}
+	call->reply_bytes = reply->payload_bytes;
+	if (call->reply)
+		memcpy(call->reply, (const char *)reply + ZUFS_PAYLOAD_OFF,
+		       reply->payload_bytes);
+	return 0;
+}
+
+static int do_call(struct zus_local *local, struct zus_local_call *call, bool check)
+{
+	struct local_channel *ch;
+	int ret;
+
+	broken_rule = "";
+	if (call->in_bytes > ZUFS_PAYLOAD_OFF - ZUFS_FIXED_OFF && call->in)
+		return -EINVAL;
+	if (call->payload_bytes > ZUFS_PAYLOAD_MAX_BYTES && call->payload)
+		return -EINVAL;
+	ch = channel_get(local);
+	if (!ch)
+		return -ENOMEM;
+	encode(local, ch, call);
+	zus_dispatch(ch->worker);
+	if (check) {
+		const char *rule = local_check_reply(local, ch->request, ch->reply);
+
+		broken_rule = rule ? rule : "";
+	}
+	ret = *broken_rule ? -EIO : decode(ch, call);
+	channel_put(local, ch);
+	return ret;
+}
+
+int zus_local_call(struct zus_local *local, struct zus_local_call *call)
+{
+	return do_call(local, call, true);
+}
+
+int zus_local_call_unchecked(struct zus_local *local, struct zus_local_call *call)
+{
+	return do_call(local, call, false);
+}
+
+void zus_local_raw(struct zus_local *local, const void *request, void *reply)
+{
+	struct local_channel *ch = channel_get(local);
+
+	if (!ch)
+		return;
+	memcpy(ch->request, request, ZUFS_REGION_BYTES);
+	zus_dispatch(ch->worker);
+	memcpy(reply, ch->reply, ZUFS_REGION_BYTES);
+	channel_put(local, ch);
+}
+
+int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count)
+{
+	struct zufs_batch_in in = { .count = 1 };
+	struct zufs_forced msg = {
+		.mount = LOCAL_MOUNT_ID,
+		.inode = handle,
+		.arg = count,
+		.op = ZUFS_OP_FORGET,
+		.op_slot = ZUFS_NO_SLOT,
+	};
+	struct zus_local_call call = {
+		.op = ZUFS_OP_BATCH,
+		.in = &in,
+		.in_bytes = sizeof(in),
+		.payload = &msg,
+		.payload_bytes = sizeof(msg),
+	};
+
+	return zus_local_call(local, &call);
+}
+
+/* -------------------------------------------------------------------- mount */
+
+static int open_device(struct zus_device *dev, const struct zus_local_device *from,
+		       uint32_t id)
+{
+	int flags = MAP_SHARED | (from->path ? 0 : MAP_ANONYMOUS);
+	int fd = -1;
+
+	dev->id = id;
+	dev->size_bytes = from->size_bytes;
+	dev->data_off = from->data_off ? from->data_off : ZUS_PMD_BYTES;
+	dev->tier = from->tier ? from->tier : ZUS_TIER_T1;
+	dev->numa_node = from->numa_node;
+	dev->uuid[0] = (uint8_t)(id + 1);
+	if (!dev->size_bytes || dev->size_bytes % ZUS_BLOCK_BYTES)
+		return -EINVAL;
+	if (dev->tier != ZUS_TIER_T1)
+		return 0;
+	if (from->path) {
+		fd = open(from->path, O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+	}
+	dev->addr = mmap(NULL, dev->size_bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (dev->addr == MAP_FAILED) {
+		dev->addr = NULL;
+		return -errno;
+	}
+	return 0;
+}
+
+static void free_local(struct zus_local *local)
+{
+	uint32_t i;
+
+	while (local->idle) {
+		struct local_channel *ch = local->idle;
+
+		local->idle = ch->next;
+		channel_free(ch);
+	}
+	zus_server_close(local->server);
+	for (i = 0; i < local->num_devices; i++)
+		if (local->devices[i].addr)
+			munmap(local->devices[i].addr, local->devices[i].size_bytes);
+	for (i = 0; i < LOCAL_LOCKS; i++)
+		pthread_rwlock_destroy(&local->inode_lock[i]);
+	pthread_mutex_destroy(&local->lock);
+	free(local);
+}
+
+static int send_mount(struct zus_local *local, const struct zus_local_config *config)
+{
+	const char *options = config->options ? config->options : "";
+	struct zufs_mount_in in = {
+		.incarnation = 1,
+		.num_devices = local->num_devices,
+		.options_bytes = (uint32_t)strlen(options) + 1,
+		.flags = config->flags,
+		.num_slots = 64,
+	};
+	struct zus_local_call call = {
+		.op = ZUFS_OP_MOUNT,
+		.in = &in,
+		.in_bytes = sizeof(in),
+		.out = &local->mounted,
+		.out_bytes = sizeof(local->mounted),
+	};
+	size_t bytes = local->num_devices * sizeof(struct zufs_device) + in.options_bytes;
+	struct zufs_device *devices = calloc(1, bytes);
+	uint32_t i;
+	int err;
+
+	if (!devices)
+		return -ENOMEM;
+	for (i = 0; i < local->num_devices; i++) {
+		const struct zus_device *dev = &local->devices[i];
+
+		memcpy(devices[i].uuid, dev->uuid, sizeof(dev->uuid));
+		devices[i].size_bytes = dev->size_bytes;
+		devices[i].data_off = dev->data_off;
+		devices[i].id = dev->id;
+		devices[i].tier = dev->tier;
+		devices[i].numa_node = dev->numa_node;
+		devices[i].flags = ZUFS_DEVF_SYNCHRONOUS;
+	}
+	memcpy(devices + i, options, in.options_bytes);
+	call.payload = devices;
+	call.payload_bytes = (uint32_t)bytes;
+	err = bytes > ZUFS_PAYLOAD_MAX_BYTES ? -E2BIG : zus_local_call(local, &call);
+	free(devices);
+	local->root = local->mounted.root.handle;
+	return err;
+}
+
+int zus_local_mount(const struct zus_local_config *config, struct zus_local **made)
+{
+	struct zus_server_config server_config = { .flags = ZUS_SERVER_NO_STATS_FILE };
+	struct zus_local *local = calloc(1, sizeof(*local));
+	uint32_t i;
+	int err;
+
+	if (!local)
+		return -ENOMEM;
+	pthread_mutex_init(&local->lock, NULL);
+	for (i = 0; i < LOCAL_LOCKS; i++)
+		pthread_rwlock_init(&local->inode_lock[i], NULL);
+	err = zus_server_new(config->plugin, &server_config, &zus_transport_local,
+			     &local->server);
+	if (err)
+		goto out_free;
+	local->server->transport_priv = local;
+	err = config->num_devices > ZUFS_DEVICES_MAX ? -EINVAL : 0;
+	for (i = 0; !err && i < config->num_devices; i++) {
+		err = open_device(&local->devices[i], &config->devices[i], i);
+		local->num_devices = i + 1;
+	}
+	if (!err)
+		err = send_mount(local, config);
+	if (err)
+		goto out_free;
+	*made = local;
+	return 0;
+
+out_free:
+	free_local(local);
+	return err;
+}
+
+int zus_local_umount(struct zus_local *local)
+{
+	struct zus_local_call call = { .op = ZUFS_OP_UMOUNT };
+	int err = zus_local_call(local, &call);
+
+	free_local(local);
+	return err;
+}
+
+uint64_t zus_local_inodes(struct zus_local *local)
+{
+	uint64_t count = 0;
+	uint32_t i;
+
+	pthread_mutex_lock(&local->server->lock);
+	for (i = 0; i < ZUS_MOUNTS_MAX; i++)
+		if (local->server->mounts[i])
+			count += zus_inode_table_count(local->server->mounts[i]->pub.inodes);
+	pthread_mutex_unlock(&local->server->lock);
+	return count;
+}
+
+void *zus_local_dev_addr(struct zus_local *local, uint32_t dev, uint64_t off)
+{
+	if (dev >= local->num_devices || !local->devices[dev].addr ||
+	    off >= local->devices[dev].size_bytes)
+		return NULL;
+	return (char *)local->devices[dev].addr + off;
+}

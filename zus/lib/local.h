@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* local.h - what the files of the local transport share. */
+#ifndef ZUS_LOCAL_PRIVATE_H
+#define ZUS_LOCAL_PRIVATE_H
+
+#include <zus_local.h>
+
+#include "internal.h"
+
+#define LOCAL_MOUNT_ID		1u
+#define LOCAL_LOCKS		256u
+
+/* Two regions and their worker; one request at a time. */
+struct local_channel {
+	struct local_channel *next;
+	struct zus_worker *worker;
+	struct zufs_req_hdr *request;
+	struct zufs_reply_hdr *reply;
+};
+
+struct zus_local {
+	struct zus_server *server;
+	struct zus_device devices[ZUFS_DEVICES_MAX];
+	uint32_t num_devices;
+	pthread_mutex_t lock;		/* channels */
+	struct local_channel *idle;
+	uint64_t next_id;		/* atomic */
+	uint64_t root;			/* handle */
+	struct zufs_mount_out mounted;
+	/* As the kernel's inode lock; hashed by handle, taken in rising order. */
+	pthread_rwlock_t inode_lock[LOCAL_LOCKS];
+};
+
+/* Name of a broken rule, or NULL. request is as it was sent. */
+const char *local_check_reply(const struct zus_local *local,
+			      const struct zufs_req_hdr *request,
+			      const struct zufs_reply_hdr *reply);
+const char *local_check_attr(const struct zufs_attr *attr);
+
+#endif /* ZUS_LOCAL_PRIVATE_H */

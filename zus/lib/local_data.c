@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * local_data.c - data for the local transport: asks for maps and moves bytes as
+ * the kernel does, and never writes where no map allowed it.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "local_vfs.h"
+
+#define MAP_EXTENTS	16u
+#define BLOCK		((uint64_t)ZUFS_BLOCK_BYTES)
+
+/* The answer to one MAP. */
+struct map {
+	uint64_t id;
+	uint32_t count;
+	struct zufs_extent *extents;	/* then the bytes of an INLINE one */
+	char reply[ZUFS_PAYLOAD_MAX_BYTES] __attribute__((aligned(8)));
+};
+
+static uint64_t round_up(uint64_t off)
+{
+	return (off + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+static int ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint64_t size,
+	       uint32_t flags, struct map *map)
+{
+	struct zufs_map_in in = {
+		.inode = file->handle, .fh = file->fh, .off = off,
+		.len_bytes = len < ZUFS_MAP_MAX_BYTES ? len : ZUFS_MAP_MAX_BYTES,
+		.size_bytes = size, .flags = flags, .max_extents = MAP_EXTENTS,
+	};
+	struct zufs_map_out out;
+	struct zus_local_call call = {
+		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in),
+		.out = &out, .out_bytes = sizeof(out),
+		.reply = map->reply, .reply_max_bytes = sizeof(map->reply),
+	};
+	int ret;
+
+	while ((ret = zus_local_call(file->local, &call)) == ZUS_BUSY_RETRY)
+		sched_yield();
+	map->id = call.id;
+	map->count = ret ? 0 : out.count;
+	map->extents = (struct zufs_extent *)(void *)map->reply;
+	return ret;
+}
+
+static int done(struct zus_local_file *file, const struct map *map, uint64_t off,
+		uint64_t written, uint64_t size, uint32_t flags)
+{
+	struct zufs_map_done_in in = {
+		.inode = file->handle, .fh = file->fh, .map_id = map->id, .off = off,
+		.written_bytes = written, .size_bytes = size, .mtime = local_now(),
+		.flags = flags,
+	};
+	struct zufs_attr attr;
+
+	return local_send(file->local, ZUFS_OP_MAP_DONE, &in, sizeof(in), NULL, 0, &attr,
+			  sizeof(attr));
+}
+
+static char *address(const struct zus_local_file *file, const struct zufs_extent *e,
+		     uint64_t off)
+{
+	return zus_local_dev_addr(file->local, e->dev, e->dev_off + (off - e->file_off));
+}
+
+/* The extent that holds off, or NULL. */
+static const struct zufs_extent *extent_at(const struct map *map, uint64_t off)
+{
+	uint32_t i;
+
+	for (i = 0; i < map->count; i++)
+		if (off >= map->extents[i].file_off &&
+		    off - map->extents[i].file_off < map->extents[i].len_bytes)
+			return &map->extents[i];
+	return NULL;
+}
+
+/* --------------------------------------------------------------------- read */
+
+static size_t copy_out(const struct zus_local_file *file, const struct map *map,
+		       char *buf, size_t bytes, uint64_t off)
+{
+	const struct zufs_extent *e;
+	size_t total = 0, n;
+
+	while (total < bytes && (e = extent_at(map, off + total))) {
+		uint64_t at = off + total;
+
+		n = bytes - total;
+		if (n > e->file_off + e->len_bytes - at)
+			n = e->file_off + e->len_bytes - at;
+		if (e->type == ZUFS_EXT_DATA)
+			memcpy(buf + total, address(file, e, at), n);
+		else if (e->type == ZUFS_EXT_INLINE)
+			memcpy(buf + total, map->reply + e->dev_off + (at - e->file_off), n);
+		else
+			memset(buf + total, 0, n);
+		total += n;
+	}
+	return total;
+}
+
+static ssize_t read_locked(struct zus_local_file *file, struct map *map, char *buf,
+			   size_t bytes, uint64_t off)
+{
+	struct zufs_attr attr;
+	size_t total = 0;
+	int err;
+
+	err = local_getattr(file->local, file->handle, &attr);
+	if (err)
+		return err;
+	if (off >= attr.size_bytes)
+		return 0;
+	if (bytes > attr.size_bytes - off)
+		bytes = attr.size_bytes - off;
+	while (total < bytes) {
+		err = ask(file, off + total, bytes - total, attr.size_bytes, ZUFS_MAP_READ,
+			  map);
+		if (err)
+			return total ? (ssize_t)total : err;
+		total += copy_out(file, map, buf + total, bytes - total, off + total);
+	}
+	return (ssize_t)total;
+}
+
+ssize_t zus_local_pread(struct zus_local_file *file, void *buf, size_t bytes, uint64_t off)
+{
+	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
+	struct map *map = malloc(sizeof(*map));
+	ssize_t ret = -ENOMEM;
+
+	if (map) {
+		pthread_rwlock_rdlock(lock);
+		ret = file->regular ? read_locked(file, map, buf, bytes, off) : -EINVAL;
+		pthread_rwlock_unlock(lock);
+	}
+	free(map);
+	return ret;
+}
+
+/* -------------------------------------------------------------------- write */
+
+/* What lies in the last block behind the end must read as zero later. */
+static int zero_tail(struct zus_local_file *file, struct map *map, uint64_t size)
+{
+	const struct zufs_extent *e;
+	int err;
+
+	if (size % BLOCK == 0 || file->inlined)
+		return 0;
+	err = ask(file, size, round_up(size) - size, size, ZUFS_MAP_WRITE | ZUFS_MAP_ZERO,
+		  map);
+	if (err)
+		return err;
+	e = extent_at(map, size);
+	if (e && e->type == ZUFS_EXT_DATA)
+		memset(address(file, e, size), 0, round_up(size) - size);
+	return 0;
+}
+
+/* Zeroes what the write leaves of a NEW extent, and copies the rest. */
+static size_t copy_in(const struct zus_local_file *file, const struct map *map,
+		      const char *buf, size_t bytes, uint64_t off, bool *commit)
+{
+	size_t total = 0, n;
+	uint32_t i;
+
+	for (i = 0; i < map->count; i++) {
+		const struct zufs_extent *e = &map->extents[i];
+		uint64_t at = off + total;
+
+		if (e->flags & ZUFS_EXTF_NEW)
+			memset(address(file, e, e->file_off), 0, e->len_bytes);
+		*commit |= e->flags != 0;
+		if (total == bytes || at - e->file_off >= e->len_bytes)
+			continue;
+		n = bytes - total;
+		if (n > e->file_off + e->len_bytes - at)
+			n = e->file_off + e->len_bytes - at;
+		memcpy(address(file, e, at), buf + total, n);
+		total += n;
+	}
+	return total;
+}
+
+static ssize_t write_inline(struct zus_local_file *file, const char *buf, size_t bytes,
+			    uint64_t off, uint64_t size)
+{
+	struct zufs_write_in in = {
+		.inode = file->handle, .fh = file->fh, .off = off, .size_bytes = size,
+		.mtime = local_now(),
+		.len_bytes = bytes < ZUFS_PAYLOAD_MAX_BYTES ? (uint32_t)bytes :
+							       ZUFS_PAYLOAD_MAX_BYTES,
+	};
+	struct zufs_write_out out;
+	int err = local_send(file->local, ZUFS_OP_WRITE, &in, sizeof(in), buf,
+			     in.len_bytes, &out, sizeof(out));
+
+	return err ? err : (ssize_t)out.written_bytes;
+}
+
+static ssize_t write_mapped(struct zus_local_file *file, struct map *map, const char *buf,
+			    size_t bytes, uint64_t off, uint64_t size)
+{
+	bool commit = false;
+	size_t n;
+	int err;
+
+	err = ask(file, off, bytes, size, ZUFS_MAP_WRITE, map);
+	if (err)
+		return err;
+	n = copy_in(file, map, buf, bytes, off, &commit);
+	if (!commit && off + n <= size)
+		return (ssize_t)n;
+	err = done(file, map, off, n, off + n > size ? off + n : size, ZUFS_MAP_WRITE);
+	return err ? err : (ssize_t)n;
+}
+
+static ssize_t write_locked(struct zus_local_file *file, struct map *map, const char *buf,
+			    size_t bytes, uint64_t off)
+{
+	struct zufs_attr attr;
+	size_t total = 0;
+	ssize_t n;
+	int err;
+
+	if (off > INT64_MAX || bytes > INT64_MAX - off)
+		return -EFBIG;
+	err = local_getattr(file->local, file->handle, &attr);
+	if (!err && off > attr.size_bytes)
+		err = zero_tail(file, map, attr.size_bytes);
+	if (err)
+		return err;
+	while (total < bytes) {
+		n = (file->inlined ? write_inline(file, buf + total, bytes - total,
+						  off + total, attr.size_bytes) :
+				     write_mapped(file, map, buf + total, bytes - total,
+						  off + total, attr.size_bytes));
+		if (n < 0)
+			return total ? (ssize_t)total : n;
+		total += (size_t)n;
+		if (off + total > attr.size_bytes)
+			attr.size_bytes = off + total;
+	}
+	return (ssize_t)total;
+}
+
+ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t bytes,
+			 uint64_t off)
+{
+	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
+	struct map *map = malloc(sizeof(*map));
+	ssize_t ret = -ENOMEM;
+
+	if (map) {
+		pthread_rwlock_wrlock(lock);
+		ret = file->regular ? write_locked(file, map, buf, bytes, off) : -EINVAL;
+		pthread_rwlock_unlock(lock);
+	}
+	free(map);
+	return ret;
+}
+
+/* ------------------------------------------------------ truncate, fsync, fault */
+
+static int truncate_locked(struct zus_local_file *file, struct map *map, uint64_t size)
+{
+	struct zufs_setattr_in in = {
+		.inode = file->handle, .size_bytes = size, .mtime = local_now(),
+		.valid = ZUFS_SET_SIZE | ZUFS_SET_MTIME | ZUFS_SET_CTIME,
+	};
+	struct zufs_attr attr;
+	int err;
+
+	in.ctime = in.mtime;
+	err = local_getattr(file->local, file->handle, &attr);
+	if (!err)
+		err = zero_tail(file, map, size < attr.size_bytes ? size : attr.size_bytes);
+	if (err)
+		return err;
+	return local_send(file->local, ZUFS_OP_SETATTR, &in, sizeof(in), NULL, 0, &attr,
+			  sizeof(attr));
+}
+
+int zus_local_ftruncate(struct zus_local_file *file, uint64_t size_bytes)
+{
+	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
+	struct map *map = malloc(sizeof(*map));
+	int err = -ENOMEM;
+
+	if (map) {
+		pthread_rwlock_wrlock(lock);
+		err = file->regular ? truncate_locked(file, map, size_bytes) : -EINVAL;
+		pthread_rwlock_unlock(lock);
+	}
+	free(map);
+	return err;
+}
+
+int zus_local_truncate(struct zus_local *local, const char *path, uint64_t size_bytes)
+{
+	struct zus_local_file *file;
+	int err = zus_local_open(local, path, &file);
+
+	if (err)
+		return err;
+	err = zus_local_ftruncate(file, size_bytes);
+	zus_local_close(file);
+	return err;
+}
+
+int zus_local_fsync(struct zus_local_file *file, int datasync)
+{
+	struct zufs_fsync_in in = {
+		.inode = file->handle, .fh = file->fh, .datasync = datasync != 0,
+	};
+
+	if (!(file->local->mounted.features & ZUFS_MF_FSYNC))
+		return 0;
+	return local_send(file->local, ZUFS_OP_FSYNC, &in, sizeof(in), NULL, 0, NULL, 0);
+}
+
+static int fault(struct zus_local_file *file, struct map *map, uint64_t off, int write,
+		 void **page)
+{
+	uint32_t flags = ZUFS_MAP_FAULT | (write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ);
+	const struct zufs_extent *e;
+	struct zufs_attr attr;
+	int err;
+
+	off -= off % BLOCK;
+	err = local_getattr(file->local, file->handle, &attr);
+	if (!err && off >= attr.size_bytes)
+		err = -EFAULT;
+	if (!err)
+		err = ask(file, off, BLOCK, attr.size_bytes, flags, map);
+	if (err)
+		return err;
+	e = extent_at(map, off);
+	if (e->type != ZUFS_EXT_DATA)
+		return 0;
+	*page = address(file, e, off);
+	if (!(e->flags & (ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)))
+		return 0;
+	if (e->flags & ZUFS_EXTF_NEW)
+		memset(*page, 0, BLOCK);
+	return done(file, map, off, BLOCK, attr.size_bytes, flags);
+}
+
+int zus_local_fault(struct zus_local_file *file, uint64_t off, int write, void **page)
+{
+	struct map *map = malloc(sizeof(*map));
+	int err;
+
+	*page = NULL;
+	if (!map || !file->regular || file->inlined) {
+		free(map);
+		return map ? -EINVAL : -ENOMEM;
+	}
+	err = fault(file, map, off, write, page);
+	free(map);
+	return err;
+}
