@@ -259,7 +259,6 @@ static struct file *mount_file_make(struct zuf_mount *mount)
 	}
 	/* alloc_file_pseudo() takes none; the last fput() puts fops->owner */
 	__module_get(THIS_MODULE);
-	__module_get(THIS_MODULE);	/* fput() drops it with the fops */
 	mf->mount = mount;
 	mf->inode = inode;
 	zuf_mount_get(mount);
