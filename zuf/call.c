@@ -53,10 +53,23 @@ static int call_fill_iter(const struct zuf_call *call, u8 *to)
 	return -EFAULT;
 }
 
+/* The caller's ids as the filesystem counts them; mostly without a mapping. */
+static void call_fill_ids(const struct zuf_mount *mount, struct zufs_req_hdr *hdr)
+{
+	struct user_namespace *ns = mount->sb ? mount->sb->s_user_ns : &init_user_ns;
+
+	if (likely(ns == &init_user_ns)) {
+		hdr->uid = __kuid_val(current_fsuid());
+		hdr->gid = __kgid_val(current_fsgid());
+	} else {
+		hdr->uid = from_kuid_munged(ns, current_fsuid());
+		hdr->gid = from_kgid_munged(ns, current_fsgid());
+	}
+}
+
 static int call_fill(struct zuf_channel *ch, struct zuf_call *call)
 {
 	const struct zuf_op *op = &zuf_ops[call->op];
-	struct user_namespace *ns = call->mount->sb ? call->mount->sb->s_user_ns : &init_user_ns;
 	struct zufs_req_hdr *hdr = ch->request;
 	u8 *to = ch->request + ZUFS_PAYLOAD_OFF;
 	u32 payload_bytes = 0;
@@ -88,10 +101,9 @@ static int call_fill(struct zuf_channel *ch, struct zuf_call *call)
 		.op_slot	= call->op_slot,
 		.payload_bytes	= payload_bytes,
 		.reply_max_bytes = call->reply_max,
-		.uid		= from_kuid_munged(ns, current_fsuid()),
-		.gid		= from_kgid_munged(ns, current_fsgid()),
 		.pid		= task_tgid_nr(current),
 	};
+	call_fill_ids(call->mount, hdr);
 	return 0;
 }
 
@@ -233,7 +245,7 @@ static int call_round(struct zuf_call *call, bool *pinned)
 {
 	struct zuf_server *server = call->mount->server;
 	struct zuf_channel *ch;
-	u64 sent_ns;
+	u64 sent_ns, ns;
 	int err;
 
 	ch = zuf_channel_claim(server, call->flags & ZUF_CALL_KERNEL, pinned);
@@ -241,7 +253,7 @@ static int call_round(struct zuf_call *call, bool *pinned)
 		return PTR_ERR(ch);
 	ch->pinned = *pinned;
 	WRITE_ONCE(ch->mount, call->mount);
-	call->id = atomic64_inc_return(&server->next_id);
+	call->id = ++ch->last_id;
 	zuf_point(ZUF_POINT_CLAIMED, current);
 	err = call_fill(ch, call);
 	if (err)
@@ -259,8 +271,9 @@ static int call_round(struct zuf_call *call, bool *pinned)
 	}
 	zuf_point(ZUF_POINT_DONE, current);
 	err = ch->err;
-	zuf_stats_add(call->mount, call->op, err, local_clock() - sent_ns);
-	trace_zuf_done(call->mount->id, call->op, call->id, err, local_clock() - sent_ns);
+	ns = local_clock() - sent_ns;
+	zuf_stats_add(call->mount, call->op, err, ns);
+	trace_zuf_done(call->mount->id, call->op, call->id, err, ns);
 out_release:
 	WRITE_ONCE(ch->caller, NULL);
 	zuf_channel_release(ch);

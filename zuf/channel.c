@@ -370,6 +370,9 @@ int zuf_channel_create(struct zuf_server *server, struct zufs_new_channel *out)
 	if (server->num_channels >= nr_cpu_ids * ZUFS_CHANNELS_PER_CPU_MAX)
 		err = -ENOSPC;
 	server->num_channels++;
+	ch->last_id = ++server->channels_made << ZUF_CHANNEL_ID_SHIFT;
+	if (server->channels_made >> (64 - ZUF_CHANNEL_ID_SHIFT))
+		err = -ENOSPC;
 	list_add_tail(&ch->server_node, &server->channels);
 	mutex_unlock(&server->lock);
 	if (err)

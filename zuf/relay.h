@@ -19,6 +19,8 @@
 
 #include "zuf.h"
 
+#define ZUF_CHANNEL_ID_SHIFT	44	/* of request ids: 2^44 a channel, 2^20 channels */
+
 struct zuf_channel {
 	int state;			/* enum zuf_req_state */
 	bool pinned;			/* the caller called migrate_disable() */
@@ -31,6 +33,7 @@ struct zuf_channel {
 	void *request;			/* regions */
 	const void *reply;
 	u64 id;
+	u64 last_id;			/* owner's: channel's number, a counter below */
 	u64 sent_ns;
 	unsigned long sent_jiffies;
 	unsigned long deadline_jiffies;	/* 0: none */
@@ -76,7 +79,7 @@ struct zuf_server {
 	unsigned int parkings;		/* counts channels that rest or return */
 	struct zuf_server_cpu __percpu *cpu;
 	struct zuf_queue *queue;	/* [nr_node_ids] */
-	atomic64_t next_id;
+	u64 channels_made;
 
 	struct delayed_work forced_work;
 	struct zufs_forced *forced_buf;
