@@ -583,6 +583,8 @@ struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
 		unlock_new_inode(inode);
 		return inode;
 	}
+	if (unlikely(inode_wrong_type(inode, entry->attr.mode)))
+		zuf_rule_broken(zuf_mount_of(sb), ZUFS_OP_LOOKUP, ZUF_RULE_TYPE);
 	err = iget_known(inode, entry);
 	if (err) {
 		iput(inode);
