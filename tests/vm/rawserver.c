@@ -388,6 +388,7 @@ static bool start_known(void *arg)
 int rs_try_start(const struct rs_options *options, struct rs **rsp)
 {
 	struct rs *rs = vt_shared(sizeof(*rs));
+	pid_t pid;
 	int err;
 
 	*rsp = rs;
@@ -400,10 +401,11 @@ int rs_try_start(const struct rs_options *options, struct rs **rsp)
 	if (!rs->options.cpus)
 		rs->options.cpus = (1ull << vt_num_cpus()) - 1;
 	fflush(NULL);
-	rs->pid = fork();
-	ck_assert_int_ge(rs->pid, 0);
-	if (!rs->pid)
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid)
 		server_run(rs);
+	rs->pid = pid;
 	vt_await(start_known, rs, "a server");
 	err = atomic_load(&rs->started);
 	if (err < 0)

@@ -162,14 +162,16 @@ void vt_pin(int cpu)
 struct vt_caller *vt_call(long (*fn)(void *arg), void *arg, int cpu)
 {
 	struct vt_caller *c = vt_shared(sizeof(*c));
+	pid_t pid;
 
 	c->cpu = cpu;
 	c->fn = fn;
 	c->arg = arg;
 	fflush(NULL);
-	c->pid = fork();
-	ck_assert_int_ge(c->pid, 0);
-	if (c->pid) {
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid) {
+		c->pid = pid;
 		/* a short call may have ended by now */
 		while (!atomic_load(&c->running))
 			vt_futex_wait(&c->running, 0, 100);
