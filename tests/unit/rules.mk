@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Unit tests: $(BUILD)/tests/unit/NAME from NAME.c and unit.c, with libcheck, and
+# NAME from NAME.sh. They use libzus and the plugins of the same build.
+
+UNIT_NAMES := $(filter-out unit,$(notdir $(basename $(wildcard tests/unit/*.c))))
+UNIT_SCRIPTS := $(notdir $(basename $(wildcard tests/unit/*.sh)))
+UNIT_C_PROGS := $(UNIT_NAMES:%=$(BUILD)/tests/unit/%)
+UNIT_PROGS += $(UNIT_C_PROGS) $(UNIT_SCRIPTS:%=$(BUILD)/tests/unit/%)
+
+$(UNIT_C_PROGS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o \
+		$(BUILD)/obj/tests/unit/unit.o $(ZUS_SO) $(PLUGINS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(filter %.o,$^) \
+		$(ZUS_LINK) $$(pkg-config --libs check)
+
+$(UNIT_SCRIPTS:%=$(BUILD)/tests/unit/%): $(BUILD)/tests/unit/%: tests/unit/%.sh
+	@mkdir -p $(@D)
+	@install -m 755 $< $@
