@@ -50,6 +50,7 @@ await()
 zuf_loaded() { [ -d /sys/module/zuf ]; }
 
 # zuf_load [PARAMETER=VALUE...]: load the module built for the running kernel
+# shellcheck disable=SC2120
 zuf_load()
 {
 	local dep
@@ -145,7 +146,7 @@ suspend_cycle()
 	local status=0 delay=/sys/module/suspend/parameters/pm_test_delay
 	[ ! -w $delay ] || echo 0 >$delay
 	echo freezer >/sys/power/pm_test
-	echo mem >/sys/power/state || status=$?
+	if ! echo mem >/sys/power/state; then status=1; fi
 	echo none >/sys/power/pm_test
 	return $status
 }
