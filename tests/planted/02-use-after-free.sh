@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: the debug kernel reports a planted fault (use-after-free), and the harness sees it.
-# TIMEOUT: 300
+# TIMEOUT: 600
 . "$TOP/tests/planted/lib.sh"
 
 planted use-after-free 'KASAN: .*use-after-free'

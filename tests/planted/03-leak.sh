@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: the debug kernel reports a planted fault (leak), and the harness sees it.
-# TIMEOUT: 300
+# TIMEOUT: 600
 . "$TOP/tests/planted/lib.sh"
 
-planted leak 'kmemleak: .*new suspected memory leaks'
+planted leak 'kmemleak: .*new suspected memory leaks' \
+	"echo scan >$KMEMLEAK && echo scan >$KMEMLEAK"
