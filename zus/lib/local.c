@@ -136,9 +136,9 @@ static void encode(struct zus_local *local, struct local_channel *ch,
 	req->op_slot = ZUFS_NO_SLOT;
 	req->payload_bytes = call->payload_bytes;
 	req->reply_max_bytes = call->reply_max_bytes;
-	req->uid = getuid();
-	req->gid = getgid();
-	req->pid = (uint32_t)getpid();
+	req->uid = local->uid;
+	req->gid = local->gid;
+	req->pid = local->pid;
 	if (call->in)
 		memcpy((char *)req + ZUFS_FIXED_OFF, call->in, call->in_bytes);
 	if (call->payload)
@@ -341,6 +341,9 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **ma
 
 	if (!local)
 		return -ENOMEM;
+	local->uid = getuid();
+	local->gid = getgid();
+	local->pid = (uint32_t)getpid();
 	pthread_mutex_init(&local->lock, NULL);
 	for (i = 0; i < LOCAL_LOCKS; i++)
 		pthread_rwlock_init(&local->inode_lock[i], NULL);

@@ -26,6 +26,7 @@ struct zus_local {
 	struct local_channel *idle;
 	uint64_t next_id;		/* atomic */
 	uint64_t root;			/* handle */
+	uint32_t uid, gid, pid;		/* of the caller, as requests say it */
 	struct zufs_mount_out mounted;
 	/* As the kernel's inode lock; hashed by handle, taken in rising order. */
 	pthread_rwlock_t inode_lock[LOCAL_LOCKS];

@@ -11,7 +11,6 @@
 /* What a check looks at. */
 struct reply {
 	const struct zus_local *local;
-	const struct zufs_req_hdr *req;
 	const void *in;
 	const void *out;
 	const char *payload;
@@ -263,10 +262,10 @@ const char *local_check_reply(const struct zus_local *local,
 			      const struct zufs_req_hdr *request,
 			      const struct zufs_reply_hdr *reply)
 {
+	union zus_in in = { .nop = { 0 } };
 	struct reply r = {
 		.local = local,
-		.req = request,
-		.in = (const char *)request + ZUFS_FIXED_OFF,
+		.in = &in,
 		.out = (const char *)reply + ZUFS_FIXED_OFF,
 		.payload = (const char *)reply + ZUFS_PAYLOAD_OFF,
 		.payload_bytes = reply->payload_bytes,
@@ -283,6 +282,9 @@ const char *local_check_reply(const struct zus_local *local,
 		return "reply-size";
 	if (reply->err || reply->flags || request->op >= ZUFS_OP_COUNT)
 		return NULL;
+	/* As the server understood it: a missing tail is zero. */
+	memcpy(&in, (const char *)request + ZUFS_FIXED_OFF,
+	       request->fixed_bytes < sizeof(in) ? request->fixed_bytes : sizeof(in));
 	if (reply->fixed_bytes < zus_ops[request->op].out_bytes ||
 	    (reply->payload_bytes && !rules[request->op].payload))
 		return "reply-size";
