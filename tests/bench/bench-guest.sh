@@ -16,18 +16,6 @@ COUNT_OPS=${BENCH_COUNT_OPS:-100000}
 WORKLOADS="randwrite-4k-dsync randwrite-4k-osync randread-4k"
 BARS_HELD=yes
 
-# Round trips, side by side: pipe, system call, and the framework's own
-yardsticks()
-{
-	local run=$1
-	rows "$run" "" "$BENCH_BIN/nullcall"
-	rows "$run" "" "$BENCH_BIN/pingpong"
-	system_up nullfs-call 1 1 || die "nullfs does not come up"
-	rows "$run" "$SYSTEM_OPTIONS" "$BENCH_BIN/nop-round" --file "${SYSTEM_FILES[0]}"
-	system_down
-	say "[run $run] pipe ping-pong, null system call, NOP round: done"
-}
-
 # What no emulation distorts. A bar that is passed is told, and the measuring goes on.
 counters()
 {

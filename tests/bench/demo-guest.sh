@@ -50,6 +50,7 @@ measure_all()
 	local system
 	step "4 KiB random I/O, O_DIRECT, files of $BENCH_MIB MiB, $BENCH_SECONDS s each"
 	STEPS=$(($(wc -w <<<"$BENCH_SYSTEMS") * $(wc -w <<<"$WORKLOADS") * 2))
+	yardsticks 1
 	for system in $BENCH_SYSTEMS; do
 		measure_system "$system" 1 1 "1 2" "$WORKLOADS"
 	done

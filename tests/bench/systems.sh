@@ -180,3 +180,16 @@ measure_system()
 	done
 	system_down
 }
+
+# Round trips, side by side: pipe, system call, and the framework's own
+yardsticks()
+{
+	local run=$1
+	rows "$run" "" "$BENCH_BIN/nullcall"
+	rows "$run" "" "$BENCH_BIN/pingpong"
+	rows "$run" "" "$BENCH_BIN/pingpong" --threads
+	system_up nullfs-call 1 1 || die "nullfs does not come up"
+	rows "$run" "$SYSTEM_OPTIONS" "$BENCH_BIN/nop-round" --file "${SYSTEM_FILES[0]}"
+	system_down
+	say "[run $run] null system call, pipe ping-pong, NOP round: done"
+}
