@@ -409,7 +409,7 @@ struct zus_extent {
 struct zus_map {
 	uint64_t fh;		/* open file, or 0 */
 	uint64_t off;
-	uint64_t len_bytes;	/* not 0; off + len_bytes does not overflow */
+	uint64_t len_bytes;	/* 1 to 64 MiB; off + len_bytes is below 2^63 */
 	uint64_t size_bytes;	/* the kernel's i_size */
 	uint32_t flags;		/* ZUS_MAP_* */
 	uint32_t max_extents;	/* not 0 */
