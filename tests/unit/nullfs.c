@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* nullfs.c - nullfs in each of its modes, through the local transport. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zus_api.h>
+
+#include "unit.h"
+
+#define MIB	(1ull << 20)
+
+static void write_and_read(const char *options)
+{
+	struct zus_local *fs = unit_mount(unit_plugin("nullfs"), options, 1, 16 * MIB);
+	struct zus_local_file *file;
+	char *data = malloc(300000), *back = malloc(300000);
+	char *device = zus_local_dev_addr(fs, 0, 2 * MIB);
+	unsigned int i;
+
+	for (i = 0; i < 300000; i++)
+		data[i] = (char)unit_random();
+	ck_assert_int_eq(zus_local_open(fs, "/data", &file), 0);
+	ck_assert_int_eq(zus_local_pwrite(file, data, 300000, 12345), 300000);
+	ck_assert_int_eq(memcmp(device + 12345, data, 300000), 0);
+	ck_assert_int_eq(zus_local_pread(file, back, 300000, 12345), 300000);
+	ck_assert_int_eq(memcmp(back, data, 300000), 0);
+	ck_assert_int_eq(zus_local_pwrite(file, data, 1, 14 * MIB), -ENOSPC);
+	ck_assert_int_eq(zus_local_pread(file, back, 10, 14 * MIB - 3), 3);
+	zus_local_close(file);
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+	free(data);
+	free(back);
+}
+
+START_TEST(modes)
+{
+	static const char *const options[] = { "", "mode=call", "mode=call-done", "mode=inline" };
+
+	write_and_read(options[_i]);
+}
+END_TEST
+
+/* call-done asks for MAP_DONE, call does not. */
+START_TEST(commit_is_asked_for)
+{
+	static const char *const options[] = { "mode=call", "mode=call-done" };
+	struct zus_local *fs = unit_mount(unit_plugin("nullfs"), options[_i], 1, 16 * MIB);
+	struct zufs_map_in in = {
+		.inode = 1ull << 32 | 1, .off = 4097, .len_bytes = 10000,
+		.flags = ZUFS_MAP_WRITE, .max_extents = 8,
+	};
+	struct zufs_extent ext;
+	struct zus_local_call call = {
+		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in), .reply = &ext,
+		.reply_max_bytes = sizeof(ext),
+	};
+
+	ck_assert_int_eq(zus_local_call(fs, &call), 0);
+	ck_assert_uint_eq(ext.type, ZUFS_EXT_DATA);
+	ck_assert_uint_eq(ext.flags, _i ? ZUFS_EXTF_COMMIT : 0);
+	ck_assert_uint_eq(ext.file_off, 4096);
+	ck_assert_uint_eq(ext.len_bytes, 12288);
+	ck_assert_uint_eq(ext.dev_off, 2 * MIB + 4096);
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+}
+END_TEST
+
+START_TEST(options)
+{
+	static const struct { const char *text; int want; } cases[] = {
+		{ "size=1m", 0 }, { "size=1m,mode=inline", 0 }, { "size=14m", 0 },
+		{ "size=15m", -EINVAL }, { "size=1", -EINVAL }, { "size=x", -EINVAL },
+		{ "size=99999999999999999999", -ERANGE }, { "size", -EINVAL },
+		{ "mode=fast", -EINVAL }, { "mode", -EINVAL }, { "other", -EINVAL },
+	};
+	const struct zus_local_device device = { .size_bytes = 16 * MIB };
+	struct zus_local_config config = {
+		.plugin = unit_plugin("nullfs"), .devices = &device, .num_devices = 1,
+		.options = cases[_i].text,
+	};
+	struct zus_local *fs;
+	int err = zus_local_mount(&config, &fs);
+
+	ck_assert_msg(err == cases[_i].want, "%s: %d", cases[_i].text, err);
+	if (!err)
+		ck_assert_int_eq(zus_local_umount(fs), 0);
+}
+END_TEST
+
+START_TEST(no_device_is_refused)
+{
+	const struct zus_local_device device = { .size_bytes = 16 * MIB, .tier = ZUS_TIER_T2 };
+	struct zus_local_config config = {
+		.plugin = unit_plugin("nullfs"), .devices = &device, .num_devices = 1,
+	};
+	struct zus_local *fs;
+
+	ck_assert_int_eq(zus_local_mount(&config, &fs), -EINVAL);
+	config.num_devices = 0;
+	ck_assert_int_eq(zus_local_mount(&config, &fs), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("nullfs");
+	TCase *tc = tcase_create("nullfs");
+
+	tcase_add_loop_test(tc, modes, 0, 4);
+	tcase_add_loop_test(tc, commit_is_asked_for, 0, 2);
+	tcase_add_loop_test(tc, options, 0, 11);
+	tcase_add_test(tc, no_device_is_refused);
+	suite_add_tcase(suite, tc);
+	return unit_run(suite);
+}
