@@ -12,7 +12,7 @@ ZUS_LINK := -L$(BUILD)/zus -lzus -pthread
 # A sanitizer's run-time is linked to the program, so symbols stay open here
 ZUS_DEFS := $(if $(findstring -fsanitize,$(CFLAGS)),,-Wl,-z,defs)
 
-USER_PROGS += $(BUILD)/zus/zusd $(BUILD)/zus/mkfs.zufs
+USER_PROGS += $(BUILD)/zus/zusd $(BUILD)/zus/zusctl $(BUILD)/zus/mkfs.zufs
 
 $(ZUS_LIB_OBJS): override CFLAGS += -fvisibility=hidden -Wmissing-prototypes \
 	-Wstrict-prototypes -Wpointer-arith -Wframe-larger-than=16384
@@ -29,3 +29,6 @@ $(BUILD)/zus/zusd: $(BUILD)/obj/zus/zusd/zusd.o $(ZUS_SO)
 
 $(BUILD)/zus/mkfs.zufs: $(BUILD)/obj/zus/tools/mkfs.o $(ZUS_SO)
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $< $(ZUS_LINK) -lblkid -luuid
+
+$(BUILD)/zus/zusctl: $(BUILD)/obj/zus/tools/zusctl.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
