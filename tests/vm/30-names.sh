@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Goal: names behave as POSIX and Linux have them, through the mount; each kind renamed
+#	onto each kind with each flag does as on tmpfs.
+# TIMEOUT: 120
+. "$TOP/tests/vm/lib.sh"
+
+zufs_up toyfs
+python3 "$TOP/tests/vm/posix/names.py" mnt
+zufs_down toyfs

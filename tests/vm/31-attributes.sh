@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Goal: owner, mode and times behave as POSIX and Linux have them, and are the same after
+#	the kernel has forgotten the inodes.
+# TIMEOUT: 120
+. "$TOP/tests/vm/lib.sh"
+
+zufs_up toyfs
+python3 "$TOP/tests/vm/posix/attrs.py" mnt
+zufs_down toyfs

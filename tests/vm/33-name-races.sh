@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Goal: processes that rename, link and unlink the same names at once leave a tree whose
+#	names, inodes and link counts fit together; random changes end as on tmpfs.
+#	Again: RACE_SEED=n RACE_STEPS=n in the environment.
+# TIMEOUT: 240
+. "$TOP/tests/vm/lib.sh"
+
+zufs_up toyfs
+python3 "$TOP/tests/vm/posix/race.py" mnt
+zufs_down toyfs

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+What the tests of names and attributes share: a runner of cases, and the system
+calls that Python does not offer.
+
+    from fslib import *
+
+    @case
+    def a_name_can_be_long(top): ...        # top: an empty folder on the filesystem
+
+    main()                                  # usage: FILE.py FOLDER [CASE...]
+"""
+
+import ctypes
+import errno
+import os
+import struct
+import sys
+import time
+import traceback
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_STATX_FORCE_SYNC = 0x2000
+RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
+SYS_GETDENTS64, SYS_STATX = 217, 332
+NOBODY = 65534
+CLOCK_REALTIME_COARSE = 5
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def main():
+    folder, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    failed = 0
+    for function in CASES:
+        name = function.__name__
+        if wanted and name not in wanted:
+            continue
+        top = os.path.join(folder, name)
+        os.mkdir(top)
+        try:
+            function(top)
+            print("ok", name, flush=True)
+        except Exception:
+            failed += 1
+            print("not ok", name, flush=True)
+            traceback.print_exc(file=sys.stdout)
+        os.system(f"rm -rf '{top}'")
+    print(f"{failed} of {len(CASES)} cases failed")
+    sys.exit(1 if failed else 0)
+
+
+def same(got, want, what=""):
+    if got != want:
+        raise AssertionError(f"{what}: {got!r}, not {want!r}")
+
+
+def holds(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def error_of(function, *args, **kwargs):
+    """The errno's name that a call ends with, or 'ok'."""
+    try:
+        function(*args, **kwargs)
+    except OSError as e:
+        return errno.errorcode.get(e.errno, str(e.errno))
+    return "ok"
+
+
+def fails(want, function, *args, **kwargs):
+    same(error_of(function, *args, **kwargs), want, f"{function.__name__}{args}")
+
+
+def raise_errno(path):
+    code = ctypes.get_errno()
+    raise OSError(code, os.strerror(code), path)
+
+
+def rename(old, new, flags=0):
+    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags):
+        raise_errno(old)
+
+
+def touch(path, data=b"", mode=0o644):
+    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    if data:
+        os.write(fd, data)
+    os.close(fd)
+
+
+def cat(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def tick():
+    """Until the clock that file times come from has moved."""
+    start = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
+    while time.clock_gettime_ns(CLOCK_REALTIME_COARSE) == start:
+        pass
+
+
+def drop_caches():
+    """What is not in use leaves the kernel; the server is asked again."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w") as file:
+        file.write("2")
+
+
+def statx_mode_size(path, flags):
+    """(mode, nlink, size, ino) by statx(2) with flags."""
+    buf = ctypes.create_string_buffer(256)
+    if libc.syscall(SYS_STATX, AT_FDCWD, os.fsencode(path), flags, 0x7ff, buf):
+        raise_errno(path)
+    nlink, mode, ino, size = (struct.unpack_from("=I", buf, 16)[0],
+                              struct.unpack_from("=H", buf, 28)[0],
+                              struct.unpack_from("=Q", buf, 32)[0],
+                              struct.unpack_from("=Q", buf, 40)[0])
+    return mode, nlink, size, ino
+
+
+def getdents(fd, bytes_max):
+    """[(ino, position, type, name)] of one getdents64(2)."""
+    buf = ctypes.create_string_buffer(bytes_max)
+    got = libc.syscall(SYS_GETDENTS64, fd, buf, bytes_max)
+    if got < 0:
+        raise_errno(str(fd))
+    entries, at = [], 0
+    while at < got:
+        ino, off, length, kind = struct.unpack_from("=QqHB", buf, at)
+        name = buf.raw[at + 19:at + length].split(b"\0", 1)[0]
+        entries.append((ino, off, kind, name))
+        at += length
+    return entries
+
+
+def read_all(fd, bytes_max):
+    """Every entry from the position on."""
+    entries = []
+    while True:
+        more = getdents(fd, bytes_max)
+        if not more:
+            return entries
+        entries += more
+
+
+def names_of(path, bytes_max=32768):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return [e[3] for e in read_all(fd, bytes_max) if e[3] not in (b".", b"..")]
+    finally:
+        os.close(fd)
+
+
+def as_user(function, *args, uid=NOBODY, gid=NOBODY):
+    """Run in a child with other ids and no capabilities; its exceptions count."""
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            function(*args)
+            status = 0
+        except BaseException:
+            traceback.print_exc(file=sys.stdout)
+            sys.stdout.flush()
+        os._exit(status)
+    same(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, "child")
+
+
+def in_child(function, *args):
+    """Start it in a child of its own; the pid, for join()."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        function(*args)
+        status = 0
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        sys.stdout.flush()
+    os._exit(status)
+
+
+def join(*pids):
+    status = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    same(status, [0] * len(pids), "children")
+
+
+def tree(top):
+    """{path: facts} of all below top, in the form that two filesystems agree on."""
+    facts = {}
+    for where, dirs, files in os.walk(top):
+        for name in dirs + files:
+            path = os.path.join(where, name)
+            st = os.lstat(path)
+            kind = st.st_mode & 0o170000
+            fact = [oct(st.st_mode), st.st_nlink, st.st_uid, st.st_gid]
+            if kind == 0o100000:
+                fact.append(st.st_size)
+            elif kind == 0o120000:
+                fact.append(os.readlink(path))
+            elif kind in (0o020000, 0o060000):
+                fact.append(st.st_rdev)
+            facts[os.path.relpath(path, top)] = fact
+    return facts
+
+
+def check_consistent(top):
+    """What readdir, lstat and link counts say of the tree fits together."""
+    links, counts = {}, {}
+    for where, dirs, files in os.walk(top):
+        st = os.lstat(where)
+        same(st.st_nlink, 2 + sum(1 for d in dirs
+                                  if not os.path.islink(os.path.join(where, d))), where)
+        fd = os.open(where, os.O_RDONLY)
+        entries = read_all(fd, 32768)
+        os.close(fd)
+        plain = [e for e in entries if e[3] not in (b".", b"..")]
+        same(len({e[3] for e in plain}), len(plain), f"names of {where} come once")
+        same(len(entries), len(plain) + 2, f"dots of {where}")
+        for ino, _, kind, name in plain:
+            path = os.path.join(os.fsencode(where), name)
+            st = os.lstat(path)
+            same((st.st_ino, st.st_mode >> 12), (ino, kind), path)
+            if kind != 4:
+                links[ino] = links.get(ino, 0) + 1
+                counts[ino] = st.st_nlink
+    same(links, counts, "link counts")
