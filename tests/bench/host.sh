@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 # What ci/demo and ci/bench share on the host. Sourced after ci/lib.sh.
+# shellcheck disable=SC2034  # who sources this uses the variables
 
 BENCH=$BUILD/bench
 
@@ -51,6 +52,15 @@ dirty()
 }
 
 report() { python3 -B "$TOP/tests/bench/report.py" "$@"; }
+
+# An emulated guest needs its host's cores for itself
+warn_if_busy()
+{
+	local load
+	load=$(cut -d' ' -f1 /proc/loadavg)
+	[ "${load%.*}" -lt 1 ] || note "this machine is busy (load $load on $(nproc) cores):" \
+		"times will be too long and uneven, ratios unreliable; counters are not affected"
+}
 
 # collect OUT RAWDIR...
 collect()

@@ -40,7 +40,7 @@ fio_run()
 	local rw=$1 sync=$2 direct=$3 clients=$4 seconds=$5 run=$6 args=()
 	shift 6
 	if [ $# -gt 1 ]; then
-		args=(--directory="${1%/*}" --filename_format='data$jobnum')
+		args=(--directory="${1%/*}" --filename_format=data\$jobnum)
 	else
 		args=(--filename="$1")
 	fi

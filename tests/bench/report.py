@@ -291,7 +291,7 @@ def verdicts(rows):
     a boot has NOT RUN, which is not PASS."""
     result = []
     for boot, mine in boots_of(rows).items():
-        where, meds = f"{mine[0]['topology']} {boot}", medians(mine)
+        where, meds = f"{mine[0]['topology']} {boot[:8]}", medians(mine)
         figure, text = bar_nop(meds)
         result.append((where, f"NOP round <= {NOP_BAR} x pipe",
                        verdict(figure, figure is not None and figure <= NOP_BAR), text))
@@ -315,7 +315,7 @@ def bars(rows, out):
     """Prints the verdicts; true when every one is PASS."""
     result = verdicts(rows)
     for where, bar, word, text in result:
-        print(f"{word:8} {where:24} {bar:45} {text}", file=out)
+        print(f"{word:8} {where:12} {bar:42} {text}", file=out)
     if any(row["dirty"] for row in rows):
         print("measured on a tree with local changes: the commit does not tell what ran",
               file=out)

@@ -8,6 +8,7 @@
 #                                  SYSTEM_OPTIONS and SYSTEM_DIRECT; status 3: it has no
 #                                  such number of files
 #   system_down                    unmounts it
+# shellcheck disable=SC2034  # who sources this uses the variables
 
 BENCH_DEV=${BENCH_DEV:-/dev/pmem0}
 BENCH_NODE=${BENCH_NODE:-0}
