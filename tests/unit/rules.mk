@@ -3,7 +3,9 @@
 # Unit tests: $(BUILD)/tests/unit/NAME from NAME.c and unit.c, with libcheck, and
 # NAME from NAME.sh. They use libzus and the plugins of the same build.
 
-UNIT_NAMES := $(filter-out unit,$(notdir $(basename $(wildcard tests/unit/*.c))))
+# A sanitizer has a malloc(3) of its own
+UNIT_NAMES := $(filter-out unit $(if $(SAN),alloc-failures), \
+	$(notdir $(basename $(wildcard tests/unit/*.c))))
 UNIT_SCRIPTS := $(notdir $(basename $(wildcard tests/unit/*.sh)))
 UNIT_C_PROGS := $(UNIT_NAMES:%=$(BUILD)/tests/unit/%)
 UNIT_PROGS += $(UNIT_C_PROGS) $(UNIT_SCRIPTS:%=$(BUILD)/tests/unit/%)
