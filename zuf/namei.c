@@ -493,35 +493,41 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		.old_bytes	= old_dentry->d_name.len,
 		.new_bytes	= new_dentry->d_name.len,
 	};
-	struct zufs_rename_out out;
 	struct zuf_call call = {
 		.mount		= zuf_mount_of(old_dir->i_sb),
 		.op		= ZUFS_OP_RENAME,
 		.in		= &in,
-		.out		= &out,
 		.seg		= { name_vec(old_dentry), name_vec(new_dentry) },
 		.num_segs	= 2,
 		.inode		= { old_dir, new_dir, inode, target },
 		.dentry		= { old_dentry, new_dentry },
 	};
+	struct zufs_rename_out *out;	/* too large for the stack */
 	int err;
 
 	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
 	err = rename_prepare(old_dir, old_dentry, new_dir, new_dentry);
-	if (!err)
-		err = rename_lock_times(inode, target);
 	if (err)
 		return err;
+	out = kmalloc(sizeof(*out), GFP_KERNEL);
+	if (!out)
+		return -ENOMEM;
+	call.out = out;
+	err = rename_lock_times(inode, target);
+	if (err)
+		goto out_free;
 	err = zuf_call_retry(&call);
 	if (err) {
 		name_unsure(old_dir, old_dentry, err);
 		name_unsure(new_dir, new_dentry, err);
 	} else {
-		rename_apply(&call, &out);
+		rename_apply(&call, out);
 	}
 	child_unlock_times(target);
 	child_unlock_times(inode);
+out_free:
+	kfree(out);
 	return err;
 }
 
