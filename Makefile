@@ -28,6 +28,7 @@ VM_PROGS :=
 -include zusfs-examples/rules.mk
 -include tests/rules.mk
 -include tests/bench/rules.mk
+include install.mk
 -include tests/vm/rules.mk
 
 # Objects have a tree of their own, so that build/zus/zusd can be a program
@@ -114,6 +115,7 @@ help:
 	@echo 'vm             a shell in the virtual machine; VM_FLAGS="--kernel 6.12"'
 	@echo 'fresh          check and demo in a fresh minimal Debian 12 (as root)'
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'
+	@echo 'install        server, tools, plugins; the module for the running kernel (DESTDIR, PREFIX)'
 	@echo 'setup          install packages, unpack kernels; check and demo do it first'
 	@echo 'user zuf-6.1 zuf-6.12 zuf-debug tests asan compile_commands.json'
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
