@@ -20,12 +20,30 @@
 
 #define MIB	(1ull << 20)
 
+/* libzus's pwrite(2) is this one: it notes where, and fails from a certain call on. */
+static off_t wrote_at[8];
+static unsigned int writes, writes_allowed = 8;
+
+ssize_t pwrite(int to, const void *buf, size_t bytes, off_t off)
+{
+	if (writes >= writes_allowed) {
+		errno = EIO;
+		return -1;
+	}
+	if (writes < 8)
+		wrote_at[writes] = off;
+	writes++;
+	return pwrite64(to, buf, bytes, off);
+}
+
 static char path[] = "devtable-XXXXXX";
 static int fd;
 
 static void setup(void)
 {
 	strcpy(path + strlen(path) - 6, "XXXXXX");
+	writes = 0;
+	writes_allowed = UINT_MAX;
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, 16 * MIB), 0);
@@ -111,6 +129,25 @@ START_TEST(newest_valid_copy_is_taken)
 	flip(0, 0);
 	flip(1, 4095);
 	ck_assert_int_eq(zus_devtable_read(fd, 16 * MIB, &table, &which), -EUCLEAN);
+}
+END_TEST
+
+/* A writer that stops after any of its writes leaves the old table or the new. */
+START_TEST(writing_may_stop_anywhere)
+{
+	struct zufs_devtable table = table_of("ztwo");
+	uint32_t which, before;
+
+	write_as("zone");
+	ck_assert_int_eq(zus_devtable_read(fd, 16 * MIB, &table, &before), 0);
+	table = table_of("ztwo");
+	writes = 0;
+	writes_allowed = (unsigned int)_i;
+	ck_assert_int_eq(zus_devtable_write(fd, 16 * MIB, &table), _i < 2 ? -EIO : 0);
+	if (_i)		/* the older one first, and never the newest valid one */
+		ck_assert_int_eq(wrote_at[0], ZUFS_DEVTABLE_OFF(!before));
+	ck_assert_int_eq(zus_devtable_read(fd, 16 * MIB, &table, &which), 0);
+	ck_assert_str_eq(table.fs_type, _i ? "ztwo" : "zone");
 }
 END_TEST
 
@@ -263,6 +300,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, checksum_is_crc32c);
 	tcase_add_test(tc, newest_valid_copy_is_taken);
+	tcase_add_loop_test(tc, writing_may_stop_anywhere, 0, 3);
 	tcase_add_test(tc, every_flipped_byte_is_found);
 	tcase_add_test(tc, bounds_are_checked);
 	tcase_add_test(tc, data_begins_on_a_huge_page);

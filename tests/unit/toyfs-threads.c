@@ -15,7 +15,7 @@
 
 #define MIB		(1ull << 20)
 #define THREADS		4
-#define STEPS		3000
+#define STEPS		20000
 #define PART_BYTES	(256u << 10)
 
 static struct zus_local *fs;
