@@ -279,16 +279,21 @@ static int attr_fetch(struct inode *inode, u32 mask, struct zufs_attr *attr)
 	return zuf_call_retry(&call);
 }
 
-/* The size moved behind the kernel's back: nothing beyond it stays mapped. */
-static void refresh_size(struct inode *inode, loff_t size)
+/*
+ * An orphan moved the size: nothing beyond it stays mapped. Its truncate had
+ * waited for pinned pages before it was sent; what was mapped since are holes.
+ */
+static int refresh_size(struct inode *inode, loff_t size)
 {
 	if (size == i_size_read(inode))
-		return;
-	down_write(&zuf_i(inode)->layout_sem);
+		return 0;
+	if (down_write_killable(&zuf_i(inode)->layout_sem))
+		return -EINTR;
 	filemap_invalidate_lock(inode->i_mapping);
 	truncate_setsize(inode, size);
 	filemap_invalidate_unlock(inode->i_mapping);
 	up_write(&zuf_i(inode)->layout_sem);
+	return 0;
 }
 
 int zuf_refresh(struct inode *inode)
@@ -305,14 +310,13 @@ int zuf_refresh(struct inode *inode)
 	if (!test_and_clear_bit(ZUF_I_STALE, &zi->flags))
 		return 0;
 	err = attr_fetch(inode, STATX_BASIC_STATS, &attr);
-	if (err) {
+	if (!err && S_ISREG(inode->i_mode))
+		err = refresh_size(inode, attr.size_bytes);
+	if (err)
 		set_bit(ZUF_I_STALE, &zi->flags);
-		return err;
-	}
-	if (S_ISREG(inode->i_mode))
-		refresh_size(inode, attr.size_bytes);
-	attr_apply(inode, &attr, false, 0);
-	return 0;
+	else
+		attr_apply(inode, &attr, false, 0);
+	return err;
 }
 
 /*
