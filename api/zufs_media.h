@@ -54,13 +54,13 @@ struct zufs_devtable {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(struct zufs_devtable_entry) == 64, "devtable entry");
-static_assert(sizeof(struct zufs_devtable) == ZUFS_DEVTABLE_BYTES, "devtable");
-static_assert(__builtin_offsetof(struct zufs_devtable, dev) == 96, "devtable.dev");
+#define ZUFS_MEDIA_ASSERT(e, m)		static_assert(e, m)
 #else
-_Static_assert(sizeof(struct zufs_devtable_entry) == 64, "devtable entry");
-_Static_assert(sizeof(struct zufs_devtable) == ZUFS_DEVTABLE_BYTES, "devtable");
-_Static_assert(__builtin_offsetof(struct zufs_devtable, dev) == 96, "devtable.dev");
+#define ZUFS_MEDIA_ASSERT(e, m)		_Static_assert(e, m)
 #endif
+
+ZUFS_MEDIA_ASSERT(sizeof(struct zufs_devtable_entry) == 64, "devtable entry");
+ZUFS_MEDIA_ASSERT(sizeof(struct zufs_devtable) == ZUFS_DEVTABLE_BYTES, "devtable");
+ZUFS_MEDIA_ASSERT(__builtin_offsetof(struct zufs_devtable, dev) == 96, "devtable.dev");
 
 #endif /* ZUFS_MEDIA_H */

@@ -109,8 +109,8 @@ struct zufs_req_hdr {
 	__u32 reserved;
 };
 
-#define ZUFS_REQ_RECLAIM		(1u << 0) /* caller frees memory: allocate none */
-#define ZUFS_REQ_WRITEBACK		(1u << 1) /* answer without waiting for a recall */
+#define ZUFS_REQ_RECLAIM		0x1u /* caller frees memory: allocate none */
+#define ZUFS_REQ_WRITEBACK		0x2u /* answer without waiting for a recall */
 
 /* Start of a reply region. The server writes it, the kernel reads it once. */
 struct zufs_reply_hdr {
@@ -122,7 +122,7 @@ struct zufs_reply_hdr {
 	__u64 reserved;
 };
 
-#define ZUFS_REPLY_BUSY_RETRY		(1u << 0) /* nothing was done, ask again soon */
+#define ZUFS_REPLY_BUSY_RETRY		0x1u /* nothing was done, ask again soon */
 
 /* ------------------------------------------------------------- common parts */
 
@@ -153,7 +153,7 @@ struct zufs_attr {
 	__u32 reserved;
 };
 
-#define ZUFS_ATTR_INLINE		(1u << 0) /* data travels in messages */
+#define ZUFS_ATTR_INLINE		0x1u /* data travels in messages */
 
 /* A name's inode: one reference to the handle passes to the kernel. */
 struct zufs_entry {
@@ -175,8 +175,8 @@ struct zufs_extent {
 #define ZUFS_EXT_UNWRITTEN		3
 #define ZUFS_EXT_INLINE			4
 
-#define ZUFS_EXTF_NEW			(1u << 0) /* contents undefined, not yet in the file */
-#define ZUFS_EXTF_COMMIT		(1u << 1) /* MAP_DONE is wanted */
+#define ZUFS_EXTF_NEW			0x1u /* contents undefined, not yet in the file */
+#define ZUFS_EXTF_COMMIT		0x2u /* MAP_DONE is wanted */
 
 /* --------------------------------------------------------------- operations */
 
@@ -199,10 +199,10 @@ struct zufs_device {
 
 #define ZUFS_TIER_T1			1	/* persistent memory, DAX */
 #define ZUFS_TIER_T2			2	/* any block device */
-#define ZUFS_DEVF_SYNCHRONOUS		(1u << 0) /* durable after flush and fence */
+#define ZUFS_DEVF_SYNCHRONOUS		0x1u /* durable after flush and fence */
 
-#define ZUFS_MOUNT_RDONLY		(1u << 0)
-#define ZUFS_MOUNT_SILENT		(1u << 1)
+#define ZUFS_MOUNT_RDONLY		0x1u
+#define ZUFS_MOUNT_SILENT		0x2u
 
 /* MOUNT. Payload: devices, then the options, a string with its NUL. */
 struct zufs_mount_in {
@@ -224,10 +224,10 @@ struct zufs_mount_out {
 	__u32 reserved;
 };
 
-#define ZUFS_MF_OPEN			(1u << 0) /* wants OPEN and RELEASE */
-#define ZUFS_MF_FSYNC			(1u << 1) /* wants FSYNC */
-#define ZUFS_MF_SYNCFS			(1u << 2) /* wants SYNCFS */
-#define ZUFS_MF_VOLATILE		(1u << 3) /* contents end with the mount */
+#define ZUFS_MF_OPEN			0x1u /* wants OPEN and RELEASE */
+#define ZUFS_MF_FSYNC			0x2u /* wants FSYNC */
+#define ZUFS_MF_SYNCFS			0x4u /* wants SYNCFS */
+#define ZUFS_MF_VOLATILE		0x8u /* contents end with the mount */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -283,13 +283,13 @@ struct zufs_setattr_in {
 	__u32 gid;
 };
 
-#define ZUFS_SET_MODE			(1u << 0)
-#define ZUFS_SET_UID			(1u << 1)
-#define ZUFS_SET_GID			(1u << 2)
-#define ZUFS_SET_SIZE			(1u << 3)
-#define ZUFS_SET_ATIME			(1u << 4)
-#define ZUFS_SET_MTIME			(1u << 5)
-#define ZUFS_SET_CTIME			(1u << 6)
+#define ZUFS_SET_MODE			0x1u
+#define ZUFS_SET_UID			0x2u
+#define ZUFS_SET_GID			0x4u
+#define ZUFS_SET_SIZE			0x8u
+#define ZUFS_SET_ATIME			0x10u
+#define ZUFS_SET_MTIME			0x20u
+#define ZUFS_SET_CTIME			0x40u
 #define ZUFS_SET_ALL			0x7fu
 
 /* CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target. */
@@ -416,10 +416,10 @@ struct zufs_map_in {
 	__u32 max_extents;
 };
 
-#define ZUFS_MAP_READ			(1u << 0)
-#define ZUFS_MAP_WRITE			(1u << 1)
-#define ZUFS_MAP_FAULT			(1u << 2) /* for a page fault */
-#define ZUFS_MAP_ZERO			(1u << 3) /* with WRITE: to zero; holes may stay */
+#define ZUFS_MAP_READ			0x1u
+#define ZUFS_MAP_WRITE			0x2u
+#define ZUFS_MAP_FAULT			0x4u /* for a page fault */
+#define ZUFS_MAP_ZERO			0x8u /* with WRITE: to zero; holes may stay */
 
 /* Payload: struct zufs_extent[count], then the bytes of an INLINE extent. */
 struct zufs_map_out {
@@ -473,7 +473,9 @@ struct zufs_fsync_in {
 
 /*
  * BATCH: forced messages, which never fail. Payload: struct zufs_forced[count].
- * Out: nothing.
+ * Out: nothing. In arg: FORGET the number of references given back, RELEASE the
+ * fh, INTERRUPT and MAP_DONE the id of the request. The fields from off to
+ * size_bytes and the operation id belong to MAP_DONE.
  */
 struct zufs_batch_in {
 	__u32 count;
@@ -483,11 +485,10 @@ struct zufs_batch_in {
 struct zufs_forced {
 	__u64 mount;
 	__u64 inode;		/* handle */
-	__u64 arg;		/* FORGET: references given back; RELEASE: fh;
-				 * INTERRUPT, MAP_DONE: id of the request */
-	__u64 off;		/* MAP_DONE */
-	__u64 written_bytes;	/* MAP_DONE */
-	__u64 size_bytes;	/* MAP_DONE */
+	__u64 arg;		/* see below */
+	__u64 off;
+	__u64 written_bytes;
+	__u64 size_bytes;
 	__u64 op_seq;
 	__u32 op_slot;
 	__u16 op;		/* FORGET, RELEASE, INTERRUPT, MAP_DONE */
@@ -497,7 +498,7 @@ struct zufs_forced {
 /* ----------------------------------------------- ioctls of /dev/zuf: server */
 
 #define ZUFS_FEAT_NONE			0ull
-#define ZUFS_HELLO_TRUSTED		(1u << 0)
+#define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
 	__u16 major;		/* in: server's; out: kernel's */
@@ -520,7 +521,7 @@ struct zufs_register {
 	__u64 reserved2;
 };
 
-#define ZUFS_REG_NODEV			(1u << 0) /* has no devices */
+#define ZUFS_REG_NODEV			0x1u /* has no devices */
 
 struct zufs_new_channel {
 	__s32 fd;		/* out */

@@ -14,10 +14,10 @@
 #include <linux/pagemap.h>
 #include <linux/version.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
 #error "zuf needs Linux 6.1 or newer"
 #endif
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0) && !defined(ZUF_UNTESTED_KERNEL)
+#if KERNEL_VERSION(6, 13, 0) <= LINUX_VERSION_CODE && !defined(ZUF_UNTESTED_KERNEL)
 #error "zuf is tested up to Linux 6.12; build with ZUF_UNTESTED_KERNEL=1 to try"
 #endif
 
@@ -117,7 +117,7 @@ static inline vm_fault_t zuf_dax_iomap_fault(struct vm_fault *vmf, unsigned int 
  * zero page of a hole too, and writeback that meets a fault there warns and
  * fails. Keep faults out of writeback.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#if KERNEL_VERSION(6, 2, 0) > LINUX_VERSION_CODE
 #define zuf_dax_writeback_lock(mapping)		filemap_invalidate_lock(mapping)
 #define zuf_dax_writeback_unlock(mapping)	filemap_invalidate_unlock(mapping)
 #else
