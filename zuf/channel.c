@@ -60,31 +60,50 @@ static void channel_retire(struct zuf_channel *ch)
 	zuf_channel_put(ch);
 }
 
-void zuf_channel_release(struct zuf_channel *ch)
+/* What the owner wrote comes before the state, for the next one. */
+static void release_parked(struct zuf_channel *ch)
 {
-	WRITE_ONCE(ch->mount, NULL);
-	ch->call = NULL;
-	if (unlikely(READ_ONCE(ch->thread_gone))) {
-		/* what the owner wrote before, for the next one */
-		smp_store_release(&ch->state, ZUF_REQ_PARKED);
-		goto out_dead;
-	}
+	smp_store_release(&ch->state, ZUF_REQ_PARKED);
+	/* it tells the server in channel_wait() */
+	if (READ_ONCE(ch->thread_away))
+		wake_up_process(ch->thread);
+}
+
+static void release_free(struct zuf_channel *ch)
+{
 	for (;;) {
 		if (unlikely(zuf_queue_waiting(ch)) && zuf_queue_grant(ch))
 			return;
-		/* what the owner wrote before, for the next one */
 		smp_store_release(&ch->state, ZUF_REQ_FREE);
-		/* pairs with the barrier of a waiter between enqueue and claim */
+		/*
+		 * Pairs with the barrier of a waiter between enqueue and claim,
+		 * and with the one behind thread_away.
+		 */
 		smp_mb();
 		if (likely(!zuf_queue_waiting(ch)) ||
 		    !zuf_channel_move(ch, ZUF_REQ_FREE, ZUF_REQ_CLAIMED))
 			break;
 	}
-out_dead:
+	if (unlikely(READ_ONCE(ch->thread_away)) &&
+	    zuf_channel_move(ch, ZUF_REQ_FREE, ZUF_REQ_CLAIMED))
+		release_parked(ch);
+}
+
+void zuf_channel_release(struct zuf_channel *ch)
+{
+	WRITE_ONCE(ch->mount, NULL);
+	ch->call = NULL;
+	/* once it has its new state, the death of the server may free it */
+	rcu_read_lock();
+	if (unlikely(READ_ONCE(ch->thread_gone) || READ_ONCE(ch->thread_away)))
+		release_parked(ch);
+	else
+		release_free(ch);
 	/* after the store of the state; pairs with xchg() in zuf_server_die() */
 	smp_mb();
 	if (unlikely(zuf_server_dead(ch->server)))
 		zuf_channel_kill(ch);
+	rcu_read_unlock();
 }
 
 /* Finish a request that the caller owns REPLYING; it may be gone at once. */
@@ -183,6 +202,11 @@ static int channel_wait(struct zuf_channel *ch)
 			err = -ESHUTDOWN;
 			break;
 		}
+		/* away from its CPU: released by the last owner */
+		if (READ_ONCE(ch->state) == ZUF_REQ_PARKED) {
+			err = -EAGAIN;
+			break;
+		}
 		if (signal_pending(current)) {
 			err = -EINTR;
 			break;
@@ -201,6 +225,26 @@ static void channels_changed(struct zuf_server *server)
 	zuf_queues_wake_all(server);
 }
 
+/* Not for new requests. One that has the channel is served and lets it rest. */
+static void channel_rest(struct zuf_channel *ch)
+{
+	WRITE_ONCE(ch->thread_away, true);
+	/* pairs with the barrier in release_free() */
+	smp_mb();
+	zuf_channel_move(ch, ZUF_REQ_FREE, ZUF_REQ_PARKED);
+}
+
+static void channel_return(struct zuf_channel *ch)
+{
+	if (likely(!ch->thread_away && READ_ONCE(ch->state) != ZUF_REQ_PARKED))
+		return;
+	WRITE_ONCE(ch->thread_away, false);
+	if (!zuf_channel_move(ch, ZUF_REQ_PARKED, ZUF_REQ_CLAIMED))
+		return;
+	zuf_channel_release(ch);
+	channels_changed(ch->server);
+}
+
 static long channel_ioc_wait(struct zuf_channel *ch, unsigned long flags)
 {
 	int err;
@@ -212,18 +256,14 @@ static long channel_ioc_wait(struct zuf_channel *ch, unsigned long flags)
 		if (err)
 			return err;
 	}
-	if (unlikely(!channel_on_its_cpu(ch))) {
-		/* one that was claimed meanwhile is served before it rests */
-		if (zuf_channel_move(ch, ZUF_REQ_FREE, ZUF_REQ_PARKED))
-			channels_changed(ch->server);
-		if (READ_ONCE(ch->state) == ZUF_REQ_PARKED)
-			return zuf_server_dead(ch->server) ? -ESHUTDOWN : -EAGAIN;
-	} else if (unlikely(READ_ONCE(ch->state) == ZUF_REQ_PARKED) &&
-		   zuf_channel_move(ch, ZUF_REQ_PARKED, ZUF_REQ_CLAIMED)) {
-		zuf_channel_release(ch);
+	if (likely(channel_on_its_cpu(ch)))
+		channel_return(ch);
+	else
+		channel_rest(ch);
+	err = channel_wait(ch);
+	if (unlikely(err == -EAGAIN))
 		channels_changed(ch->server);
-	}
-	return channel_wait(ch);
+	return err;
 }
 
 static int channel_publish(struct zuf_channel *ch, int cpu)

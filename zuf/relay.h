@@ -25,6 +25,7 @@ struct zuf_channel {
 	int state;			/* enum zuf_req_state */
 	bool pinned;			/* the caller called migrate_disable() */
 	bool thread_gone;		/* its thread exited: PARKED when free */
+	bool thread_away;		/* not on its CPU: PARKED when free */
 	int cpu;			/* -1 until the first ATTACH */
 	struct task_struct *thread;	/* referenced */
 	struct task_struct *caller;	/* NULL when nobody waits */
