@@ -15,6 +15,11 @@
 #ifndef ZUFS_MEDIA_H
 #define ZUFS_MEDIA_H
 
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#elif !defined(__cplusplus)
+#include <assert.h>
+#endif
 #include <linux/types.h>
 
 #define ZUFS_DEVTABLE_BYTES		4096u
@@ -53,14 +58,8 @@ struct zufs_devtable {
 	__u8 reserved2[1952];
 };
 
-#ifdef __cplusplus
-#define ZUFS_MEDIA_ASSERT(e, m)		static_assert(e, m)
-#else
-#define ZUFS_MEDIA_ASSERT(e, m)		_Static_assert(e, m)
-#endif
-
-ZUFS_MEDIA_ASSERT(sizeof(struct zufs_devtable_entry) == 64, "devtable entry");
-ZUFS_MEDIA_ASSERT(sizeof(struct zufs_devtable) == ZUFS_DEVTABLE_BYTES, "devtable");
-ZUFS_MEDIA_ASSERT(__builtin_offsetof(struct zufs_devtable, dev) == 96, "devtable.dev");
+static_assert(sizeof(struct zufs_devtable_entry) == 64, "devtable entry");
+static_assert(sizeof(struct zufs_devtable) == ZUFS_DEVTABLE_BYTES, "devtable");
+static_assert(__builtin_offsetof(struct zufs_devtable, dev) == 96, "devtable.dev");
 
 #endif /* ZUFS_MEDIA_H */

@@ -25,6 +25,11 @@
 #ifndef ZUS_API_H
 #define ZUS_API_H
 
+#ifdef __KERNEL__
+#include <linux/build_bug.h>
+#elif !defined(__cplusplus)
+#include <assert.h>
+#endif
 #include <linux/types.h>
 #include <linux/ioctl.h>
 
@@ -583,15 +588,10 @@ struct zufs_add_device {
 
 /* ------------------------------------------------------------------ layout */
 
-#ifdef __cplusplus
-#define ZUFS_STATIC_ASSERT(e, m)	static_assert(e, m)
-#else
-#define ZUFS_STATIC_ASSERT(e, m)	_Static_assert(e, m)
-#endif
 #define ZUFS_SIZE(s, n) \
-	ZUFS_STATIC_ASSERT(sizeof(struct s) == (n), "size of " #s)
+	static_assert(sizeof(struct s) == (n), "size of " #s)
 #define ZUFS_OFF(s, f, n) \
-	ZUFS_STATIC_ASSERT(__builtin_offsetof(struct s, f) == (n), #s "." #f)
+	static_assert(__builtin_offsetof(struct s, f) == (n), #s "." #f)
 
 ZUFS_SIZE(zufs_req_hdr, 64);
 ZUFS_OFF(zufs_req_hdr, op, 4);
