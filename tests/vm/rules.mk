@@ -13,7 +13,7 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
 
 # Data: started by 4N-data-*.sh, in a mounted filesystem
-VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap)
+VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random)
 VM_PROGS += $(VM_DATA_PROGS)
 
 $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
