@@ -46,9 +46,10 @@ def main():
             continue
         top = os.path.join(folder, name)
         os.mkdir(top)
+        start = time.monotonic()
         try:
             function(top)
-            print("ok", name, flush=True)
+            print(f"ok {name} ({time.monotonic() - start:.1f} s)", flush=True)
         except Exception:
             failed += 1
             print("not ok", name, flush=True)
