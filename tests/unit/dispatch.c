@@ -145,7 +145,7 @@ START_TEST(handles_end_with_their_last_reference)
 {
 	struct zufs_lookup_in in = { .dir = ROOT, .name_bytes = 1 };
 	struct zufs_getattr_in get = { 0 };
-	struct zufs_entry entry;
+	struct zufs_entry entry = { .handle = 0 };
 	struct zus_local_call look = {
 		.op = ZUFS_OP_LOOKUP, .in = &in, .in_bytes = sizeof(in), .payload = "f",
 		.payload_bytes = 1, .out = &entry, .out_bytes = sizeof(entry),
@@ -221,7 +221,7 @@ static void random_request(struct zufs_req_hdr *req)
 		memcpy(payload + i, &word, sizeof(word));
 	}
 	if (unit_random() % 2)
-		memcpy(payload, "abcd", 4);
+		memset(payload, 'n', 4);
 }
 
 START_TEST(random_regions)

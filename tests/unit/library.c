@@ -130,7 +130,7 @@ START_TEST(space_prefers)
 	want.numa_node = 0;
 	block = zus_space_alloc(space, &want, &got);
 	ck_assert_uint_eq(zus_block_dev(block), 1);
-	ck_assert_uint_eq(zus_block_off(space, block) % (2 * MIB), 7 * 4096);
+	ck_assert_uint_eq(zus_block_off(space, block) % (2 * MIB), 7 * 4096ull);
 	zus_space_delete(space);
 }
 END_TEST

@@ -400,7 +400,7 @@ static struct zus_local_call call_of(const struct message *m)
 
 static int send(struct zus_local_call *call)
 {
-	strcpy(note, "nobody was called");
+	noted("nobody was called");
 	return zus_local_call(fs, call);
 }
 
@@ -454,7 +454,7 @@ START_TEST(missing_tail_is_zero)
 		call.in = m->in;
 		call.in_bytes = bytes;
 		err = send(&call);
-		strcpy(first, note);
+		memcpy(first, note, sizeof(note));
 		memset(full, 0, sizeof(full));
 		memcpy(full, m->in, bytes);
 		call.in = full;

@@ -149,9 +149,9 @@ static void path_of(int n, char *path)
 		char tail[512];
 
 		snprintf(tail, sizeof(tail), "/%s%s", node[n].name, rest);
-		strcpy(rest, tail);
+		memcpy(rest, tail, sizeof(rest));
 	}
-	strcpy(path, *rest ? rest : "/");
+	snprintf(path, sizeof(rest), "%s", *rest ? rest : "/");
 }
 
 static int child(int dir, const char *name)
@@ -179,12 +179,12 @@ static int random_node(int want_dir)
 /* A directory, a name in it, the node there (or -1) and the path of both. */
 static int random_place(char *name, int *dir, char *path)
 {
+	char above[500];
+
 	*dir = random_node(1);
 	snprintf(name, 4, "n%u", (unsigned int)below(FANOUT));
-	path_of(*dir, path);
-	if (*dir)
-		strcat(path, "/");
-	strcat(path, name);
+	path_of(*dir, above);
+	snprintf(path, 512, "%s/%s", *dir ? above : "", name);
 	return child(*dir, name);
 }
 
@@ -321,12 +321,12 @@ static void step_rename(void)
 		return;
 	if (flags & RENAME_EXCHANGE) {
 		node[to].parent = dir;
-		strcpy(node[to].name, name);
+		memcpy(node[to].name, name, sizeof(name));
 	} else if (to >= 0) {
 		node[to].used = 0;
 	}
 	node[from].parent = new_dir;
-	strcpy(node[from].name, new_name);
+	memcpy(node[from].name, new_name, sizeof(new_name));
 }
 
 struct listing {

@@ -16,6 +16,7 @@
 #include "unit.h"
 
 #define MIB	(1ull << 20)
+#define BLOCK	4096ull
 
 static struct zus_local *fs;
 static uint64_t free_at_start;
@@ -305,7 +306,7 @@ START_TEST(readdir_in_small_pieces_under_change)
 	}
 	ck_assert_int_eq(more, 0);
 	for (j = 0; j < seen.count; j++)
-		found[atoi(seen.name[j] + 1)]++;
+		found[strtoul(seen.name[j] + 1, NULL, 10)]++;
 	for (j = 0; j < 30; j++)
 		ck_assert_msg(found[j] == 1, "f%02u was seen %u times", j, found[j]);
 	for (j = 1; j < seen.count; j++)
@@ -480,7 +481,7 @@ static int done_raw(uint64_t handle, uint64_t id, uint64_t off, uint64_t written
 static uint64_t handle_of(const char *name)
 {
 	struct zufs_lookup_in in = { .dir = 1ull << 32, .name_bytes = (uint32_t)strlen(name) };
-	struct zufs_entry entry;
+	struct zufs_entry entry = { .handle = 0 };
 	struct zus_local_call call = {
 		.op = ZUFS_OP_LOOKUP, .in = &in, .in_bytes = sizeof(in), .payload = name,
 		.payload_bytes = in.name_bytes, .out = &entry, .out_bytes = sizeof(entry),
@@ -496,7 +497,7 @@ START_TEST(reservation_is_not_part_of_the_file)
 	uint64_t handle, id;
 
 	write_file("/f", "x");
-	ck_assert_int_eq(zus_local_truncate(fs, "/f", 4 * 4096), 0);
+	ck_assert_int_eq(zus_local_truncate(fs, "/f", 4 * BLOCK), 0);
 	handle = handle_of("f");
 	ck_assert_int_eq(map_raw(handle, 4096, 8192, ZUFS_MAP_WRITE, &ext, &id), 0);
 	ck_assert_uint_eq(ext.flags, ZUFS_EXTF_NEW);
@@ -508,13 +509,13 @@ START_TEST(reservation_is_not_part_of_the_file)
 	ck_assert_int_eq(map_raw(handle, 8192, 4096, ZUFS_MAP_WRITE, &ext, NULL),
 			 ZUS_BUSY_RETRY);
 	/* One of two blocks was written. */
-	ck_assert_int_eq(done_raw(handle, id, 4096, 4096, 4 * 4096), 0);
+	ck_assert_int_eq(done_raw(handle, id, 4096, 4096, 4 * BLOCK), 0);
 	ck_assert_uint_eq(attr_of("/f").blocks_512, 16);
 	ck_assert_int_eq(map_raw(handle, 8192, 4096, ZUFS_MAP_READ, &ext, NULL), 0);
 	ck_assert_uint_eq(ext.type, ZUFS_EXT_HOLE);
 	/* Nothing was written. */
 	ck_assert_int_eq(map_raw(handle, 8192, 8192, ZUFS_MAP_WRITE, &ext, &id), 0);
-	ck_assert_int_eq(done_raw(handle, id, 8192, 0, 4 * 4096), 0);
+	ck_assert_int_eq(done_raw(handle, id, 8192, 0, 4 * BLOCK), 0);
 	ck_assert_uint_eq(attr_of("/f").blocks_512, 16);
 	ck_assert_uint_eq(free_blocks(), free_at_start - 2);
 	ck_assert_int_eq(zus_local_forget(fs, handle, 1), 0);
@@ -532,7 +533,7 @@ START_TEST(reservation_ends_with_the_inode)
 	ck_assert_int_eq(zus_local_unlink(fs, "/f"), 0);
 	ck_assert_int_eq(zus_local_forget(fs, handle, 1), 0);
 	ck_assert_uint_eq(free_blocks(), free_at_start);
-	ck_assert_int_eq(done_raw(handle, id, 4096, 8192, 3 * 4096), -ESTALE);
+	ck_assert_int_eq(done_raw(handle, id, 4096, 8192, 3 * BLOCK), -ESTALE);
 }
 END_TEST
 

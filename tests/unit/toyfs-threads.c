@@ -16,7 +16,7 @@
 #define MIB		(1ull << 20)
 #define THREADS		4
 #define STEPS		20000
-#define PART_BYTES	(256u << 10)
+#define PART_BYTES	(256ull << 10)
 
 static struct zus_local *fs;
 
@@ -230,10 +230,10 @@ START_TEST(faults_of_one_page_give_one_block)
 
 	fs = unit_mount(unit_plugin("toyfs"), NULL, 1, 16 * MIB);
 	ck_assert_int_eq(zus_local_create(fs, "/f", 0644), 0);
-	ck_assert_int_eq(zus_local_truncate(fs, "/f", 1024 * 4096), 0);
+	ck_assert_int_eq(zus_local_truncate(fs, "/f", 1024 * 4096ull), 0);
 	run(fault_body);
 	ck_assert_int_eq(zus_local_stat(fs, "/f", &attr), 0);
-	ck_assert_uint_eq(attr.blocks_512, 1024 * 8);
+	ck_assert_uint_eq(attr.blocks_512, 8192);
 	ck_assert_int_eq(zus_local_umount(fs), 0);
 }
 END_TEST

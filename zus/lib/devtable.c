@@ -10,6 +10,7 @@
 #include <zufs_media.h>
 
 #define CRC32C_POLY	0x82f63b78u	/* Castagnoli, reflected */
+#define TABLES_BYTES	((uint64_t)ZUFS_DEVTABLE_OFF(ZUFS_DEVTABLE_COPIES))
 
 static uint32_t crc32c(uint32_t crc, const void *data, size_t bytes)
 {
@@ -44,7 +45,7 @@ static bool entry_ok(const struct zufs_devtable_entry *entry)
 
 	return size >= ZUFS_DEVICE_MIN_BYTES && size <= INT64_MAX &&
 	       size % ZUFS_BLOCK_BYTES == 0 && off % ZUFS_BLOCK_BYTES == 0 &&
-	       off >= ZUFS_DEVTABLE_OFF(ZUFS_DEVTABLE_COPIES) && off < size &&
+	       off >= TABLES_BYTES && off < size &&
 	       le64toh(entry->pmd_phase_bytes) < ZUFS_DEVICE_ALIGN_BYTES &&
 	       (tier == ZUFS_TIER_T1 || tier == ZUFS_TIER_T2);
 }
@@ -73,7 +74,7 @@ int zus_devtable_check(const struct zufs_devtable *table, uint64_t dev_bytes)
 
 static int read_copy(int fd, uint32_t copy, struct zufs_devtable *buf)
 {
-	ssize_t len = pread(fd, buf, sizeof(*buf), ZUFS_DEVTABLE_OFF(copy));
+	ssize_t len = pread(fd, buf, sizeof(*buf), (off_t)ZUFS_DEVTABLE_OFF(copy));
 
 	if (len < 0)
 		return -errno;
@@ -113,7 +114,7 @@ int zus_devtable_read(int fd, uint64_t dev_bytes, struct zufs_devtable *table,
 
 static int write_copy(int fd, uint32_t copy, const struct zufs_devtable *buf)
 {
-	ssize_t len = pwrite(fd, buf, sizeof(*buf), ZUFS_DEVTABLE_OFF(copy));
+	ssize_t len = pwrite(fd, buf, sizeof(*buf), (off_t)ZUFS_DEVTABLE_OFF(copy));
 
 	if (len != (ssize_t)sizeof(*buf))
 		return len < 0 ? -errno : -EIO;
@@ -156,7 +157,7 @@ uint64_t zus_devtable_data_off(uint64_t pmd_phase_bytes)
 	const uint64_t align = ZUFS_DEVICE_ALIGN_BYTES;
 	uint64_t off = align - pmd_phase_bytes % align;
 
-	if (off < ZUFS_DEVTABLE_OFF(ZUFS_DEVTABLE_COPIES))
+	if (off < TABLES_BYTES)
 		off += align;
 	return off;
 }

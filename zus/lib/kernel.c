@@ -98,7 +98,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)
-			zus_log(ZUS_LOG_ERR, "the zuf module speaks ABI %u.%u, this server %u.%u; install the module and the server of one release",
+			zus_log(ZUS_LOG_ERR, "the zuf module speaks ABI %u.%u, this server %d.%d; install the module and the server of one release",
 				h->major, h->minor, ZUFS_ABI_MAJOR, ZUFS_ABI_MINOR);
 		else
 			zus_log(ZUS_LOG_ERR, "%s: hello: %s", server->config.device_path,
@@ -574,7 +574,7 @@ static int start_cpu(struct zus_server *server, uint32_t cpu)
 /* "0-3,8" as sysfs has it. */
 static int start_online_cpus(struct zus_server *server)
 {
-	char list[4096], *at = list;
+	char list[4096] = "", *at = list;
 	ssize_t len;
 	int err = 0;
 	int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);

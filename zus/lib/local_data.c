@@ -34,7 +34,7 @@ static int ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint64_t
 		.len_bytes = len < ZUFS_MAP_MAX_BYTES ? len : ZUFS_MAP_MAX_BYTES,
 		.size_bytes = size, .flags = flags, .max_extents = MAP_EXTENTS,
 	};
-	struct zufs_map_out out;
+	struct zufs_map_out out = { 0 };
 	struct zus_local_call call = {
 		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in),
 		.out = &out, .out_bytes = sizeof(out),

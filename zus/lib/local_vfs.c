@@ -343,7 +343,7 @@ static bool path_below(const char *path, const char *above)
 
 	while (next_name(&above, &a))
 		if (!next_name(&path, &b) || a.bytes != b.bytes ||
-		    memcmp(a.str, b.str, a.bytes))
+		    memcmp(a.str, b.str, a.bytes) != 0)
 			return false;
 	return next_name(&path, &b);
 }
@@ -582,7 +582,7 @@ int zus_local_readdir(struct zus_local_file *dir, uint64_t *cookie, uint32_t rep
 		      zus_local_dirent_fn *fn, void *arg)
 {
 	struct zufs_readdir_in in = { .dir = dir->handle, .fh = dir->fh, .cookie = *cookie };
-	struct zufs_readdir_out out;
+	struct zufs_readdir_out out = { 0 };
 	struct zus_local_call call = {
 		.op = ZUFS_OP_READDIR, .in = &in, .in_bytes = sizeof(in),
 		.out = &out, .out_bytes = sizeof(out),

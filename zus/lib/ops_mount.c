@@ -64,7 +64,7 @@ static int take_mount(struct zus_req *req, struct zus_mount_entry *entry)
 	err = req_options(req, i * (uint32_t)sizeof(dev), in->options_bytes, &options);
 	if (err)
 		return err;
-	strcpy(entry->options, options);	/* bounded by req_options() */
+	memcpy(entry->options, options, strlen(options) + 1); /* see req_options() */
 	entry->pub.id = req->hdr.mount;
 	entry->pub.incarnation = in->incarnation;
 	memcpy(entry->pub.fs_uuid, in->fs_uuid, sizeof(entry->pub.fs_uuid));
@@ -160,14 +160,14 @@ int zus_serve_remount(struct zus_req *req)
 	if (server->mount_ops.remount)
 		err = server->mount_ops.remount(req, req->mount, req->in.remount.flags,
 						options);
-	else if (*options && strcmp(options, entry->options))
+	else if (*options && strcmp(options, entry->options) != 0)
 		err = -EINVAL;
 	if (err)
 		return err;
 	/* The kernel's s_umount keeps a second remount away. */
 	zus_store(&entry->pub.flags, req->in.remount.flags);
 	if (*options)
-		strcpy(entry->options, options);
+		memcpy(entry->options, options, strlen(options) + 1);
 	return 0;
 }
 

@@ -48,7 +48,7 @@ int zus_plugin_check(const struct zus_plugin *plugin, char *message, size_t byte
 	if (plugin->abi_major != ZUS_PLUGIN_ABI_MAJOR ||
 	    plugin->abi_minor > ZUS_PLUGIN_ABI_MINOR) {
 		snprintf(message, bytes,
-			 "the plugin was built for plugin ABI %u.%u, this libzus has %u.%u; build the plugin against this libzus",
+			 "the plugin was built for plugin ABI %u.%u, this libzus has %d.%d; build the plugin against this libzus",
 			 plugin->abi_major, plugin->abi_minor, ZUS_PLUGIN_ABI_MAJOR,
 			 ZUS_PLUGIN_ABI_MINOR);
 		return -EPROTO;
@@ -120,7 +120,7 @@ static void build_tree_dir(char *dir, size_t bytes)
 	if (!slash || (size_t)(slash - dir) + strlen(tail) >= bytes)
 		dir[0] = 0;
 	else
-		strcpy(slash, tail);
+		memcpy(slash, tail, strlen(tail) + 1);
 }
 
 static int find_plugin(char *path, const char *name, char *message, size_t bytes)

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/fs.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,18 +64,9 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-__attribute__((format(printf, 1, 2)))
-static int fail(const char *format, ...)
-{
-	va_list args;
-
-	fputs("mkfs.zufs: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return 1;
-}
+/* Says what went wrong; its value is the exit status. */
+#define fail(format, ...) \
+	(fprintf(stderr, "mkfs.zufs: " format "\n", ##__VA_ARGS__), 1)
 
 static int usage_error(const char *what)
 {
@@ -292,7 +282,7 @@ static int write_target(const struct target *t, struct zufs_devtable *table)
 	if (err)
 		return fail("%s: cannot write the device table: %s", t->path,
 			    strerror(-err));
-	if (memcmp(back.fs_uuid, table->fs_uuid, sizeof(back.fs_uuid)))
+	if (memcmp(back.fs_uuid, table->fs_uuid, sizeof(back.fs_uuid)) != 0)
 		return fail("%s: the device table does not read back as written", t->path);
 	return 0;
 }
@@ -374,7 +364,7 @@ int main(int argc, char **argv)
 			fputs(usage_text, stdout);
 			return 0;
 		case 'V':
-			printf("mkfs.zufs 1.0, device table %u.%u\n", ZUFS_DEVTABLE_MAJOR,
+			printf("mkfs.zufs 1.0, device table %d.%d\n", ZUFS_DEVTABLE_MAJOR,
 			       ZUFS_DEVTABLE_MINOR);
 			return 0;
 		default:

@@ -10,7 +10,6 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,18 +54,9 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-__attribute__((format(printf, 1, 2)))
-static int fail(const char *format, ...)
-{
-	va_list args;
-
-	fputs("zusctl: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	return 1;
-}
+/* Says what went wrong; its value is the exit status. */
+#define fail(format, ...) \
+	(fprintf(stderr, "zusctl: " format "\n", ##__VA_ARGS__), 1)
 
 static int usage_error(const char *what)
 {
@@ -221,7 +211,7 @@ static void show_rules(char *rules)
 
 	for (line = strtok_r(rules, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		number = strrchr(line, ' ');
-		if (number && strcmp(number, " 0"))
+		if (number && strcmp(number, " 0") != 0)
 			printf("         replies that broke rule %s\n", line);
 	}
 }
@@ -283,20 +273,34 @@ struct op_line {
 	uint64_t hist[HIST_BUCKETS];
 };
 
-static int parse_line(const char *text, struct op_line *op)
+/* Takes "name number " off the text's front. */
+static int take_number(const char **text, const char *name, uint64_t *number)
 {
-	int used = 0, i;
+	size_t len = strlen(name);
 	char *end;
 
-	memset(op, 0, sizeof(*op));
-	if (sscanf(text, "count %" SCNu64 " errors %" SCNu64 " total_ns %" SCNu64 " hist%n",
-		   &op->count, &op->errors, &op->total_ns, &used) != 3 || !used)
+	if (strncmp(*text, name, len) != 0)
 		return -1;
-	text += used;
-	for (i = 0; i < HIST_BUCKETS && *text; i++) {
-		op->hist[i] = strtoull(text, &end, 10);
-		text = end;
-	}
+	*number = strtoull(*text + len, &end, 10);
+	if (end == *text + len)
+		return -1;
+	*text = end + strspn(end, " ");
+	return 0;
+}
+
+static int parse_line(const char *text, struct op_line *op)
+{
+	int i;
+
+	memset(op, 0, sizeof(*op));
+	if (take_number(&text, "count", &op->count) ||
+	    take_number(&text, "errors", &op->errors) ||
+	    take_number(&text, "total_ns", &op->total_ns) || strncmp(text, "hist", 4) != 0)
+		return -1;
+	text += 4;
+	for (i = 0; i < HIST_BUCKETS && *text; i++)
+		if (take_number(&text, "", &op->hist[i]))
+			return -1;
 	return 0;
 }
 
@@ -359,7 +363,7 @@ static int show_mount_stats(const char *id, int first, void *arg)
 	char type[64], dir[PATH_MAX];
 	int err;
 
-	if (wanted && strcmp(wanted, id))
+	if (wanted && strcmp(wanted, id) != 0)
 		return 0;
 	text_of(type, sizeof(type), "mounts", id, "type");
 	if (ctl.json) {

@@ -106,7 +106,7 @@ static int parse_level(const char *text)
 
 static void show_version(void)
 {
-	printf("zusd %s, kernel ABI %u.%u, plugin ABI %u.%u\n", ZUS_VERSION,
+	printf("zusd %s, kernel ABI %d.%d, plugin ABI %d.%d\n", ZUS_VERSION,
 	       ZUFS_ABI_MAJOR, ZUFS_ABI_MINOR, ZUS_PLUGIN_ABI_MAJOR,
 	       ZUS_PLUGIN_ABI_MINOR);
 }

@@ -225,7 +225,7 @@ static int null_lookup(struct zus_req *req, struct zus_inode *dir,
 	if (dir != &fs->root)
 		return -ENOTDIR;
 	if (name->bytes != data_name.bytes ||
-	    memcmp(name->str, data_name.str, name->bytes))
+	    memcmp(name->str, data_name.str, name->bytes) != 0)
 		return -ENOENT;
 	zus_entry_set(out, &fs->data);
 	fill_attr(fs, &fs->data, &out->attr);

@@ -50,7 +50,7 @@ struct toy_inode {
 	unsigned int map_levels;
 	uint64_t map_blocks;		/* without reserved ones */
 	struct toy_reservation *reserved;
-	TAILQ_HEAD(, toy_dentry) entries; /* of a directory, under fs->names */
+	TAILQ_HEAD(toy_list, toy_dentry) entries; /* of a directory, under fs->names */
 	uint64_t next_cookie;
 	char *target;			/* of a symlink */
 };
@@ -180,9 +180,9 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 	TAILQ_INIT(&ti->entries);
 	ti->next_cookie = 3;
 	pthread_mutex_init(&ti->lock, NULL);
-	if (args->target.bytes)
+	if (args->target.str)
 		ti->target = strndup(args->target.str, args->target.bytes);
-	if ((args->target.bytes && !ti->target) || zus_inode_init(mount, &ti->zi)) {
+	if ((args->target.str && !ti->target) || zus_inode_init(mount, &ti->zi)) {
 		free(ti->target);
 		free(ti);
 		return NULL;
@@ -444,7 +444,7 @@ static int check_rename(const struct zus_rename *args, const struct toy_dentry *
 		return -EEXIST;
 	if (from->inode != ti || (to ? to->inode : NULL) != old)
 		return -ESTALE;
-	if (!to || swap)
+	if (!old || swap)
 		return 0;
 	if (S_ISDIR(ti->attr.mode) != S_ISDIR(old->attr.mode))
 		return S_ISDIR(old->attr.mode) ? -EISDIR : -ENOTDIR;
@@ -465,7 +465,7 @@ static int do_rename(struct toy_fs *fs, const struct zus_rename *args,
 	if (to)
 		to->inode = ti;	/* the name stays where readdir has it */
 	touch(ti, &args->now, 0, false);
-	if (args->flags & RENAME_EXCHANGE) {
+	if ((args->flags & RENAME_EXCHANGE) && old) {
 		from->inode = old;
 		touch(old, &args->now, 0, false);
 		touch(old_dir, &args->now, gone - moved, true);
