@@ -79,7 +79,7 @@ void zuf_evict_inode(struct inode *inode)
 	struct zuf_inode *zi = zuf_i(inode);
 	struct zuf_forced_msg *msg = zi->forget;
 
-	truncate_inode_pages_final(&inode->i_data);
+	zuf_data_evict(inode);
 	clear_inode(inode);
 	if (!zi->nlookup)
 		return;

@@ -624,6 +624,27 @@ static int zuf_dax_writepages(struct address_space *mapping, struct writeback_co
 	return err;
 }
 
+/*
+ * The marks of what stores left to flush go with the entries, and writeback that
+ * is not for integrity has passed them over: a later fsync would find nothing.
+ */
+void zuf_data_evict(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct dax_device *dax;
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.range_end	= LLONG_MAX,
+	};
+
+	if (IS_DAX(inode) && inode->i_nlink && !mapping_empty(mapping)) {
+		dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
+		dax_writeback_mapping_range(mapping, dax, &wbc);
+		wmb();		/* an fsync may run on another CPU */
+	}
+	truncate_inode_pages_final(mapping);
+}
+
 const struct address_space_operations zuf_dax_aops = {
 	.writepages	= zuf_dax_writepages,
 	.dirty_folio	= noop_dirty_folio,

@@ -467,6 +467,8 @@ static inline u64 zuf_fh(const struct file *file)
  * exclusive, checks done. @in carries all that setattr sends; @attr the answer.
  */
 int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr);
+/* The last of an inode's data in the kernel; never dispatches. */
+void zuf_data_evict(struct inode *inode);
 
 /* ---------------------------------------------------------------- devices (dev.c) */
 
