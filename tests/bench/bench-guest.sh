@@ -28,7 +28,12 @@ counters()
 			--ops "$COUNT_OPS" || BARS_HELD=
 	done
 	system_down
-	# The peer's figures, for comparison only
+	# For comparison only: two round trips a write, and the peer
+	system_up nullfs-call-done 1 1 || die "nullfs does not come up"
+	rows 1 "$SYSTEM_OPTIONS" "$BENCH_BIN/tracecount" --op map --file "${SYSTEM_FILES[0]}" \
+		--server "$(zusd_pid nullfs)" --ops "$((COUNT_OPS / 10))" \
+		--system nullfs-call-done --no-bars
+	system_down
 	system_up fuse-null-pinned 1 1 || die "fuse-null does not come up"
 	rows 1 "$SYSTEM_OPTIONS" "$BENCH_BIN/tracecount" --op map --file "${SYSTEM_FILES[0]}" \
 		--server "$FUSE_PID" --ops "$((COUNT_OPS / 10))" --system fuse-null-pinned --no-bars

@@ -15,7 +15,7 @@ need_programs()
 	done
 }
 
-cc_version() { "${CC:-gcc}" --version | head -n 1; }
+cc_version() { gcc --version | head -n 1; }
 
 # The Linux source's tarball, which comes inside a package that ci/kernel caches too
 source_tarball()

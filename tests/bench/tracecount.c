@@ -377,10 +377,11 @@ static int report(const char *system, const char *op, const uint64_t *count, uin
 			printf("{\"system\": \"%s\", \"workload\": \"count-%s\", \"threads\": 1, "
 			       "\"files\": 1, \"counter\": \"%s\", \"per_op\": %.6f}\n",
 			       system, op, counters[i].name, per_op);
-		else
+		else if (bars)
 			printf("%-8s %-20s %10.5f  (at most %.5g) %s\n", op, counters[i].name,
-			       per_op, counters[i].bar,
-			       !bars ? "" : bad ? "FAIL" : "ok");
+			       per_op, counters[i].bar, bad ? "FAIL" : "ok");
+		else
+			printf("%-8s %-20s %10.5f\n", op, counters[i].name, per_op);
 		if (bad) {
 			fprintf(stderr, "tracecount: %s: %.5f %s per operation, bar %.5g to %.5g\n",
 				op, per_op, counters[i].name, counters[i].at_least,
