@@ -422,7 +422,7 @@ int zuf_devices_check(struct zuf_mount *mount, struct fs_context *fc)
 			continue;
 		errorfc(fc, "device %u of %u (uuid %pU) is missing: name it with the option fd=",
 			id, count, mount->devtable->dev[id].uuid);
-		return -ENODEV;
+		return -ENXIO;
 	}
 	return 0;
 }
