@@ -66,8 +66,9 @@ static void __exit zuf_exit(void)
 {
 	misc_deregister(&zuf_dev);
 	zuf_points_exit();
+	/* the last references may be in workers, one behind the other */
+	zuf_servers_wait();
 	zuf_pin_exit();
-	/* the last references to servers and mounts may be in these workers */
 	zuf_orphan_exit();
 	zuf_forced_exit();
 	rcu_barrier();

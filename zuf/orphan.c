@@ -197,7 +197,6 @@ int __init zuf_orphan_init(void)
 
 void zuf_orphan_exit(void)
 {
-	/* rcu_work that still waits for its grace period, then what it queued */
-	rcu_barrier();
+	/* the last work may still be on its way out */
 	destroy_workqueue(zuf_wq);
 }

@@ -95,6 +95,8 @@ extern struct workqueue_struct *zuf_wq;
 /* server.c */
 extern const struct file_operations zuf_server_fops;
 void zuf_server_die(struct zuf_server *server);
+/* While the module goes: until the last one has been freed. */
+void zuf_servers_wait(void);
 
 static inline bool zuf_server_dead(const struct zuf_server *server)
 {

@@ -8,10 +8,12 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "relay.h"
 
 static atomic64_t zuf_server_ids = ATOMIC64_INIT(0);
+static atomic_t zuf_servers = ATOMIC_INIT(0);	/* not yet freed */
 
 void zuf_server_get(struct zuf_server *server)
 {
@@ -29,6 +31,8 @@ static void server_free_work(struct work_struct *work)
 	kfree(server->queue);
 	free_percpu(server->cpu);
 	kfree(server);
+	if (atomic_dec_and_test(&zuf_servers))
+		wake_up_var(&zuf_servers);
 }
 
 /* In a worker: the last reference may be put by the server's own work. */
@@ -42,6 +46,15 @@ static void server_last_put(struct kref *ref)
 void zuf_server_put(struct zuf_server *server)
 {
 	kref_put(&server->ref, server_last_put);
+}
+
+/*
+ * Every channel, mount, orphan and message holds its server, so that all is gone
+ * when no server is left: nothing will be queued any more.
+ */
+void zuf_servers_wait(void)
+{
+	wait_var_event(&zuf_servers, !atomic_read(&zuf_servers));
 }
 
 bool zuf_server_trusted(const struct zuf_server *server)
@@ -90,6 +103,7 @@ static int server_open(struct inode *inode, struct file *file)
 	server = kzalloc(sizeof(*server), GFP_KERNEL_ACCOUNT);
 	if (!server)
 		return -ENOMEM;
+	atomic_inc(&zuf_servers);
 	kref_init(&server->ref);
 	INIT_RCU_WORK(&server->free_work, server_free_work);
 	mutex_init(&server->lock);
