@@ -221,6 +221,19 @@ static struct zuf_channel *claim_wait(struct zuf_server *server, bool kernel)
 	return ch ?: ERR_PTR(err);
 }
 
+/*
+ * Stay on @cpu until the answer is there. A task that may run nowhere else needs
+ * nothing for that, and saves the scheduler two changes of its affinity. With
+ * preemption disabled.
+ */
+static bool pin_here(int cpu)
+{
+	if (current->nr_cpus_allowed == 1 || unlikely(!zuf_pin_allowed(cpu)))
+		return false;
+	migrate_disable();
+	return true;
+}
+
 struct zuf_channel *zuf_channel_claim(struct zuf_server *server, bool kernel, bool *pinned)
 {
 	struct zuf_channel *ch;
@@ -232,10 +245,7 @@ struct zuf_channel *zuf_channel_claim(struct zuf_server *server, bool kernel, bo
 	ch = claim_on(server, cpu);
 	rcu_read_unlock();
 	if (likely(ch)) {
-		if (likely(zuf_pin_allowed(cpu))) {
-			migrate_disable();
-			*pinned = true;
-		}
+		*pinned = pin_here(cpu);
 		put_cpu();
 		return ch;
 	}
@@ -247,10 +257,8 @@ struct zuf_channel *zuf_channel_claim(struct zuf_server *server, bool kernel, bo
 	if (IS_ERR(ch))
 		return ch;
 	cpu = get_cpu();
-	if (cpu == ch->cpu && zuf_pin_allowed(cpu)) {
-		migrate_disable();
-		*pinned = true;
-	}
+	if (cpu == ch->cpu)
+		*pinned = pin_here(cpu);
 	put_cpu();
 	return ch;
 }
