@@ -192,11 +192,13 @@ static bool channel_on_its_cpu(const struct zuf_channel *ch)
 static int channel_wait(struct zuf_channel *ch)
 {
 	struct zuf_server *server = ch->server;
-	int err = 0;
+	int state, err = 0;
 
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (READ_ONCE(ch->state) == ZUF_REQ_SENT)
+		state = READ_ONCE(ch->state);
+		/* ORPHAN: its caller went before this thread came to take it */
+		if (state == ZUF_REQ_SENT || state == ZUF_REQ_ORPHAN)
 			break;
 		if (READ_ONCE(server->state) != ZUF_SERVER_LIVE) {
 			err = -ESHUTDOWN;
