@@ -163,6 +163,13 @@ def names_of(path, bytes_max=32768):
         os.close(fd)
 
 
+def await_equal(function, want, seconds=60):
+    """Until function() is want: what goes to the server later takes its time."""
+    end = time.monotonic() + seconds
+    while function() != want:
+        holds(time.monotonic() < end, f"still {function()}, not {want}")
+
+
 def as_user(function, *args, uid=NOBODY, gid=NOBODY):
     """Run in a child with other ids and no capabilities; its exceptions count."""
     pid = os.fork()

@@ -8,6 +8,8 @@ the kernel has it cached and as the server has it.
 
 import os
 import random
+import signal
+import time
 
 from fslib import *
 
@@ -68,6 +70,38 @@ def two_processes_rename_and_unlink(top):
 @case
 def five_processes_rename_and_unlink(top):
     race_with(top, 5)
+
+
+def inodes_used(top):
+    st = os.statvfs(top)
+    return st.f_files - st.f_ffree
+
+
+@case
+def killed_processes_leave_names_right(top):
+    """Killed anywhere in a call; in the end no inode is left over on the server."""
+    rnd = seeded()
+    drop_caches()
+    before = inodes_used(top)
+    for name in "ab":
+        os.mkdir(f"{top}/{name}")
+    for _ in range(STEPS // 10):
+        pids = [in_child(race, random.Random(rnd.randrange(1 << 30)), top, 1 << 30)
+                for _ in range(2)]
+        # not to wait for anything: the moment of the kill is what varies
+        time.sleep(rnd.random() / 20)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            same(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), -signal.SIGKILL, "killed")
+    cached = tree(top)
+    check_consistent(top)
+    drop_caches()
+    same(tree(top), cached, "as the server has it")
+    for name in "ab":
+        os.system(f"rm -rf '{top}/{name}'")
+    drop_caches()
+    await_equal(lambda: inodes_used(top), before)
 
 
 @case
