@@ -41,18 +41,38 @@ int zuf_busy_wait(struct zuf_busy *busy, struct zuf_mount *mount)
 	return 0;
 }
 
+/*
+ * ENOSPC may only mean that the server has not yet been told of inodes that are
+ * gone: tell it, and ask once more.
+ */
+static bool space_may_come(struct zuf_mount *mount, bool *flushed)
+{
+	if (*flushed || !atomic_read(&mount->forced_pending))
+		return false;
+	*flushed = true;
+	zuf_forced_flush(mount);
+	return !fatal_signal_pending(current);
+}
+
 int zuf_call_retry(struct zuf_call *call)
 {
 	struct zuf_busy busy = {};
+	bool flushed = false;
 	int err;
 
-	while ((err = zuf_call(call)) == -EAGAIN) {
+	for (;;) {
+		err = zuf_call(call);
+		if (likely(err != -EAGAIN && err != -ENOSPC))
+			return err;
+		if (err == -ENOSPC && !space_may_come(call->mount, &flushed))
+			return err;
 		call->id = 0;		/* nothing is out while this waits */
-		err = zuf_busy_wait(&busy, call->mount);
-		if (err)
-			break;
+		if (err == -EAGAIN) {
+			err = zuf_busy_wait(&busy, call->mount);
+			if (err)
+				return err;
+		}
 	}
-	return err;
 }
 
 int zuf_data_begin(struct inode *inode)

@@ -505,8 +505,12 @@ static int zuf_statfs(struct dentry *dentry, struct kstatfs *st)
 		.op	= ZUFS_OP_STATFS,
 		.out	= &out,
 	};
-	int err = zuf_call_retry(&call);
+	int err;
 
+	/* inodes that are gone count as free */
+	if (atomic_read(&call.mount->forced_pending))
+		zuf_forced_flush(call.mount);
+	err = zuf_call_retry(&call);
 	if (err)
 		return err;
 	st->f_type = sb->s_magic;

@@ -178,7 +178,7 @@ struct zuf_call {
  * be asked again soon: ZUFS_REPLY_BUSY_RETRY).
  */
 int zuf_call(struct zuf_call *call);
-/* The same, repeated for as long as the server answers "busy" (map.c). */
+/* The same, repeated while the server is busy, or once more for space (map.c). */
 int zuf_call_retry(struct zuf_call *call);
 /*
  * Before an operation reads or changes what @inode holds, with the operation's
