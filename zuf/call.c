@@ -248,7 +248,7 @@ static int call_round(struct zuf_call *call, bool *pinned)
 	u64 sent_ns, ns;
 	int err;
 
-	ch = zuf_channel_claim(server, call->flags & ZUF_CALL_KERNEL, pinned);
+	ch = zuf_channel_claim(call->mount, call->flags & ZUF_CALL_KERNEL, pinned);
 	if (IS_ERR(ch))
 		return PTR_ERR(ch);
 	ch->pinned = *pinned;

@@ -122,7 +122,7 @@ void zuf_mount_abort(struct zuf_mount *mount)
 	struct zuf_channel *ch;
 
 	WRITE_ONCE(mount->aborted, true);
-	/* pairs with set_current_state() in call_wait() and with call_send() */
+	/* pairs with set_current_state() in the waits, and with call_send() */
 	smp_mb();
 	mutex_lock(&server->lock);
 	rcu_read_lock();
@@ -134,6 +134,7 @@ void zuf_mount_abort(struct zuf_mount *mount)
 	}
 	rcu_read_unlock();
 	mutex_unlock(&server->lock);
+	zuf_queues_wake_all(server);
 	zuf_slots_wake(mount->slots);
 	wake_up_all(&mount->forced_wait);
 	zuf_orphans_abort(mount);

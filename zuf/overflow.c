@@ -165,9 +165,10 @@ static void waiter_remove(struct zuf_queue *queue, struct zuf_waiter *w)
 }
 
 /* Sleep until granted. -EAGAIN: channels came or went, choose the node anew. */
-static int waiter_sleep(struct zuf_server *server, struct zuf_waiter *w, bool kernel,
+static int waiter_sleep(const struct zuf_mount *mount, struct zuf_waiter *w, bool kernel,
 			unsigned int parkings)
 {
+	struct zuf_server *server = mount->server;
 	unsigned int mode = kernel ? TASK_IDLE : TASK_KILLABLE;
 	int err = 0;
 
@@ -176,7 +177,7 @@ static int waiter_sleep(struct zuf_server *server, struct zuf_waiter *w, bool ke
 		/* pairs with zuf_queue_grant() */
 		if (smp_load_acquire(&w->ch))
 			break;
-		if (zuf_server_dead(server)) {
+		if (zuf_server_dead(server) || READ_ONCE(mount->aborted)) {
 			err = -EIO;
 			break;
 		}
@@ -194,8 +195,9 @@ static int waiter_sleep(struct zuf_server *server, struct zuf_waiter *w, bool ke
 	return err;
 }
 
-static struct zuf_channel *claim_wait(struct zuf_server *server, bool kernel)
+static struct zuf_channel *claim_wait(const struct zuf_mount *mount, bool kernel)
 {
+	struct zuf_server *server = mount->server;
 	unsigned int parkings = READ_ONCE(server->parkings);
 	int node = node_to_wait_on(server);
 	struct zuf_queue *queue = &server->queue[node];
@@ -211,7 +213,7 @@ static struct zuf_channel *claim_wait(struct zuf_server *server, bool kernel)
 	smp_mb();
 	ch = claim_on_node(server, node);
 	if (!ch)
-		err = waiter_sleep(server, &w, kernel, parkings);
+		err = waiter_sleep(mount, &w, kernel, parkings);
 	waiter_remove(queue, &w);
 	/* w.ch can no longer change */
 	if (!ch)
@@ -234,8 +236,9 @@ static bool pin_here(int cpu)
 	return true;
 }
 
-struct zuf_channel *zuf_channel_claim(struct zuf_server *server, bool kernel, bool *pinned)
+struct zuf_channel *zuf_channel_claim(const struct zuf_mount *mount, bool kernel, bool *pinned)
 {
+	struct zuf_server *server = mount->server;
 	struct zuf_channel *ch;
 	int cpu;
 
@@ -253,7 +256,7 @@ struct zuf_channel *zuf_channel_claim(struct zuf_server *server, bool kernel, bo
 
 	ch = claim_on_node(server, cpu_to_node(cpu));
 	while (!ch || ch == ERR_PTR(-EAGAIN))
-		ch = claim_wait(server, kernel);
+		ch = claim_wait(mount, kernel);
 	if (IS_ERR(ch))
 		return ch;
 	cpu = get_cpu();

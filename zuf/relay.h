@@ -131,7 +131,7 @@ int zuf_queues_alloc(struct zuf_server *server);
  * queue otherwise. *pinned: this CPU's, and migration is disabled.
  * -EINTR, -EIO. With @kernel the wait is not killable.
  */
-struct zuf_channel *zuf_channel_claim(struct zuf_server *server, bool kernel, bool *pinned);
+struct zuf_channel *zuf_channel_claim(const struct zuf_mount *mount, bool kernel, bool *pinned);
 /* Pass a CLAIMED channel to the oldest waiter; false: nobody waits. */
 bool zuf_queue_grant(struct zuf_channel *ch);
 bool zuf_queue_waiting(struct zuf_channel *ch);
