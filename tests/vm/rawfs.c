@@ -771,6 +771,19 @@ struct rf_fs *rf_new(struct rf_counts *counts, uint64_t features, bool device)
 	return node_new(fs, S_IFDIR | 0777, &index) ? fs : NULL;
 }
 
+int rf_attr(struct rf_fs *fs, uint64_t ino, struct zufs_attr *attr)
+{
+	int err = -ESTALE;
+
+	pthread_mutex_lock(&fs->lock);
+	if (ino && ino <= fs->num_nodes && fs->node[ino - 1]->used) {
+		*attr = fs->node[ino - 1]->attr;
+		err = 0;
+	}
+	pthread_mutex_unlock(&fs->lock);
+	return err;
+}
+
 int rf_populate(struct rf_fs *fs, const char *prefix, uint32_t mode, unsigned int count)
 {
 	struct rf_node *node;

@@ -55,4 +55,7 @@ void rf_dispatch(struct rf_fs *fs, struct rf_msg *msg);
 /* Make @count inodes of type and permissions @mode in the root: PREFIX0 ... */
 int rf_populate(struct rf_fs *fs, const char *prefix, uint32_t mode, unsigned int count);
 
+/* The attributes of inode @ino as the server has them; -ESTALE. */
+int rf_attr(struct rf_fs *fs, uint64_t ino, struct zufs_attr *attr);
+
 #endif /* RAWFS_H */

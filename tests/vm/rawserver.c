@@ -544,6 +544,21 @@ long rs_call(struct rs *rs, long (*fn)(struct rs *rs, void *arg), const void *ar
 	return rs->call_result;
 }
 
+/* @arg: the ino, and then its attributes */
+static long server_attr(struct rs *rs, void *arg)
+{
+	(void)rs;
+	return rf_attr(rs_fs, *(uint64_t *)arg, arg);
+}
+
+int rs_attr(struct rs *rs, uint64_t ino, struct zufs_attr *attr)
+{
+	int err = (int)rs_call(rs, server_attr, &ino, sizeof(ino));
+
+	memcpy(attr, rs->call_arg, sizeof(*attr));
+	return err;
+}
+
 const struct rs_log *rs_last(struct rs *rs, unsigned int op)
 {
 	uint32_t i = atomic_load(&rs->log_count), back;

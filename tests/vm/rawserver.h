@@ -140,6 +140,9 @@ void rs_await(_Atomic uint32_t *counter, uint32_t count);
 long rs_call(struct rs *rs, long (*fn)(struct rs *rs, void *arg), const void *arg,
 	     size_t arg_bytes);
 
+/* What the server itself has of inode @ino: 0 or -ESTALE. */
+int rs_attr(struct rs *rs, uint64_t ino, struct zufs_attr *attr);
+
 /* The last log entry of @op, or NULL. */
 const struct rs_log *rs_last(struct rs *rs, unsigned int op);
 
