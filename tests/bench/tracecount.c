@@ -418,6 +418,8 @@ static void open_subject(struct subject *sub, const char *path, int flags)
 {
 	struct stat st;
 
+	if (!path)
+		bench_die("no file is given to measure");
 	sub->fd = open(path, flags | O_CLOEXEC);
 	if (sub->fd < 0 || fstat(sub->fd, &st))
 		bench_die("%s: %s", path, strerror(errno));

@@ -18,7 +18,7 @@
 
 #include <check.h>
 
-#define BLOCK		4096u
+#define BLOCK		4096ul
 #define MODEL_BYTES	(6 * BLOCK)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -296,7 +296,7 @@ END_TEST
 /* Far out, beyond what fits into 32 bits of blocks. */
 START_TEST(sparse)
 {
-	static const off_t offs[] = { 1ll << 31, (1ll << 32) - 1, 1ll << 41, 1ll << 45 };
+	static const off_t offs[] = { 1LL << 31, (1LL << 32) - 1, 1LL << 41, 1LL << 45 };
 	struct file file;
 	char byte;
 	unsigned int i;

@@ -24,8 +24,8 @@
 
 #include "vmtest.h"
 
-#define BLOCK	4096u
-#define HUGE	(2u << 20)
+#define BLOCK	4096ul
+#define HUGE	(2ul << 20)
 
 static const char file_name[] = "mapped";
 
@@ -360,7 +360,7 @@ START_TEST(huge_faults)
 		map[0] = 0;
 		munmap(map, 4 * HUGE);
 	}
-	for (off = 0; off < 4 * HUGE; off += BLOCK) {
+	for (off = 0; off < (off_t)(4 * HUGE); off += BLOCK) {
 		ck_assert_int_eq(pread(fd, got, 1, off), 1);
 		ck_assert_int_eq(got[0], off / BLOCK % 256);
 	}

@@ -20,8 +20,8 @@
 
 #include "vmtest.h"
 
-#define BLOCK		4096u
-#define HUGE		(2u << 20)
+#define BLOCK		4096ul
+#define HUGE		(2ul << 20)
 #define MAX_BYTES	(5u << 20)
 #define IO_MAX		(192u << 10)
 #define LOG_OPS		24

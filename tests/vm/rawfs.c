@@ -759,10 +759,14 @@ struct rf_fs *rf_new(struct rf_counts *counts, uint64_t features, bool device)
 
 	if (!fs)
 		return NULL;
-	fs->node = calloc(RF_NODES_MAX, sizeof(*fs->node));
+	fs->node = calloc(RF_NODES_MAX, sizeof(struct rf_node *));
 	fs->unused = calloc(RF_NODES_MAX, sizeof(*fs->unused));
-	if (!fs->node || !fs->unused)
+	if (!fs->node || !fs->unused) {
+		free(fs->node);
+		free(fs->unused);
+		free(fs);
 		return NULL;
+	}
 	pthread_mutex_init(&fs->lock, NULL);
 	fs->counts = counts;
 	fs->features = features;

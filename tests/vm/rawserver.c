@@ -96,7 +96,7 @@ static bool script_take(struct rs *rs, const struct rf_msg *m, struct rs_script 
 	if (!times)
 		return false;
 	if (s->name && (m->req->payload_bytes < strlen(s->name) ||
-			memcmp(m->payload, s->name, strlen(s->name))))
+			memcmp(m->payload, s->name, strlen(s->name)) != 0))
 		return false;
 	if (s->skip > 0) {
 		s->skip--;

@@ -335,7 +335,8 @@ static int after_write(void)
 	if (st.st_size != 4110)
 		return -EBADMSG;
 	fd = open(file, O_RDONLY);
-	if (pread(fd, buf, sizeof(buf), 4090) != 20 || strcmp(buf, "twenty bytes written"))
+	if (pread(fd, buf, sizeof(buf), 4090) != 20 ||
+	    strcmp(buf, "twenty bytes written") != 0)
 		err = -EBADMSG;
 	close(fd);
 	return err ? err : same(file);
@@ -681,7 +682,7 @@ START_TEST(aborted)
 	/* the rest fills all channels and waits for one */
 	rs_hold(rs, ZUFS_OP_NOP, RS_HOLD_BEFORE, -1);
 	for (i = 0; i < 16; i++)
-		queued[i] = vt_call(act_nop, NULL, -1);
+		queued[i] = vt_call(act_nop, NULL, i % vt_num_cpus());
 	rs_await_held(rs, rs->num_channels);
 
 	vt_abort(mount_id);
