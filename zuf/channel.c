@@ -63,6 +63,7 @@ static void channel_retire(struct zuf_channel *ch)
 /* What the owner wrote comes before the state, for the next one. */
 static void release_parked(struct zuf_channel *ch)
 {
+	/* pairs with the acquire of the cmpxchg that claims or frees it next */
 	smp_store_release(&ch->state, ZUF_REQ_PARKED);
 	/* it tells the server in channel_wait() */
 	if (READ_ONCE(ch->thread_away))
@@ -74,6 +75,7 @@ static void release_free(struct zuf_channel *ch)
 	for (;;) {
 		if (unlikely(zuf_queue_waiting(ch)) && zuf_queue_grant(ch))
 			return;
+		/* pairs with the acquire of the cmpxchg that claims it next */
 		smp_store_release(&ch->state, ZUF_REQ_FREE);
 		/*
 		 * Pairs with the barrier of a waiter between enqueue and claim,
