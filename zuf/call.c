@@ -243,7 +243,6 @@ static void call_log_timeout(const struct zuf_call *call)
 
 static int call_round(struct zuf_call *call, bool *pinned)
 {
-	struct zuf_server *server = call->mount->server;
 	struct zuf_channel *ch;
 	u64 sent_ns, ns;
 	int err;
