@@ -478,24 +478,32 @@ static int truncate_send(struct inode *inode, struct zufs_setattr_in *in, struct
 	return 0;
 }
 
+int zuf_truncate_begin(struct inode *inode, loff_t new)
+{
+	lockdep_assert_held_write(&inode->i_rwsem);
+	inode_dio_wait(inode);
+	return layout_lock_idle(inode, round_up(min(i_size_read(inode), new), ZUFS_BLOCK_BYTES));
+}
+
+void zuf_truncate_end(struct inode *inode)
+{
+	up_write(&zuf_i(inode)->layout_sem);
+}
+
 int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr)
 {
 	loff_t old = i_size_read(inode), new = in->size_bytes;
 	bool tail = IS_DAX(inode);
-	int err;
+	int err = 0;
 
-	lockdep_assert_held_write(&inode->i_rwsem);
-	inode_dio_wait(inode);
-	err = layout_lock_idle(inode, round_up(min(old, new), ZUFS_BLOCK_BYTES));
-	if (err)
-		return err;
+	lockdep_assert_held_write(&zuf_i(inode)->layout_sem);
 	if (tail && new > old)
 		err = zero_tail(inode, in->fh, old, new);
 	zuf_point(ZUF_POINT_TRUNCATE_CUT, current);
 	if (!err)
 		err = truncate_send(inode, in, attr);
 	if (err)
-		goto out;
+		return err;
 	/* the blocks are gone, whatever becomes of the tail */
 	if (tail && new < old)
 		err = zero_tail(inode, in->fh, new, LLONG_MAX);
@@ -503,8 +511,6 @@ int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_at
 	filemap_invalidate_lock(inode->i_mapping);
 	truncate_pagecache(inode, new);
 	filemap_invalidate_unlock(inode->i_mapping);
-out:
-	up_write(&zuf_i(inode)->layout_sem);
 	return err;
 }
 

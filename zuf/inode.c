@@ -451,6 +451,7 @@ static int setattr_send(struct inode *inode, struct zufs_setattr_in *in, struct 
 int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 {
 	struct inode *inode = d_inode(dentry);
+	bool resize = iattr->ia_valid & ATTR_SIZE;
 	struct zufs_setattr_in in;
 	struct zufs_attr attr;
 	u32 asked;
@@ -462,15 +463,19 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 		err = zuf_refresh(inode);
 	if (!err)
 		err = setattr_prepare(idmap, dentry, iattr);
-	if (!err)
-		err = zuf_times_lock(inode);
+	/* may wait for pinned pages, and writeback waits for the lock of the times */
+	if (!err && resize)
+		err = zuf_truncate_begin(inode, iattr->ia_size);
 	if (err)
 		return err;
+	err = zuf_times_lock(inode);
+	if (err)
+		goto out_end;
 
 	setattr_fill(idmap, inode, iattr, &in);
 	asked = in.valid;
 	owed = times_take_owed(inode, &in);
-	if (in.valid & ZUFS_SET_SIZE)
+	if (resize)
 		err = zuf_truncate(inode, &in, &attr);
 	else
 		err = setattr_send(inode, &in, &attr);
@@ -479,6 +484,9 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	else if (owed)
 		mark_inode_dirty_sync(inode);
 	zuf_times_unlock(inode);
+out_end:
+	if (resize)
+		zuf_truncate_end(inode);
 	return err;
 }
 

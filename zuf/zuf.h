@@ -463,10 +463,14 @@ static inline u64 zuf_fh(const struct file *file)
 /* ------------------------------------------------------------- data (map.c, file.c) */
 
 /*
- * Change the file's size on the server and here, for setattr. i_rwsem held
- * exclusive, checks done. @in carries all that setattr sends; @attr the answer.
+ * Change the file's size on the server and here, for setattr; i_rwsem held
+ * exclusive, checks done. begin takes layout_sem, with nothing mapped or pinned
+ * behind the new end: it may wait long, for others to let go of pages. @in
+ * carries all that setattr sends; @attr the answer. end after begin's success.
  */
+int zuf_truncate_begin(struct inode *inode, loff_t size);
 int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr);
+void zuf_truncate_end(struct inode *inode);
 /* The last of an inode's data in the kernel; never dispatches. */
 void zuf_data_evict(struct inode *inode);
 
