@@ -5,7 +5,9 @@
 # TIMEOUT: 120
 . "$TOP/tests/vm/lib.sh"
 
-table() { python3 "$TOP/tests/vm/devtable.py" "$@"; }
+table() { "$BUILD/tests/vm/helpers/devtable-edit" "$@"; }
+tables_save() { dd if=/dev/pmem0 of=tables bs=8k count=1 iflag=direct status=none; }
+tables_restore() { dd if=tables of=/dev/pmem0 bs=8k count=1 oflag=direct status=none; }
 
 # refused STATUS-WORDS MESSAGE MOUNT-ARGUMENTS...: mount(8) fails with the words, and the
 # kernel's log has the message
@@ -46,14 +48,14 @@ refused 'wrong fs type|bad superblock' 'holds a filesystem of type znullfs: moun
 
 # one copy is enough, the newer one counts
 zufs_mkfs ztoyfs /dev/pmem0
+tables_save
 mounts_and_works /dev/pmem0
 table /dev/pmem0 damage 0
 mounts_and_works /dev/pmem0
 table /dev/pmem0 damage 1
 refused '' 'both copies of the device table are damaged' /dev/pmem0
-zufs_mkfs ztoyfs /dev/pmem0
-seq=$(table /dev/pmem0 show seq)
-table /dev/pmem0 set 0 seq=$((seq + 8)) size=0x1000000
+tables_restore
+table /dev/pmem0 set 0 seq=$(($(table /dev/pmem0 show seq) + 8)) size=0x1000000
 mount -t ztoyfs /dev/pmem0 mnt
 [ "$(stat -f -c %b mnt)" -le 4096 ] || fail "the older copy was taken"
 umount mnt
@@ -61,14 +63,14 @@ umount mnt
 # each bound
 for bad in num_devices=0 num_devices=33 self=1 tier=0 tier=3 size=4096 size=0x1000001 \
 	data_off=4096 data_off=0x2000000000 data_off=0x200100 phase=0x200000; do
-	zufs_mkfs ztoyfs /dev/pmem0 >mkfs.out
+	tables_restore
 	table /dev/pmem0 set both $bad
 	refused '' 'both copies of the device table are damaged' /dev/pmem0
 done
-zufs_mkfs ztoyfs /dev/pmem0
+tables_restore
 table /dev/pmem0 set both major=9
 refused '' 'the device table is of another version' /dev/pmem0
-zufs_mkfs ztoyfs /dev/pmem0
+tables_restore
 table /dev/pmem0 set both size=0x40000000
 refused '' 'its table says 1073741824: the device has shrunk' /dev/pmem0
 

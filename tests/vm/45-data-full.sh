@@ -10,7 +10,7 @@ free_blocks() { stat -f -c %f mnt; }
 zuf_load
 zusd_start toyfs
 zufs_mkfs ztoyfs /dev/pmem0
-python3 "$TOP/tests/vm/devtable.py" /dev/pmem0 set both size=0x1000000	# 16 MiB
+"$BUILD/tests/vm/helpers/devtable-edit" /dev/pmem0 set both size=0x1000000	# 16 MiB
 zufs_mount ztoyfs /dev/pmem0 mnt
 empty=$(free_blocks)
 for _ in 1 2 3; do
