@@ -20,16 +20,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "rawops.h"
 #include "rawserver.h"
 #include "vmtest.h"
 
-#define MNT	"mnt"
+#define MNT	RO_MNT
 
 static struct rs *rs;
 static uint64_t mount_id;
-
-/* Each case works below MNT/kN, with a file and an empty directory of its own. */
-static char base[32], file[48], sub[48], fresh[48], other[48], known[32], symlink_path[32];
 
 struct kill_case {
 	const char *name;
@@ -38,213 +36,6 @@ struct kill_case {
 	long (*second)(void *unused);	/* must wait for the late answer; or NULL */
 	int (*after)(void);		/* 0: as the server has it */
 };
-
-static long ret(long r)
-{
-	return r < 0 ? -errno : 0;
-}
-
-/* --------------------------------------------------------------------- actions */
-
-static long with_fd(const char *path, int flags, long (*use)(int fd))
-{
-	int fd = open(path, flags, 0644);
-	long r;
-
-	if (fd < 0)
-		return -errno;
-	r = use ? use(fd) : 0;
-	close(fd);
-	return r;
-}
-
-static long use_nop(int fd)
-{
-	return vt_nop(fd, 1);
-}
-
-static long use_read(int fd)
-{
-	char buf[100];
-
-	return ret(pread(fd, buf, sizeof(buf), 0));
-}
-
-static long use_write(int fd)
-{
-	return ret(pwrite(fd, "twenty bytes written", 20, 4090));
-}
-
-static long use_getdents(int fd)
-{
-	char buf[4096];
-
-	if (lseek(fd, 2, SEEK_SET) < 0)
-		return -errno;
-	return ret(syscall(SYS_getdents64, fd, buf, sizeof(buf)));
-}
-
-static long use_fsync(int fd)
-{
-	return ret(fsync(fd));
-}
-
-static long use_syncfs(int fd)
-{
-	return ret(syncfs(fd));
-}
-
-static long act_nop(void *unused)
-{
-	(void)unused;
-	return with_fd(base, O_RDONLY, use_nop);
-}
-
-static long act_lookup(void *unused)
-{
-	struct stat st;
-
-	(void)unused;
-	return ret(stat(known, &st));
-}
-
-static long act_getattr(void *unused)
-{
-	struct statx stx;
-
-	(void)unused;
-	return ret(statx(AT_FDCWD, file, AT_STATX_FORCE_SYNC, STATX_ALL, &stx));
-}
-
-static long act_chmod(void *unused)
-{
-	(void)unused;
-	return ret(chmod(file, 0600));
-}
-
-static long act_chown(void *unused)
-{
-	(void)unused;
-	return ret(chown(file, 12, 34));
-}
-
-static long act_truncate(void *unused)
-{
-	(void)unused;
-	return ret(truncate(file, 10));
-}
-
-static long act_create(void *unused)
-{
-	(void)unused;
-	return with_fd(fresh, O_CREAT | O_EXCL | O_RDWR, NULL);
-}
-
-static long act_mkdir(void *unused)
-{
-	(void)unused;
-	return ret(mkdir(fresh, 0755));
-}
-
-static long act_mkdir_other(void *unused)
-{
-	(void)unused;
-	return ret(mkdir(other, 0755));
-}
-
-static long act_mknod(void *unused)
-{
-	(void)unused;
-	return ret(mknod(fresh, S_IFIFO | 0644, 0));
-}
-
-static long act_symlink(void *unused)
-{
-	(void)unused;
-	return ret(symlink("target", fresh));
-}
-
-static long act_link(void *unused)
-{
-	(void)unused;
-	return ret(link(file, fresh));
-}
-
-static long act_unlink(void *unused)
-{
-	(void)unused;
-	return ret(unlink(file));
-}
-
-static long act_rmdir(void *unused)
-{
-	(void)unused;
-	return ret(rmdir(sub));
-}
-
-static long act_rename(void *unused)
-{
-	(void)unused;
-	return ret(rename(file, fresh));
-}
-
-static long act_readdir(void *unused)
-{
-	(void)unused;
-	return with_fd(base, O_RDONLY | O_DIRECTORY, use_getdents);
-}
-
-static long act_readlink(void *unused)
-{
-	char buf[100];
-
-	(void)unused;
-	return ret(readlink(symlink_path, buf, sizeof(buf)));
-}
-
-static long act_open(void *unused)
-{
-	(void)unused;
-	return with_fd(file, O_RDWR, NULL);
-}
-
-static long act_read(void *unused)
-{
-	(void)unused;
-	return with_fd(file, O_RDONLY, use_read);
-}
-
-static long act_write(void *unused)
-{
-	(void)unused;
-	return with_fd(file, O_RDWR, use_write);
-}
-
-static long act_fsync(void *unused)
-{
-	(void)unused;
-	return with_fd(file, O_RDONLY, use_fsync);
-}
-
-static long act_syncfs(void *unused)
-{
-	(void)unused;
-	return with_fd(base, O_RDONLY, use_syncfs);
-}
-
-static long act_statfs(void *unused)
-{
-	struct statfs st;
-
-	(void)unused;
-	return ret(statfs(MNT, &st));
-}
-
-static long act_remount(void *unused)
-{
-	(void)unused;
-	return ret(mount(NULL, MNT, NULL, MS_REMOUNT, NULL));
-}
 
 /* ------------------------------------------------------------------- and after */
 
@@ -279,47 +70,47 @@ static int gone(const char *path)
 
 static int after_file(void)
 {
-	return same(file);
+	return same(ro.file);
 }
 
 static int after_chmod(void)
 {
 	struct stat st;
 
-	return stat(file, &st) ? -errno : (st.st_mode & 07777) != 0600 ? -EBADMSG : same(file);
+	return stat(ro.file, &st) ? -errno : (st.st_mode & 07777) != 0600 ? -EBADMSG : same(ro.file);
 }
 
 static int after_truncate(void)
 {
 	struct stat st;
 
-	return stat(file, &st) ? -errno : st.st_size != 10 ? -EBADMSG : same(file);
+	return stat(ro.file, &st) ? -errno : st.st_size != 10 ? -EBADMSG : same(ro.file);
 }
 
 static int after_fresh(void)
 {
-	int err = same(fresh);
+	int err = same(ro.fresh);
 
-	return err ? err : same(base);
+	return err ? err : same(ro.base);
 }
 
 static int after_unlink(void)
 {
-	int err = gone(file);
+	int err = gone(ro.file);
 
-	return err ? err : same(base);
+	return err ? err : same(ro.base);
 }
 
 static int after_rmdir(void)
 {
-	int err = gone(sub);
+	int err = gone(ro.sub);
 
-	return err ? err : same(base);
+	return err ? err : same(ro.base);
 }
 
 static int after_rename(void)
 {
-	int err = gone(file);
+	int err = gone(ro.file);
 
 	return err ? err : after_fresh();
 }
@@ -330,42 +121,42 @@ static int after_write(void)
 	struct stat st;
 	int fd, err = 0;
 
-	if (stat(file, &st))
+	if (stat(ro.file, &st))
 		return -errno;
 	if (st.st_size != 4110)
 		return -EBADMSG;
-	fd = open(file, O_RDONLY);
+	fd = open(ro.file, O_RDONLY);
 	if (pread(fd, buf, sizeof(buf), 4090) != 20 ||
 	    strcmp(buf, "twenty bytes written") != 0)
 		err = -EBADMSG;
 	close(fd);
-	return err ? err : same(file);
+	return err ? err : same(ro.file);
 }
 
 #define OP(o) ZUFS_OP_##o
 static const struct kill_case cases[] = {
-	{ "nop", OP(NOP), act_nop, NULL, after_file },
-	{ "lookup", OP(LOOKUP), act_lookup, NULL, after_file },
-	{ "getattr", OP(GETATTR), act_getattr, NULL, after_file },
-	{ "chmod", OP(SETATTR), act_chmod, act_chown, after_chmod },
-	{ "truncate", OP(SETATTR), act_truncate, act_write, after_truncate },
-	{ "create", OP(CREATE), act_create, act_mkdir_other, after_fresh },
-	{ "mkdir", OP(MKDIR), act_mkdir, act_mkdir_other, after_fresh },
-	{ "mknod", OP(MKNOD), act_mknod, act_rmdir, after_fresh },
-	{ "symlink", OP(SYMLINK), act_symlink, act_unlink, after_fresh },
-	{ "link", OP(LINK), act_link, act_chown, after_fresh },
-	{ "unlink", OP(UNLINK), act_unlink, act_mkdir_other, after_unlink },
-	{ "rmdir", OP(RMDIR), act_rmdir, act_unlink, after_rmdir },
-	{ "rename", OP(RENAME), act_rename, act_mkdir_other, after_rename },
-	{ "readdir", OP(READDIR), act_readdir, NULL, after_file },
-	{ "readlink", OP(READLINK), act_readlink, NULL, after_file },
-	{ "open", OP(OPEN), act_open, NULL, after_file },
-	{ "read", OP(MAP), act_read, NULL, after_file },
-	{ "write", OP(WRITE), act_write, act_truncate, after_write },
-	{ "fsync", OP(FSYNC), act_fsync, NULL, after_file },
-	{ "syncfs", OP(SYNCFS), act_syncfs, NULL, after_file },
-	{ "statfs", OP(STATFS), act_statfs, NULL, after_file },
-	{ "remount", OP(REMOUNT), act_remount, NULL, after_file },
+	{ "nop", OP(NOP), ro_nop, NULL, after_file },
+	{ "lookup", OP(LOOKUP), ro_lookup, NULL, after_file },
+	{ "getattr", OP(GETATTR), ro_getattr, NULL, after_file },
+	{ "chmod", OP(SETATTR), ro_chmod, ro_chown, after_chmod },
+	{ "truncate", OP(SETATTR), ro_truncate, ro_write, after_truncate },
+	{ "create", OP(CREATE), ro_create, ro_mkdir_other, after_fresh },
+	{ "mkdir", OP(MKDIR), ro_mkdir, ro_mkdir_other, after_fresh },
+	{ "mknod", OP(MKNOD), ro_mknod, ro_rmdir, after_fresh },
+	{ "symlink", OP(SYMLINK), ro_symlink, ro_unlink, after_fresh },
+	{ "link", OP(LINK), ro_link, ro_chown, after_fresh },
+	{ "unlink", OP(UNLINK), ro_unlink, ro_mkdir_other, after_unlink },
+	{ "rmdir", OP(RMDIR), ro_rmdir, ro_unlink, after_rmdir },
+	{ "rename", OP(RENAME), ro_rename, ro_mkdir_other, after_rename },
+	{ "readdir", OP(READDIR), ro_readdir, NULL, after_file },
+	{ "readlink", OP(READLINK), ro_readlink, NULL, after_file },
+	{ "open", OP(OPEN), ro_open, NULL, after_file },
+	{ "read", OP(MAP), ro_read, NULL, after_file },
+	{ "write", OP(WRITE), ro_write, ro_truncate, after_write },
+	{ "fsync", OP(FSYNC), ro_fsync, NULL, after_file },
+	{ "syncfs", OP(SYNCFS), ro_syncfs, NULL, after_file },
+	{ "statfs", OP(STATFS), ro_statfs, NULL, after_file },
+	{ "remount", OP(REMOUNT), ro_remount, NULL, after_file },
 };
 #define NUM_CASES	((int)(sizeof(cases) / sizeof(cases[0])))
 
@@ -398,28 +189,6 @@ static void teardown(void)
 	       counts->handles, counts->opens, counts->wild);
 	ck_assert(!counts->handles && !counts->opens && !counts->wild);
 	ck_assert_int_eq(rs_stop(rs), 0);
-}
-
-static void subject(int number)
-{
-	struct stat st;
-	int fd;
-
-	snprintf(base, sizeof(base), MNT "/k%d", number);
-	snprintf(file, sizeof(file), "%s/file", base);
-	snprintf(sub, sizeof(sub), "%s/sub", base);
-	snprintf(fresh, sizeof(fresh), "%s/fresh", base);
-	snprintf(other, sizeof(other), "%s/other", base);
-	snprintf(known, sizeof(known), MNT "/f%d", number);
-	snprintf(symlink_path, sizeof(symlink_path), MNT "/l%d", number);
-	ck_assert_int_eq(mkdir(base, 0755), 0);
-	ck_assert_int_eq(mkdir(sub, 0755), 0);
-	ck_assert_int_eq(lstat(symlink_path, &st), 0);
-	fd = open(file, O_CREAT | O_RDWR, 0644);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, base, strlen(base)), (ssize_t)strlen(base));
-	ck_assert_int_eq(ftruncate(fd, 4096), 0);
-	close(fd);
 }
 
 /* A caller whose request the server has and does not answer. */
@@ -463,7 +232,7 @@ static uint64_t kill_case(const struct kill_case *k, enum rs_hold hold)
 		kill_and_join(second);
 	}
 	/* the relay works for all else meanwhile */
-	ck_assert_int_eq(act_statfs(NULL), 0);
+	ck_assert_int_eq(ro_statfs(NULL), 0);
 	rs_release(rs, 0);
 	vt_await_number(mount_id, "orphans", 0);
 	err = k->after();
@@ -477,10 +246,10 @@ START_TEST(killed)
 	int i;
 
 	for (i = 0; i < NUM_CASES; i++) {
-		subject(2 * i);
+		ro_make(2 * i);
 		ns = kill_case(&cases[i], RS_HOLD_BEFORE);
 		longest = ns > longest ? ns : longest;
-		subject(2 * i + 1);
+		ro_make(2 * i + 1);
 		ns = kill_case(&cases[i], RS_HOLD_AFTER);
 		longest = ns > longest ? ns : longest;
 	}
@@ -498,7 +267,7 @@ START_TEST(late_error)
 	for (i = 0; i < NUM_CASES; i++) {
 		struct vt_caller *c;
 
-		subject(i);
+		ro_make(i);
 		rs_arm(rs, cases[i].op, &(struct rs_script) {
 			.times = 1, .hold = RS_HOLD_BEFORE, .err = -ENOSPC });
 		c = vt_call(cases[i].act, NULL, -1);
@@ -506,9 +275,9 @@ START_TEST(late_error)
 		kill_and_join(c);
 		rs_release(rs, 0);
 		vt_await_number(mount_id, "orphans", 0);
-		ck_assert_int_eq(same(file), 0);
-		ck_assert_int_eq(gone(fresh), 0);
-		ck_assert_int_eq(same(sub), 0);
+		ck_assert_int_eq(same(ro.file), 0);
+		ck_assert_int_eq(gone(ro.fresh), 0);
+		ck_assert_int_eq(same(ro.sub), 0);
 	}
 }
 END_TEST
@@ -523,13 +292,13 @@ static void on_signal(int sig)
 	handled++;
 }
 
-static long act_interruptible(void *unused)
+static long ro_interruptible(void *unused)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	long r;
 
 	sigaction(SIGINT, &sa, NULL);
-	r = act_mkdir(unused);
+	r = ro_mkdir(unused);
 	/* told apart from an error: the handler has run once */
 	return handled == 1 ? r : -EPROTO;
 }
@@ -540,10 +309,10 @@ START_TEST(interrupted)
 	struct vt_caller *c;
 
 	/* the server answers EINTR */
-	subject(0);
+	ro_make(0);
 	rs_arm(rs, ZUFS_OP_MKDIR, &(struct rs_script) {
 		.times = 1, .skip = 0, .hold = RS_HOLD_INTERRUPT, .err = -EINTR });
-	c = vt_call(act_interruptible, NULL, -1);
+	c = vt_call(ro_interruptible, NULL, -1);
 	rs_await_held(rs, 1);
 	log = rs_last(rs, ZUFS_OP_MKDIR);
 	ck_assert_int_eq(atomic_load(&rs->interrupts), 0);
@@ -551,20 +320,20 @@ START_TEST(interrupted)
 	ck_assert_int_eq(vt_join(c, NULL), -EINTR);
 	rs_await(&rs->interrupts, 1);
 	ck_assert_uint_eq(atomic_load(&rs->interrupt_id), log->id);
-	ck_assert_int_eq(gone(fresh), 0);
+	ck_assert_int_eq(gone(ro.fresh), 0);
 
 	/* it hears it, and goes on nevertheless */
 	rs_hold(rs, ZUFS_OP_MKDIR, RS_HOLD_INTERRUPT, 1);
-	c = vt_call(act_interruptible, NULL, -1);
+	c = vt_call(ro_interruptible, NULL, -1);
 	rs_await_held(rs, 1);
 	kill(c->pid, SIGINT);
 	ck_assert_int_eq(vt_join(c, NULL), 0);
 	rs_await(&rs->interrupts, 2);
-	ck_assert_int_eq(same(fresh), 0);
+	ck_assert_int_eq(same(ro.fresh), 0);
 
 	/* it does not care: the caller waits, until it is killed */
 	rs_hold(rs, ZUFS_OP_RMDIR, RS_HOLD_BEFORE, 1);
-	c = vt_call(act_rmdir, NULL, -1);
+	c = vt_call(ro_rmdir, NULL, -1);
 	rs_await_held(rs, 1);
 	kill(c->pid, SIGSTOP);
 	rs_await(&rs->interrupts, 3);
@@ -595,12 +364,12 @@ START_TEST(deadline)
 
 	vt_umount(MNT);
 	mount_it("deadline_ms=200");
-	subject(0);
-	c = stuck(ZUFS_OP_CREATE, act_create, RS_HOLD_BEFORE);
+	ro_make(0);
+	c = stuck(ZUFS_OP_CREATE, ro_create, RS_HOLD_BEFORE);
 	ck_assert_int_eq(vt_join(c, NULL), -ETIMEDOUT);
 	ck_assert_int_eq(vt_mount_number(mount_id, "orphans"), 1);
 	/* who comes next waits for the late answer, and may be killed */
-	c = vt_call(act_mkdir_other, NULL, -1);
+	c = vt_call(ro_mkdir_other, NULL, -1);
 	vt_await_state(c->pid, "D");
 	kill_and_join(c);
 	rs_release(rs, 0);
@@ -608,7 +377,7 @@ START_TEST(deadline)
 	ck_assert_int_eq(after_fresh(), 0);
 	/* asked to come again and again until then */
 	rs_arm(rs, ZUFS_OP_RENAME, &(struct rs_script) { .times = -1, .hook = answer_busy });
-	ck_assert_int_eq(act_rename(NULL), -ETIMEDOUT);
+	ck_assert_int_eq(ro_rename(NULL), -ETIMEDOUT);
 	rs_disarm(rs, ZUFS_OP_RENAME);
 }
 END_TEST
@@ -618,14 +387,14 @@ START_TEST(busy)
 	uint32_t seen;
 	struct vt_caller *c;
 
-	subject(0);
+	ro_make(0);
 	rs_arm(rs, ZUFS_OP_STATFS, &(struct rs_script) { .times = 5, .hook = answer_busy });
 	seen = atomic_load(&rs->seen[ZUFS_OP_STATFS]);
-	ck_assert_int_eq(act_statfs(NULL), 0);
+	ck_assert_int_eq(ro_statfs(NULL), 0);
 	ck_assert_uint_eq(atomic_load(&rs->seen[ZUFS_OP_STATFS]), seen + 6);
 
 	rs_arm(rs, ZUFS_OP_STATFS, &(struct rs_script) { .times = -1, .hook = answer_busy });
-	c = vt_call(act_statfs, NULL, -1);
+	c = vt_call(ro_statfs, NULL, -1);
 	rs_await(&rs->seen[ZUFS_OP_STATFS], seen + 10);
 	kill_and_join(c);
 	rs_disarm(rs, ZUFS_OP_STATFS);
@@ -645,8 +414,8 @@ START_TEST(umount_with_orphan)
 	uint64_t old = mount_id;
 	struct vt_caller *c;
 
-	subject(0);
-	c = stuck(ZUFS_OP_UNLINK, act_unlink, RS_HOLD_BEFORE);
+	ro_make(0);
+	c = stuck(ZUFS_OP_UNLINK, ro_unlink, RS_HOLD_BEFORE);
 	kill_and_join(c);
 	vt_umount(MNT);
 	ck_assert(vt_mount_there(old));
@@ -673,16 +442,16 @@ START_TEST(aborted)
 	struct vt_caller *orphan, *waiting, *blocked, *queued[16];
 	int i;
 
-	subject(0);
-	orphan = stuck(ZUFS_OP_UNLINK, act_unlink, RS_HOLD_BEFORE);
+	ro_make(0);
+	orphan = stuck(ZUFS_OP_UNLINK, ro_unlink, RS_HOLD_BEFORE);
 	kill_and_join(orphan);
-	waiting = stuck(ZUFS_OP_STATFS, act_statfs, RS_HOLD_BEFORE);
-	blocked = vt_call(act_mkdir_other, NULL, -1);
+	waiting = stuck(ZUFS_OP_STATFS, ro_statfs, RS_HOLD_BEFORE);
+	blocked = vt_call(ro_mkdir_other, NULL, -1);
 	vt_await_state(blocked->pid, "D");
 	/* the rest fills all channels and waits for one */
 	rs_hold(rs, ZUFS_OP_NOP, RS_HOLD_BEFORE, -1);
 	for (i = 0; i < 16; i++)
-		queued[i] = vt_call(act_nop, NULL, i % vt_num_cpus());
+		queued[i] = vt_call(ro_nop, NULL, i % vt_num_cpus());
 	rs_await_held(rs, rs->num_channels);
 
 	vt_abort(mount_id);
@@ -691,7 +460,7 @@ START_TEST(aborted)
 	for (i = 0; i < 16; i++)
 		ck_assert_int_eq(vt_join(queued[i], NULL), -EIO);
 	vt_await_number(mount_id, "orphans", 0);
-	ck_assert_int_eq(act_statfs(NULL), -EIO);
+	ck_assert_int_eq(ro_statfs(NULL), -EIO);
 	vt_umount(MNT);
 	/* late answers to a mount that is no more, which gives nothing back */
 	rs_release(rs, 0);
@@ -699,7 +468,7 @@ START_TEST(aborted)
 	rs->counts.handles = 0;
 	rs->counts.opens = 0;
 	mount_it(NULL);
-	subject(1);
+	ro_make(1);
 	ck_assert_int_eq(after_file(), 0);
 }
 END_TEST
@@ -711,7 +480,7 @@ START_TEST(umount_of_silent)
 	pid_t pid;
 
 	/* the unmount itself waits, and can be killed: the server is told later */
-	subject(0);
+	ro_make(0);
 	rs_hold(rs, ZUFS_OP_UMOUNT, RS_HOLD_BEFORE, 1);
 	pid = fork();
 	if (!pid)
@@ -734,8 +503,8 @@ START_TEST(umount_of_silent)
 
 	rs->counts.handles = 0;	/* UMOUNT ended all of them */
 	mount_it(NULL);
-	subject(1);
-	c = stuck(ZUFS_OP_NOP, act_nop, RS_HOLD_BEFORE);
+	ro_make(1);
+	c = stuck(ZUFS_OP_NOP, ro_nop, RS_HOLD_BEFORE);
 	rs_release(rs, 0);
 	ck_assert_int_eq(vt_join(c, NULL), 0);
 }
