@@ -275,6 +275,7 @@ static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 	err = zuf_call_retry(&call);
 	if (err)
 		goto out_unsure;
+	zuf_point(ZUF_POINT_NAME_CHANGED, current);
 	zuf_attr_apply(dir, &out.dir, true);
 	inode = zuf_iget_new(dir->i_sb, &out.entry, args->op);
 	if (IS_ERR(inode)) {
@@ -378,6 +379,7 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 	if (err) {
 		name_unsure(dir, dentry, err);
 	} else {
+		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		zuf_attr_apply(dir, &out.dir, true);
 		zuf_attr_apply(inode, &out.inode, false);
 		ihold(inode);
@@ -419,6 +421,7 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 	if (err) {
 		name_unsure(dir, dentry, err);
 	} else {
+		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		zuf_attr_apply(dir, &out.dir, true);
 		zuf_attr_apply(inode, &out.inode, false);
 	}
@@ -522,6 +525,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		name_unsure(old_dir, old_dentry, err);
 		name_unsure(new_dir, new_dentry, err);
 	} else {
+		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		rename_apply(&call, out);
 	}
 	child_unlock_times(target);
