@@ -206,27 +206,49 @@ def times_reach_the_server(top):
     same(times(top), want)
 
 
+POINTS = "/sys/kernel/debug/zuf/points"
+
+
+def points(command):
+    with open(POINTS, "w") as file:
+        file.write(command)
+
+
+def passed(point):
+    with open(POINTS) as file:
+        return next(int(line.split()[2]) for line in file if line.startswith(f"{point} "))
+
+
 @case
 def utimes_is_not_overtaken(top):
-    """Times that writeback carries and those that are set race; the set ones stay."""
+    """
+    A task that tells the server the times of a write is held up with its message
+    written, and utimes comes between: what it sets must be what remains.
+    """
     path = f"{top}/f"
     touch(path, b"x" * 4096)
 
     def sync():
+        libc.prctl(15, b"zkill", 0, 0, 0)   # the points hold up tasks of this name only
         fd = os.open(path, os.O_RDONLY)
-        for _ in range(300):
-            os.fsync(fd)
+        points("filled delay_us 100000")
+        os.fsync(fd)
 
-    pid = in_child(sync)
-    fd = os.open(path, os.O_RDWR)
-    for count in range(300):
-        os.pwrite(fd, b"y", count)
-        os.utime(fd, ns=(count, 2 * count))
-        same(times(path)[:2], (count, 2 * count))
-    os.close(fd)
-    join(pid)
-    drop_caches()
-    same(times(path)[1], 598)
+    try:
+        for count in range(5):
+            fd = os.open(path, os.O_RDWR)
+            os.pwrite(fd, b"y", count)
+            points("off")
+            pid = in_child(sync)
+            while not passed("claimed"):
+                pass
+            os.utime(fd, ns=(count, 2 * count))
+            os.close(fd)
+            join(pid)
+            drop_caches()
+            same(times(path)[:2], (count, 2 * count))
+    finally:
+        points("off")
 
 
 @case
