@@ -3,7 +3,7 @@
 # C tests of the virtual machine: $(BUILD)/tests/vm/NAME, which tests/run starts, and
 # helpers of the shell tests, $(BUILD)/tests/vm/helpers/NAME.
 
-VM_RELAY_NAMES := relay-hostile relay-silent relay-kill relay-death
+VM_RELAY_NAMES := relay-hostile relay-silent relay-kill relay-death relay-overflow
 VM_RELAY_PROGS := $(VM_RELAY_NAMES:%=$(BUILD)/tests/vm/%)
 VM_RAW_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,rawfs rawops rawserver vmtest)
 VM_PROGS += $(VM_RELAY_PROGS)
@@ -12,10 +12,15 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
 
-# Data: started by 4N-data-*.sh, in a mounted filesystem
+# Data: with a server of their own, or started by 4N-data-*.sh in a mounted filesystem
+VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view)
 VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random \
 	data-kill devtable-edit)
-VM_PROGS += $(VM_DATA_PROGS)
+VM_PROGS += $(VM_DATA_RAW_PROGS) $(VM_DATA_PROGS)
+
+$(VM_DATA_RAW_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
 
 $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
 		$(BUILD)/obj/tests/vm/vmtest.o
