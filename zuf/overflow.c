@@ -14,9 +14,13 @@
 
 #include "relay.h"
 
+/* So often may others, who may run on the channel's CPU, go before one who may not. */
+#define ZUF_PASSED_OVER_MAX	16u
+
 struct zuf_waiter {
 	struct list_head node;
 	struct task_struct *task;
+	unsigned int passed_over;	/* under the lock */
 	struct zuf_channel *ch;		/* granted; written under the lock */
 };
 
@@ -52,7 +56,8 @@ bool zuf_queue_grant(struct zuf_channel *ch)
 
 	spin_lock_irqsave(&queue->lock, flags);
 	list_for_each_entry(it, &queue->waiters, node) {
-		if (cpumask_test_cpu(ch->cpu, it->task->cpus_ptr)) {
+		if (cpumask_test_cpu(ch->cpu, it->task->cpus_ptr) ||
+		    it->passed_over++ == ZUF_PASSED_OVER_MAX) {
 			w = it;
 			break;
 		}
