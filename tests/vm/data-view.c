@@ -26,8 +26,8 @@
 #include "vmtest.h"
 
 #define MNT	"mnt"
-#define BLOCK	4096u
-#define HUGE	(2u << 20)
+#define BLOCK	4096ul
+#define HUGE	(2ul << 20)
 #define DEVICE	"/dev/pmem0"
 
 static struct rs *rs;
@@ -95,7 +95,7 @@ static long refused(struct rs *server, void *unused)
 	    MAP_FAILED || errno != EINVAL)
 		return 5;
 	if (mmap(NULL, BLOCK, PROT_READ, MAP_SHARED, file_fd,
-		 (off_t)view.mmap_off + (1ll << 53)) != MAP_FAILED || errno != ENXIO)
+		 (off_t)(view.mmap_off + (1ul << 53))) != MAP_FAILED || errno != ENXIO)
 		return 6;
 	return 0;
 }

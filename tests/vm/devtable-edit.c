@@ -65,9 +65,9 @@ static size_t find_field(const char *name, size_t name_bytes)
 	exit(2);
 }
 
-static void read_copy(unsigned int copy)
+static void read_copy(unsigned long copy)
 {
-	if (pread(fd, table, ZUFS_DEVTABLE_BYTES, ZUFS_DEVTABLE_OFF(copy)) !=
+	if (pread(fd, table, ZUFS_DEVTABLE_BYTES, (off_t)ZUFS_DEVTABLE_OFF(copy)) !=
 	    ZUFS_DEVTABLE_BYTES)
 		die("read");
 }
@@ -82,7 +82,7 @@ static void show(const char *name)
 	printf("%llu\n", (unsigned long long)value);
 }
 
-static void edit(unsigned int copy, int damage, char **changes)
+static void edit(unsigned long copy, int damage, char **changes)
 {
 	struct zufs_devtable *head = table;
 
@@ -99,14 +99,14 @@ static void edit(unsigned int copy, int damage, char **changes)
 	head->crc32c = crc32c(table, ZUFS_DEVTABLE_BYTES);
 	if (damage)
 		head->reserved2[0] ^= 1;
-	if (pwrite(fd, table, ZUFS_DEVTABLE_BYTES, ZUFS_DEVTABLE_OFF(copy)) !=
+	if (pwrite(fd, table, ZUFS_DEVTABLE_BYTES, (off_t)ZUFS_DEVTABLE_OFF(copy)) !=
 	    ZUFS_DEVTABLE_BYTES)
 		die("write");
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int copy;
+	unsigned long copy;
 
 	if (argc < 4)
 		return 2;
