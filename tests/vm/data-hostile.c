@@ -20,7 +20,7 @@
 #include "vmtest.h"
 
 #define MNT	"mnt"
-#define BLOCK	4096u
+#define BLOCK	4096ul
 
 static struct rs *rs;
 static uint64_t mount_id;

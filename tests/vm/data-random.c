@@ -22,8 +22,8 @@
 
 #define BLOCK		4096ul
 #define HUGE		(2ul << 20)
-#define MAX_BYTES	(5u << 20)
-#define IO_MAX		(192u << 10)
+#define MAX_BYTES	(5ul << 20)
+#define IO_MAX		(192ul << 10)
 #define LOG_OPS		24
 
 static struct {
