@@ -107,15 +107,22 @@ static int call_fill(struct zuf_channel *ch, struct zuf_call *call)
 	return 0;
 }
 
-static unsigned long call_deadline(const struct zuf_call *call)
+long zuf_call_timeout(const struct zuf_call *call)
 {
 	u32 ms = READ_ONCE(call->mount->deadline_ms);
 
 	if (call->flags & ZUF_CALL_MOUNTING)
 		ms = max(ms, ZUF_MOUNT_DEADLINE_MS);
 	if (!ms || call->flags & ZUF_CALL_KERNEL)
-		return 0;
-	return (jiffies + msecs_to_jiffies(ms)) ?: 1;
+		return MAX_SCHEDULE_TIMEOUT;
+	return msecs_to_jiffies(ms);
+}
+
+static unsigned long call_deadline(const struct zuf_call *call)
+{
+	long timeout = zuf_call_timeout(call);
+
+	return timeout == MAX_SCHEDULE_TIMEOUT ? 0 : (jiffies + timeout) ?: 1;
 }
 
 static void call_send(struct zuf_channel *ch, struct zuf_call *call)
@@ -247,7 +254,7 @@ static int call_round(struct zuf_call *call, bool *pinned)
 	u64 sent_ns, ns;
 	int err;
 
-	ch = zuf_channel_claim(call->mount, call->flags & ZUF_CALL_KERNEL, pinned);
+	ch = zuf_channel_claim(call, pinned);
 	if (IS_ERR(ch))
 		return PTR_ERR(ch);
 	ch->pinned = *pinned;
@@ -298,7 +305,7 @@ int zuf_call(struct zuf_call *call)
 	call->op_seq = 0;
 	if (op->flags & ZUF_OPF_CHANGES) {
 		err = zuf_slot_get(mount, call->flags & ZUF_CALL_KERNEL,
-				   &call->op_slot, &call->op_seq);
+				   zuf_call_timeout(call), &call->op_slot, &call->op_seq);
 		if (err)
 			return err;
 	}

@@ -90,7 +90,7 @@ static void forced_send(struct zuf_server *server, struct zuf_mount *mount, u32 
 
 	for (i = 0; i < count; i++)
 		if (server->forced_buf[i].op == ZUFS_OP_MAP_DONE)
-			zuf_slot_get(mount, true, &server->forced_buf[i].op_slot,
+			zuf_slot_get(mount, true, 0, &server->forced_buf[i].op_slot,
 				     &server->forced_buf[i].op_seq);
 	/* never fails for the sender; with the server lost there is no one to tell */
 	zuf_call(&call);

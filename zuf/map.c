@@ -285,7 +285,7 @@ int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes
 	zuf_point(ZUF_POINT_BEFORE_MAP_DONE, current);
 	if (!fatal_signal_pending(current))
 		err = zuf_call_retry(&call);
-	if (err == -EINTR && !call.id)		/* it was never sent */
+	if ((err == -EINTR || err == -ETIMEDOUT) && !call.id)	/* it was never sent */
 		done_msg_queue(map, off, written_bytes, size_bytes);
 	zuf_point(ZUF_POINT_AFTER_MAP_DONE, current);
 	if (!err)

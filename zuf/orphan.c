@@ -181,12 +181,18 @@ void zuf_orphans_abort(struct zuf_mount *mount)
 int zuf_orphan_wait(struct inode *inode)
 {
 	struct zuf_inode *zi = zuf_i(inode);
+	u32 ms = READ_ONCE(zuf_mount_of(inode->i_sb)->deadline_ms);
+	long left;
 
 	if (likely(!atomic_read(&zi->orphans)))
 		return 0;
-	if (wait_var_event_killable(&zi->orphans, !atomic_read(&zi->orphans)))
+	left = ___wait_var_event(&zi->orphans, ___wait_cond_timeout(!atomic_read(&zi->orphans)),
+				 TASK_KILLABLE, 0,
+				 ms ? msecs_to_jiffies(ms) : MAX_SCHEDULE_TIMEOUT,
+				 __ret = schedule_timeout(__ret));
+	if (left < 0)
 		return -EINTR;
-	return 0;
+	return left ? 0 : -ETIMEDOUT;
 }
 
 int __init zuf_orphan_init(void)

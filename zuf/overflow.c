@@ -170,10 +170,11 @@ static void waiter_remove(struct zuf_queue *queue, struct zuf_waiter *w)
 }
 
 /* Sleep until granted. -EAGAIN: channels came or went, choose the node anew. */
-static int waiter_sleep(const struct zuf_mount *mount, struct zuf_waiter *w, bool kernel,
-			unsigned int parkings)
+static int waiter_sleep(const struct zuf_call *call, struct zuf_waiter *w, unsigned int parkings)
 {
-	struct zuf_server *server = mount->server;
+	struct zuf_server *server = call->mount->server;
+	bool kernel = call->flags & ZUF_CALL_KERNEL;
+	long left = zuf_call_timeout(call);
 	unsigned int mode = kernel ? TASK_IDLE : TASK_KILLABLE;
 	int err = 0;
 
@@ -182,7 +183,7 @@ static int waiter_sleep(const struct zuf_mount *mount, struct zuf_waiter *w, boo
 		/* pairs with zuf_queue_grant() */
 		if (smp_load_acquire(&w->ch))
 			break;
-		if (zuf_server_dead(server) || READ_ONCE(mount->aborted)) {
+		if (zuf_server_dead(server) || READ_ONCE(call->mount->aborted)) {
 			err = -EIO;
 			break;
 		}
@@ -194,15 +195,19 @@ static int waiter_sleep(const struct zuf_mount *mount, struct zuf_waiter *w, boo
 			err = -EINTR;
 			break;
 		}
-		schedule();
+		if (!left) {
+			err = -ETIMEDOUT;
+			break;
+		}
+		left = schedule_timeout(left);
 	}
 	__set_current_state(TASK_RUNNING);
 	return err;
 }
 
-static struct zuf_channel *claim_wait(const struct zuf_mount *mount, bool kernel)
+static struct zuf_channel *claim_wait(const struct zuf_call *call)
 {
-	struct zuf_server *server = mount->server;
+	struct zuf_server *server = call->mount->server;
 	unsigned int parkings = READ_ONCE(server->parkings);
 	int node = node_to_wait_on(server);
 	struct zuf_queue *queue = &server->queue[node];
@@ -218,7 +223,7 @@ static struct zuf_channel *claim_wait(const struct zuf_mount *mount, bool kernel
 	smp_mb();
 	ch = claim_on_node(server, node);
 	if (!ch)
-		err = waiter_sleep(mount, &w, kernel, parkings);
+		err = waiter_sleep(call, &w, parkings);
 	waiter_remove(queue, &w);
 	/* w.ch can no longer change */
 	if (!ch)
@@ -241,9 +246,9 @@ static bool pin_here(int cpu)
 	return true;
 }
 
-struct zuf_channel *zuf_channel_claim(const struct zuf_mount *mount, bool kernel, bool *pinned)
+struct zuf_channel *zuf_channel_claim(const struct zuf_call *call, bool *pinned)
 {
-	struct zuf_server *server = mount->server;
+	struct zuf_server *server = call->mount->server;
 	struct zuf_channel *ch;
 	int cpu;
 
@@ -261,7 +266,7 @@ struct zuf_channel *zuf_channel_claim(const struct zuf_mount *mount, bool kernel
 
 	ch = claim_on_node(server, cpu_to_node(cpu));
 	while (!ch || ch == ERR_PTR(-EAGAIN))
-		ch = claim_wait(mount, kernel);
+		ch = claim_wait(call);
 	if (IS_ERR(ch))
 		return ch;
 	cpu = get_cpu();

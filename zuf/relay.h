@@ -108,6 +108,9 @@ int zuf_type_register(struct zuf_server *server, const struct zufs_register *reg
 void zuf_type_server_gone(struct zuf_server *server);
 ssize_t zuf_type_names(struct zuf_server *server, char *buf, size_t bytes);
 
+/* call.c: how long @call may wait for any one thing; MAX_SCHEDULE_TIMEOUT: for ever */
+long zuf_call_timeout(const struct zuf_call *call);
+
 /* channel.c */
 int zuf_channel_create(struct zuf_server *server, struct zufs_new_channel *out);
 void zuf_channel_put(struct zuf_channel *ch);
@@ -129,9 +132,9 @@ int zuf_queues_alloc(struct zuf_server *server);
 /*
  * A channel in state CLAIMED, of this CPU if one is free; waits in the node's
  * queue otherwise. *pinned: this CPU's, and migration is disabled.
- * -EINTR, -EIO. With @kernel the wait is not killable.
+ * -EINTR, -EIO, -ETIMEDOUT: nothing was sent.
  */
-struct zuf_channel *zuf_channel_claim(const struct zuf_mount *mount, bool kernel, bool *pinned);
+struct zuf_channel *zuf_channel_claim(const struct zuf_call *call, bool *pinned);
 /* Pass a CLAIMED channel to the oldest waiter; false: nobody waits. */
 bool zuf_queue_grant(struct zuf_channel *ch);
 bool zuf_queue_waiting(struct zuf_channel *ch);
@@ -168,8 +171,11 @@ void zuf_forced_exit(void);
 struct zuf_slots *zuf_slots_alloc(void);
 void zuf_slots_free(struct zuf_slots *slots);
 u32 zuf_slots_count(void);
-/* -EINTR, or -EIO when the mount was aborted; with @kernel not killable */
-int zuf_slot_get(struct zuf_mount *mount, bool kernel, u32 *slot, u64 *seq);
+/*
+ * -EINTR, -ETIMEDOUT after @timeout jiffies, or -EIO when the mount was aborted;
+ * with @kernel neither killable nor limited.
+ */
+int zuf_slot_get(struct zuf_mount *mount, bool kernel, long timeout, u32 *slot, u64 *seq);
 void zuf_slots_wake(struct zuf_slots *slots);
 void zuf_slot_put(struct zuf_slots *slots, u32 slot);
 

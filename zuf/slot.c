@@ -78,18 +78,23 @@ static bool slot_try_or_aborted(struct zuf_mount *mount, u32 *slot, u64 *seq, in
 	return !*err || READ_ONCE(mount->aborted);
 }
 
-int zuf_slot_get(struct zuf_mount *mount, bool kernel, u32 *slot, u64 *seq)
+int zuf_slot_get(struct zuf_mount *mount, bool kernel, long timeout, u32 *slot, u64 *seq)
 {
 	struct zuf_slots *slots = mount->slots;
+	long left;
 	int err;
 
 	if (likely(slot_try(slots, slot, seq)))
 		return 0;
-	if (kernel)
+	if (kernel) {
 		wait_event_idle(slots->wait, slot_try_or_aborted(mount, slot, seq, &err));
-	else if (wait_event_killable(slots->wait, slot_try_or_aborted(mount, slot, seq, &err)))
+		return err;
+	}
+	left = wait_event_killable_timeout(slots->wait,
+					   slot_try_or_aborted(mount, slot, seq, &err), timeout);
+	if (left < 0)
 		return -EINTR;
-	return err;
+	return left ? err : -ETIMEDOUT;
 }
 
 /* Those who wait look at mount->aborted again. */

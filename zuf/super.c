@@ -153,9 +153,11 @@ static void umount_send(struct zuf_mount *mount)
 		.op	= ZUFS_OP_UMOUNT,
 		.flags	= ZUF_CALL_LAST,
 	};
+	int err;
 
-	/* a dying task got no channel: the server must be told all the same */
-	if (zuf_call(&call) == -EINTR && !call.id) {
+	/* it got no channel: the server must be told all the same */
+	err = zuf_call(&call);
+	if ((err == -EINTR || err == -ETIMEDOUT) && !call.id) {
 		call.flags |= ZUF_CALL_KERNEL;
 		zuf_call(&call);
 	}

@@ -172,10 +172,11 @@ struct zuf_call {
  *
  * Return: 0, the server's error, or: -EIO (server lost, mount aborted, or the
  * reply broke a rule), -EINTR (a fatal signal: nothing is known of the
- * outcome, the request is an orphan), -ETIMEDOUT (deadline; orphan too),
+ * outcome, the request is an orphan), -ETIMEDOUT (deadline: the same),
  * -EDEADLK (caller belongs to the server), -EFAULT (@iter not resident:
  * nothing was sent, fault it in and call again), -EAGAIN (the server asks to
- * be asked again soon: ZUFS_REPLY_BUSY_RETRY).
+ * be asked again soon: ZUFS_REPLY_BUSY_RETRY). With -EINTR and -ETIMEDOUT an id
+ * of 0 says that nothing was sent.
  */
 int zuf_call(struct zuf_call *call);
 /* The same, repeated while the server is busy, or once more for space (map.c). */
@@ -252,7 +253,8 @@ struct zuf_orphan {
 
 /*
  * Wait, killably, until no orphan may still change @inode. Called with the
- * locks of the operation held, before it is sent. 0 or -EINTR.
+ * locks of the operation held, before it is sent. 0, -EINTR, or -ETIMEDOUT by
+ * the mount's deadline.
  */
 int zuf_orphan_wait(struct inode *inode);
 
