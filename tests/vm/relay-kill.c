@@ -360,7 +360,8 @@ static enum rs_next answer_busy(struct rs_channel *ch, struct rf_msg *m)
 
 START_TEST(deadline)
 {
-	struct vt_caller *c;
+	struct vt_caller *c, *queued[16];
+	int i;
 
 	vt_umount(MNT);
 	mount_it("deadline_ms=200");
@@ -368,10 +369,16 @@ START_TEST(deadline)
 	c = stuck(ZUFS_OP_CREATE, ro_create, RS_HOLD_BEFORE);
 	ck_assert_int_eq(vt_join(c, NULL), -ETIMEDOUT);
 	ck_assert_int_eq(vt_mount_number(mount_id, "orphans"), 1);
-	/* who comes next waits for the late answer, and may be killed */
+	/* who comes next waits for the late answer, for as long */
 	c = vt_call(ro_mkdir_other, NULL, -1);
-	vt_await_state(c->pid, "D");
-	kill_and_join(c);
+	ck_assert_int_eq(vt_join(c, NULL), -ETIMEDOUT);
+	/* and so does who finds no channel, and leaves nothing behind */
+	rs_hold(rs, ZUFS_OP_NOP, RS_HOLD_BEFORE, -1);
+	for (i = 0; i < 16; i++)
+		queued[i] = vt_call(ro_nop, NULL, i % vt_num_cpus());
+	for (i = 0; i < 16; i++)
+		ck_assert_int_eq(vt_join(queued[i], NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vt_mount_number(mount_id, "orphans"), rs->num_channels);
 	rs_release(rs, 0);
 	vt_await_number(mount_id, "orphans", 0);
 	ck_assert_int_eq(after_fresh(), 0);
