@@ -237,11 +237,13 @@ def utimes_is_not_overtaken(top):
     try:
         for count in range(5):
             fd = os.open(path, os.O_RDWR)
+            tick()      # or the write would leave the times as they are
             os.pwrite(fd, b"y", count)
             points("off")
             pid = in_child(sync)
             while not passed("claimed"):
-                pass
+                holds(not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT),
+                      "fsync told the times")
             os.utime(fd, ns=(count, 2 * count))
             os.close(fd)
             join(pid)
