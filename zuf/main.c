@@ -74,6 +74,7 @@ static void __exit zuf_exit(void)
 	rcu_barrier();
 	zuf_sysfs_exit();
 	zuf_mount_file_exit();
+	zuf_map_exit();
 	zuf_inode_cache_exit();
 }
 

@@ -213,6 +213,29 @@ struct zuf_done_msg {
 	struct inode *inode;
 };
 
+/* Hardly ever sent, so each CPU keeps the last one for its next write. */
+static DEFINE_PER_CPU(struct zuf_done_msg *, done_msg_spare);
+
+static struct zuf_done_msg *done_msg_get(void)
+{
+	struct zuf_done_msg *done = this_cpu_xchg(done_msg_spare, NULL);
+
+	return done ?: kmalloc(sizeof(*done), GFP_KERNEL);
+}
+
+static void done_msg_put(struct zuf_done_msg *done)
+{
+	kfree(this_cpu_xchg(done_msg_spare, done));
+}
+
+void zuf_map_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu(done_msg_spare, cpu));
+}
+
 /* The last reference to the superblock may go here: never in the sender. */
 static void done_msg_work(struct work_struct *work)
 {
@@ -241,6 +264,7 @@ static void done_msg_queue(struct zuf_map *map, u64 off, u64 written_bytes, u64 
 	struct inode *inode = map->inode;
 
 	map->done_msg = NULL;
+	memset(done, 0, sizeof(*done));
 	done->msg.free = done_msg_sent;
 	INIT_WORK(&done->work, done_msg_work);
 	done->inode = inode;
@@ -304,7 +328,7 @@ static int map_alloc(struct zuf_map *map, u64 off, u64 len_bytes)
 	map->max_extents = min_t(u64, blocks, ZUF_MAP_SMALL_EXTENTS);
 	map->done_msg = NULL;
 	if (map->flags & ZUFS_MAP_WRITE) {
-		map->done_msg = kzalloc(sizeof(*map->done_msg), GFP_KERNEL_ACCOUNT);
+		map->done_msg = done_msg_get();
 		if (!map->done_msg)
 			return -ENOMEM;
 	}
@@ -327,7 +351,8 @@ static void map_free(struct zuf_map *map)
 {
 	if (map->extents != map->small_extents)
 		kfree(map->extents);
-	kfree(map->done_msg);
+	if (map->done_msg)
+		done_msg_put(map->done_msg);
 }
 
 static void map_take(struct zuf_map *map, u32 count, u64 end)
@@ -584,10 +609,13 @@ void zuf_map_flush(const struct zuf_map *map, u64 from, u64 to)
 
 int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to)
 {
-	const struct zufs_extent *first = zuf_map_extent(map, from);
-	const struct zufs_extent *last = zuf_map_extent(map, to - 1);
+	const struct zufs_extent *first, *last;
 	int err = 0;
 
+	if (!map->any_new)
+		return 0;
+	first = zuf_map_extent(map, from);
+	last = zuf_map_extent(map, to - 1);
 	if (WARN_ON_ONCE(!first || !last))
 		return -EIO;
 	if (first->flags & ZUFS_EXTF_NEW)

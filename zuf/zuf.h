@@ -473,6 +473,7 @@ static inline u64 zuf_fh(const struct file *file)
 int zuf_truncate_begin(struct inode *inode, loff_t size);
 int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr);
 void zuf_truncate_end(struct inode *inode);
+void zuf_map_exit(void);		/* module exit; map.c */
 /* The last of an inode's data in the kernel; never dispatches. */
 void zuf_data_evict(struct inode *inode);
 
