@@ -19,7 +19,7 @@ static bool type_name_ok(const char *name)
 	if (!len || len == ZUFS_TYPE_NAME_BYTES)
 		return false;
 	for (i = 0; i < len; i++)
-		if (!isalnum(name[i]) && name[i] != '_' && name[i] != '-')
+		if ((!isascii(name[i]) || !isalnum(name[i])) && name[i] != '_' && name[i] != '-')
 			return false;
 	return true;
 }
