@@ -89,9 +89,6 @@ struct zuf_server {
 	struct rcu_work free_work;
 };
 
-/* Frees channels and ends orphans; unbound, may be needed by reclaim. */
-extern struct workqueue_struct *zuf_wq;
-
 /* server.c */
 extern const struct file_operations zuf_server_fops;
 void zuf_server_die(struct zuf_server *server);

@@ -446,6 +446,49 @@ int zuf_init_fs_context(struct fs_context *fc)
 
 /* ------------------------------------------------------------------- umount */
 
+#define ZUF_OWN_UMOUNT_MS	10000u
+
+/* An unmount by the server's own task, which may not call the server. */
+struct own_umount {
+	struct work_struct work;
+	struct zuf_mount *mount;
+	struct completion sent;
+	refcount_t ref;		/* the worker's and the waiter's */
+};
+
+static void own_umount_put(struct own_umount *own)
+{
+	if (refcount_dec_and_test(&own->ref))
+		kfree(own);
+}
+
+static void own_umount_work(struct work_struct *work)
+{
+	struct own_umount *own = container_of(work, struct own_umount, work);
+	struct zuf_mount *mount = own->mount;
+
+	zuf_forced_flush(mount);
+	umount_send(mount);
+	complete(&own->sent);
+	own_umount_put(own);
+	zuf_mount_put(mount);
+}
+
+/* Not for ever: the unmounting task may be the one that would have to answer. */
+static void own_umount_tell(struct zuf_mount *mount)
+{
+	struct own_umount *own = kzalloc(sizeof(*own), GFP_KERNEL | __GFP_NOFAIL);
+
+	INIT_WORK(&own->work, own_umount_work);
+	own->mount = mount;
+	init_completion(&own->sent);
+	refcount_set(&own->ref, 2);
+	zuf_mount_get(mount);
+	queue_work(zuf_wq, &own->work);
+	wait_for_completion_killable_timeout(&own->sent, msecs_to_jiffies(ZUF_OWN_UMOUNT_MS));
+	own_umount_put(own);
+}
+
 /*
  * The last inode has gone. The server is told before it loses its view of the
  * devices, and loses that before the devices are closed.
@@ -454,8 +497,12 @@ static void zuf_put_super(struct super_block *sb)
 {
 	struct zuf_mount *mount = zuf_mount_of(sb);
 
-	zuf_forced_flush(mount);
-	umount_send(mount);
+	if (zuf_server_is_current(mount->server)) {
+		own_umount_tell(mount);
+	} else {
+		zuf_forced_flush(mount);
+		umount_send(mount);
+	}
 	WRITE_ONCE(mount->state, ZUF_MOUNT_ENDED);
 	zuf_mount_del(mount);
 	zuf_mount_files_revoke(mount);

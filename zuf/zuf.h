@@ -226,6 +226,9 @@ void zuf_forced_flush(struct zuf_mount *mount);
 
 /* ---------------------------------------------------------------- orphan (orphan.c) */
 
+/* Frees channels, ends orphans and own unmounts; may be needed by reclaim. */
+extern struct workqueue_struct *zuf_wq;
+
 /*
  * Owns what a late reply still touches. Its completion runs in a worker, since
  * the last reference to a superblock may be among what it drops.
