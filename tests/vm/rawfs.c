@@ -801,6 +801,10 @@ int rf_populate(struct rf_fs *fs, const char *prefix, uint32_t mode, unsigned in
 		node = node_new(fs, mode, &index);
 		if (!node)
 			return -ENOMEM;
+		if (S_ISCHR(mode)) {
+			node->attr.rdev_major = 1;
+			node->attr.rdev_minor = 3;
+		}
 		if (S_ISLNK(mode)) {
 			node->data = (uint8_t *)strdup("target");
 			node->attr.size_bytes = 6;

@@ -226,11 +226,8 @@ long ro_remount(void *unused)
 
 /* ------------------------------------------------------------------ the objects */
 
-void ro_make(int number)
+void ro_set_paths(int number)
 {
-	struct stat st;
-	int fd;
-
 	snprintf(ro.base, sizeof(ro.base), RO_MNT "/k%d", number);
 	snprintf(ro.file, sizeof(ro.file), "%s/file", ro.base);
 	snprintf(ro.sub, sizeof(ro.sub), "%s/sub", ro.base);
@@ -238,6 +235,14 @@ void ro_make(int number)
 	snprintf(ro.other, sizeof(ro.other), "%s/other", ro.base);
 	snprintf(ro.known, sizeof(ro.known), RO_MNT "/f%d", number);
 	snprintf(ro.link, sizeof(ro.link), RO_MNT "/l%d", number);
+}
+
+void ro_make(int number)
+{
+	struct stat st;
+	int fd;
+
+	ro_set_paths(number);
 	ck_assert_int_eq(mkdir(ro.base, 0755), 0);
 	ck_assert_int_eq(mkdir(ro.sub, 0755), 0);
 	ck_assert_int_eq(lstat(ro.link, &st), 0);

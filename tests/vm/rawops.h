@@ -16,6 +16,9 @@ struct ro_paths {
 };
 extern struct ro_paths ro;
 
+/* Only the names below, for a process that shall use what ro_make() will make. */
+void ro_set_paths(int number);
+
 /* Make directory kN with a file of 4096 bytes and an empty directory in it. */
 void ro_make(int number);
 

@@ -302,7 +302,11 @@ static int server_open(struct rs *rs)
 	err = rf_populate(rs_fs, "f", S_IFREG | 0644, rs->options.files);
 	if (!err)
 		err = rf_populate(rs_fs, "l", S_IFLNK | 0777, rs->options.links);
-	return err ? err : rf_populate(rs_fs, "d", S_IFDIR | 0755, rs->options.dirs);
+	if (!err)
+		err = rf_populate(rs_fs, "d", S_IFDIR | 0755, rs->options.dirs);
+	if (!err)
+		err = rf_populate(rs_fs, "c", S_IFCHR | 0666, rs->options.specials);
+	return err ? err : rf_populate(rs_fs, "s", S_IFREG | 06755, rs->options.specials);
 }
 
 static int server_threads(struct rs *rs, pthread_t *threads)
@@ -361,6 +365,8 @@ static void server_run(struct rs *rs)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "rawserver");
+	if (rs->options.uid && (setgid(rs->options.uid) || setuid(rs->options.uid)))
+		_exit(1);
 	err = server_open(rs);
 	if (!err)
 		err = server_threads(rs, threads);

@@ -32,6 +32,8 @@ struct rs_options {
 	unsigned int files;		/* f0.. regular, of 4096 bytes */
 	unsigned int links;		/* l0.. symlinks */
 	unsigned int dirs;		/* d0.. */
+	unsigned int specials;		/* c0.. character devices 1:3, s0.. of mode 06755 */
+	unsigned int uid;		/* become this user first; 0: stay */
 };
 
 /* A thread of the server and its channel. */
