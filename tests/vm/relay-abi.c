@@ -249,7 +249,7 @@ START_TEST(channel_limits)
 {
 	unsigned int max = ZUFS_CHANNELS_PER_CPU_MAX * (unsigned int)vt_num_cpus(), i, n;
 	struct zufs_new_channel nc;
-	int fd = server_open(), ch[1024], err = 0;
+	int fd = server_open(), ch[1024] = { 0 }, err = 0;
 
 	ck_assert_uint_lt(max, 1024);
 	for (n = 0; n < 1024; n++) {
@@ -260,6 +260,7 @@ START_TEST(channel_limits)
 	}
 	ck_assert_int_eq(err, -ENOSPC);
 	ck_assert_uint_ge(n, max);
+	ck_assert_uint_gt(n, ZUFS_CHANNELS_PER_CPU_MAX);
 	/* a CPU takes so many only */
 	vt_pin(0);
 	for (i = 0; i < ZUFS_CHANNELS_PER_CPU_MAX; i++)
@@ -299,7 +300,7 @@ START_TEST(regions)
 	ck_assert_int_eq(map_errno(nc.fd, ZUFS_REGION_BYTES, rw, MAP_PRIVATE, nc.reply_off),
 			 -EINVAL);
 	ck_assert_int_eq(map_errno(nc.fd, 4096, PROT_READ, MAP_SHARED, 0), -EINVAL);
-	ck_assert_int_eq(map_errno(nc.fd, 2 * ZUFS_REGION_BYTES, PROT_READ, MAP_SHARED, 0),
+	ck_assert_int_eq(map_errno(nc.fd, (size_t)2 * ZUFS_REGION_BYTES, PROT_READ, MAP_SHARED, 0),
 			 -EINVAL);
 	ck_assert_int_eq(map_errno(nc.fd, ZUFS_REGION_BYTES, PROT_READ, MAP_SHARED, 4096),
 			 -EINVAL);
@@ -312,7 +313,7 @@ START_TEST(regions)
 	ck_assert_ptr_ne(reply, MAP_FAILED);
 	/* and never becomes writable, nor larger */
 	ck_assert(mprotect(request, ZUFS_REGION_BYTES, rw) && errno == EACCES);
-	ck_assert_ptr_eq(mremap(reply, ZUFS_REGION_BYTES, 2 * ZUFS_REGION_BYTES,
+	ck_assert_ptr_eq(mremap(reply, ZUFS_REGION_BYTES, (size_t)2 * ZUFS_REGION_BYTES,
 				MREMAP_MAYMOVE), MAP_FAILED);
 	/* a fork has neither region nor right */
 	pid = fork();
