@@ -31,6 +31,7 @@ void zuf_forced_free(struct zuf_forced_msg *msg)
 void zuf_forced_queue(struct zuf_mount *mount, struct zuf_forced_msg *msg)
 {
 	struct zuf_server *server = mount->server;
+	bool gathers = msg->wire.op == ZUFS_OP_FORGET;
 	bool first;
 
 	msg->mount = mount;
@@ -38,8 +39,9 @@ void zuf_forced_queue(struct zuf_mount *mount, struct zuf_forced_msg *msg)
 	msg->wire.op_slot = ZUFS_NO_SLOT;
 	zuf_mount_get(mount);
 	atomic_inc(&mount->forced_pending);
+	/* from here on the worker may have sent and freed it */
 	first = llist_add(&msg->node, &raw_cpu_ptr(server->cpu)->forced);
-	if (msg->wire.op != ZUFS_OP_FORGET)
+	if (!gathers)
 		mod_delayed_work(zuf_forced_wq, &server->forced_work, 0);
 	else if (first)
 		queue_delayed_work(zuf_forced_wq, &server->forced_work,
