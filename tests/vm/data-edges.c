@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <check.h>
+#include "vmtest.h"
 
 #define BLOCK		4096ul
 #define MODEL_BYTES	(6 * BLOCK)
@@ -327,14 +327,7 @@ int main(void)
 {
 	Suite *suite = suite_create("data-edges");
 	TCase *tcase = tcase_create("data-edges");
-	SRunner *runner;
-	const char *dir = getenv("DATA_DIR");
-	int failed;
 
-	if (!dir || chdir(dir)) {
-		fprintf(stderr, "DATA_DIR names no directory\n");
-		return 2;
-	}
 	tcase_set_timeout(tcase, 0);
 	tcase_add_loop_test(tcase, write_edges, 0, ARRAY_SIZE(starts));
 	tcase_add_loop_test(tcase, truncate_edges, 0, ARRAY_SIZE(starts));
@@ -343,9 +336,5 @@ int main(void)
 	tcase_add_test(tcase, direct_and_sync);
 	tcase_add_test(tcase, sparse);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return vt_data_main(suite);
 }

@@ -264,20 +264,9 @@ int main(void)
 {
 	Suite *suite = suite_create("data-kill");
 	TCase *tcase = tcase_create("data-kill");
-	SRunner *runner;
-	const char *dir = getenv("DATA_DIR");
-	int failed;
 
-	if (!dir || chdir(dir)) {
-		fprintf(stderr, "DATA_DIR names no directory\n");
-		return 2;
-	}
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, killed_at_each_point);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return vt_data_main(suite);
 }

@@ -485,14 +485,8 @@ int main(void)
 {
 	Suite *suite = suite_create("data-mmap");
 	TCase *tcase = tcase_create("data-mmap");
-	SRunner *runner;
-	const char *dir = getenv("DATA_DIR");
-	int failed;
+	int status;
 
-	if (!dir || chdir(dir)) {
-		fprintf(stderr, "DATA_DIR names no directory\n");
-		return 2;
-	}
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, write_from_own_mapping);
 	tcase_add_test(tcase, read_into_own_mapping);
@@ -506,10 +500,7 @@ int main(void)
 	tcase_add_test(tcase, huge_hole_cut);
 	tcase_add_test(tcase, truncate_against_readers);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	status = vt_data_main(suite);
 	unlink(file_name);
-	return failed ? 1 : 0;
+	return status;
 }

@@ -509,3 +509,20 @@ int vt_main(Suite *suite)
 	}
 	return 0;
 }
+
+int vt_data_main(Suite *suite)
+{
+	const char *dir = getenv("DATA_DIR");
+	SRunner *sr;
+	int failed;
+
+	if (!dir || chdir(dir)) {
+		fprintf(stderr, "DATA_DIR names no directory\n");
+		return 2;
+	}
+	sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? 1 : 0;
+}

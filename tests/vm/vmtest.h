@@ -103,5 +103,7 @@ int vt_nop(int fd, uint64_t cookie);
 
 /* Runs @suite: module in, tests, module out; the program's exit status. */
 int vt_main(Suite *suite);
+/* Runs @suite in the mounted folder $DATA_DIR; the program's exit status. */
+int vt_data_main(Suite *suite);
 
 #endif /* VMTEST_H */
