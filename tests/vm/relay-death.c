@@ -228,7 +228,7 @@ END_TEST
 
 /* ------------------------------------------------------------------- under load */
 
-static _Atomic uint32_t *rounds;
+static _Atomic uint32_t *rounds, *made;
 
 static long work(void *arg)
 {
@@ -242,6 +242,8 @@ static long work(void *arg)
 	snprintf(moved, sizeof(moved), "%s/b", dir);
 	if (mkdir(dir, 0755))
 		return -errno;
+	atomic_fetch_add(made, 1);
+	vt_futex_wake(made);
 	while (!err || err == -ENOENT || err == -EEXIST || err == -ENOTEMPTY) {
 		int fd;
 
@@ -276,11 +278,15 @@ START_TEST(killed_under_load)
 	struct vt_caller *c[6];
 
 	rounds = vt_shared(sizeof(*rounds));
+	made = vt_shared(sizeof(*made));
 	for (k = 0; k < kills; k++) {
 		start(2, true);
 		atomic_store(rounds, 0);
+		atomic_store(made, 0);
 		for (i = 0; i < 6; i++)
 			c[i] = vt_call(work, (void *)(uintptr_t)(k * 6 + i), i % vt_num_cpus());
+		/* the root is theirs no more, so that its attributes stay known */
+		rs_await(made, 6);
 		rs_await(rounds, 200 + (uint32_t)(vt_random() % 200));
 		rs_kill(rs);
 		for (i = 0; i < 6; i++)
