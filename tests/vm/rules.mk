@@ -13,10 +13,11 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
 
-# Data: with a server of their own, or started by 4N-data-*.sh in a mounted filesystem
+# Data: with a server of their own, or started by an NN-*.sh in a mounted filesystem
 VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view)
 VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random \
-	data-kill devtable-edit)
+	data-kill devtable-edit name-kill)
+VM_DATA_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,vmtest killpoint)
 VM_PROGS += $(VM_DATA_RAW_PROGS) $(VM_DATA_PROGS)
 
 $(VM_DATA_RAW_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
@@ -24,6 +25,6 @@ $(VM_DATA_RAW_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OB
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
 
 $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
-		$(BUILD)/obj/tests/vm/vmtest.o
+		$(VM_DATA_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
