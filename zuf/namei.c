@@ -152,6 +152,32 @@ void zuf_undo_create(struct zuf_orphan *orphan, const void *out)
 		zuf_forget_handle(orphan->mount, create->entry.handle);
 }
 
+/* It goes with its last user then, and not only when memory gets short. */
+static void late_nlink(struct inode *inode, bool none)
+{
+	if (!inode || !none)
+		return;
+	spin_lock(&inode->i_lock);
+	clear_nlink(inode);
+	spin_unlock(&inode->i_lock);
+}
+
+/* UNLINK and RMDIR. The name stays away; its inode may have lost its last one. */
+void zuf_undo_remove(struct zuf_orphan *orphan, const void *out)
+{
+	const struct zufs_link_out *removed = out;
+
+	late_nlink(orphan->inode[1], orphan->op == ZUFS_OP_RMDIR || !removed->inode.nlink);
+}
+
+/* The same, of what was replaced; an exchange leaves it its name. */
+void zuf_undo_rename(struct zuf_orphan *orphan, const void *out)
+{
+	const struct zufs_rename_out *renamed = out;
+
+	late_nlink(orphan->inode[3], !renamed->target.nlink);
+}
+
 /* ------------------------------------------------------------------- lookup */
 
 /*

@@ -92,7 +92,7 @@ struct zuf_op {
 	u16 out_bytes;
 	u16 flags;		/* ZUF_OPF_* */
 	enum zuf_rule (*check)(const struct zuf_reply *reply);
-	/* takes back what an orphan's late success gave out; @out as above */
+	/* an orphan's late success: takes back what it gave out, ends what it ended */
 	void (*undo)(struct zuf_orphan *orphan, const void *out);
 };
 
@@ -124,6 +124,8 @@ enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
 void zuf_undo_mount(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_remove(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_rename(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_open(struct zuf_orphan *orphan, const void *out);	/* open.c */
 void zuf_undo_map(struct zuf_orphan *orphan, const void *out);
 
