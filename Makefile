@@ -52,6 +52,12 @@ zuf: $(STOCK_KERNELS:%=zuf-%)
 zuf-%: FORCE
 	+@ci/module $* zuf $(BUILD)/zuf/$* $(ZUF_FLAGS)
 
+# A yardstick of the benchmarks
+null-dax: $(STOCK_KERNELS:%=null-dax-%)
+
+null-dax-%: FORCE
+	+@ci/module $* tests/null-dax $(BUILD)/null-dax/$* KCFLAGS=-Werror
+
 tests: user $(UNIT_PROGS) $(VM_PROGS)
 
 asan:
@@ -68,7 +74,7 @@ demo: setup
 	@ci/demo
 
 bench: setup
-	+@$(MAKE) --no-print-directory all
+	+@$(MAKE) --no-print-directory all null-dax
 	@ci/bench
 
 # The stages and their time limits stand in ci/budget
@@ -91,6 +97,8 @@ lint-kernel: $(STOCK_KERNELS:%=lint-kernel-%)
 
 lint-kernel-%: FORCE
 	+@ci/module $* zuf $(BUILD)/lint/zuf-$* C=1 W=1 CHECK=sparse \
+		CF="-Wsparse-error" KCFLAGS=-Werror
+	+@ci/module $* tests/null-dax $(BUILD)/lint/null-dax-$* C=1 W=1 CHECK=sparse \
 		CF="-Wsparse-error" KCFLAGS=-Werror
 
 checkpatch:
@@ -121,7 +129,7 @@ help:
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf lint ci vm planted)
+	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax lint ci vm planted)
 	rm -f compile_commands.json
 
 distclean: clean

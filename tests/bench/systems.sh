@@ -58,6 +58,21 @@ up_toyfs()
 		mount -t ztoyfs "$BENCH_DEV" "$BENCH_MNT" && lay_out "$1"
 }
 
+# null-dax or null-dax-library: what the kernel itself could do at best
+up_null_dax()
+{
+	local copy=own files=$2 i
+	[ "$1" = null-dax ] || copy=library
+	grep -qw znulldax /proc/filesystems ||
+		insmod "$TOP/build/null-dax/$VM_KERNEL/null-dax.ko" || return 1
+	mount -t znulldax -o "copy=$copy,files=$files,size=$((BENCH_MIB << 20))" "$BENCH_DEV" \
+		"$BENCH_MNT" || return 1
+	SYSTEM_FILES=()
+	for ((i = 0; i < files; i++)); do
+		SYSTEM_FILES+=("$BENCH_MNT/data$i")
+	done
+}
+
 # The initialisation that ext4 would do in the background is done at once
 up_ext4()
 {
@@ -136,6 +151,7 @@ system_up()
 	case $name in
 	nullfs-*) up_nullfs "${name#nullfs-}" "$files" || status=$? ;;
 	toyfs) up_toyfs "$files" || status=$? ;;
+	null-dax*) up_null_dax "$name" "$files" || status=$? ;;
 	ext4-dax) up_ext4 "$files" || status=$? ;;
 	xfs-dax) up_xfs "$files" || status=$? ;;
 	tmpfs) up_tmpfs "$files" || status=$? ;;
