@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A null filesystem in the kernel, for measuring only: files data0, data1, ... that
- * lie one behind the other on a DAX device, each in one piece, with the checks, locks and fences of a real one and with
- * nothing to look up. What it reaches is the limit for a leased zufs.
+ * lie one behind the other on a DAX device, each in one piece, with the checks,
+ * locks and fences of a real one and with nothing to look up. What it reaches is the
+ * limit for a leased zufs.
  *
  *   mount -t znulldax -o size=BYTES,files=N,copy=own|library /dev/pmem0 DIR
  *
@@ -241,7 +242,7 @@ static int null_dax_fsync(struct file *file, loff_t start, loff_t end, int datas
 {
 	int err = file_write_and_wait_range(file, start, end);
 
-	wmb();
+	wmb();		/* what was flushed is durable from here on */
 	return err;
 }
 
