@@ -21,9 +21,9 @@
 #include "killpoint.h"
 #include "vmtest.h"
 
-#define DIRS		2
-#define SLOTS		6		/* names of a directory */
-#define NAMES		(DIRS * SLOTS)
+#define NAMES		12u
+#define SLOTS		6u		/* of them in a directory */
+#define DIRS		(NAMES / SLOTS)
 #define OBJECTS		(NAMES + 1)	/* one more than can have a name */
 #define MAX_BYTES	20000u
 #define CHILD_OPS	30
@@ -356,7 +356,7 @@ static void find_all(struct found found[NAMES])
 	unsigned int i;
 	ssize_t len;
 
-	memset(found, 0, NAMES * sizeof(*found));
+	memset(found, 0, sizeof(*found) * NAMES);
 	for (i = 0; i < DIRS; i++)
 		read_names(i, found);
 	if (shared->op.kind == OP_WRITE)
