@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	0
+#define ZUS_PLUGIN_ABI_MINOR	1	/* 1: leases */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -173,6 +173,7 @@ struct zus_mount {
 	uint32_t reserved;
 	const char *options;	/* plugin's mount options, "" if none */
 	struct zus_inode_table *inodes; /* private to libzus */
+	uint64_t features;	/* ZUS_MF_* in use, once mount() has returned */
 };
 
 /* ------------------------------------------------------ mount-level callbacks */
@@ -181,6 +182,11 @@ struct zus_mount {
 #define ZUS_MF_FSYNC		(1u << 1) /* wants fsync */
 #define ZUS_MF_SYNCFS		(1u << 2) /* wants syncfs */
 #define ZUS_MF_VOLATILE		(1u << 3) /* contents end with the mount */
+/*
+ * Answers to map may carry leases. Not every kernel and transport can: then it
+ * is missing in zus_mount.features, and lease flags are dropped on the way.
+ */
+#define ZUS_MF_LEASES		(1u << 4)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -390,6 +396,10 @@ struct zus_inode_ops {
 
 #define ZUS_EXTF_NEW		(1u << 0) /* contents undefined, not yet in the file */
 #define ZUS_EXTF_COMMIT		(1u << 1) /* map_done is wanted */
+/* May be kept, until recalled. None of them goes with NEW or COMMIT. */
+#define ZUS_EXTF_LEASE_R	(1u << 2) /* for reading */
+#define ZUS_EXTF_LEASE_W	(1u << 3) /* DATA only: also for overwriting */
+#define ZUS_EXTF_IMMUTABLE	(1u << 4) /* with LEASE_R: never written again */
 
 /* Where bytes are. On T1 all numbers are multiples of ZUS_BLOCK_BYTES. */
 struct zus_extent {

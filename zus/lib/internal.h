@@ -189,6 +189,7 @@ struct zus_server {
 	struct zus_server_config config;
 	const struct zus_transport *transport;
 	void *transport_priv;
+	bool transport_leases;		/* it can take leases back */
 	struct zus_stats_file *stats;
 	uint64_t stats_bytes;
 	char stats_path[256];
