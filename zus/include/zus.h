@@ -616,6 +616,52 @@ void zus_inode_get(struct zus_inode *inode);
 void zus_inode_put(struct zus_inode *inode);
 void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
 
+/* ------------------------------------------------------------------ recalls */
+
+/*
+ * Take leases of [off, off + len_bytes) back (len_bytes 0: to the end), so that the
+ * blocks can be used for something else. The order that makes it safe:
+ *
+ *   1 under the lock that map() looks at the map with: note that the range moves,
+ *     so that map() answers ZUS_BUSY_RETRY for it, and call this function
+ *   2 done() is called: nobody uses the old blocks, and what was stored through
+ *     mappings has been flushed
+ *   3 copy; under the lock change the map and take the note away
+ *
+ * Between 1 and 2 the plugin neither uses the blocks for anything else nor waits
+ * in a callback for done(): it may take as long as somebody keeps a page pinned.
+ * What map() gave as NEW or COMMIT is not recalled: it ends with map_done. With
+ * ZUS_RECALL_DOWNGRADE leases remain, for reading.
+ *
+ * ino, gen: the inode, as in its attributes; it stays alive until then by a
+ * reference of the plugin's. done() runs once in a thread of libzus, or of the
+ * caller if 0 is not returned (then it is not called at all); it may sleep, and
+ * must not wait for another recall. err: 0, EIO (what was stored through mappings
+ * may be lost), ESHUTDOWN (the mount ends; nothing will be used any more).
+ *
+ * zus_recall: queue it. zus_recall_all: for every inode. Both return 0, EOPNOTSUPP
+ * (no ZUS_MF_LEASES: nothing was leased, done() is not called), ENOMEM, EBUSY (too
+ * many), ESHUTDOWN. zus_recall_wait: the same, and wait for the end: for threads of
+ * the plugin's own, never in a callback.
+ */
+#define ZUS_RECALL_DOWNGRADE	(1u << 0)
+
+struct zus_recall {
+	struct zus_inode *inode;
+	uint64_t ino;
+	uint64_t gen;
+	uint64_t off;
+	uint64_t len_bytes;
+	uint32_t flags;		/* ZUS_RECALL_* */
+};
+
+typedef void zus_recall_done_fn(void *arg, int err);
+
+int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *arg);
+int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
+		   void *arg);
+int zus_recall_wait(const struct zus_recall *recall);
+
 /* ------------------------------------------------- devices and persistence */
 
 /* Address of a byte of a T1 device; NULL if dev or off is out of bounds. */

@@ -96,6 +96,8 @@ int zus_serve_mount(struct zus_req *req)
 	if (!entry)
 		return err;
 	entry->fd = -1;
+	zus_recalls_init(entry);
+	entry->server = server;
 	entry->pub.plugin = &server->plugin;
 	entry->pub.inodes = zus_inode_table_new(&server->plugin);
 	if (!entry->pub.inodes)
