@@ -16,7 +16,7 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 # Data: with a server of their own, or started by 4N-data-*.sh in a mounted filesystem
 VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view)
 VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random \
-	data-kill devtable-edit)
+	data-kill devtable-edit lease-model)
 VM_PROGS += $(VM_DATA_RAW_PROGS) $(VM_DATA_PROGS)
 
 $(VM_DATA_RAW_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
