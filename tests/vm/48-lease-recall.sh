@@ -23,7 +23,10 @@ for point in replying stored read_mapped mapped fault_mapped; do
 done
 echo off >$POINTS
 cat /sys/fs/zuf/mounts/*/leases
-for stat in hits recalls recalled restarts refused; do
+# how many answers a recall overtakes is a matter of speed
+races=refused
+[ "$VM_KERNEL" != debug ] || races=
+for stat in hits recalls recalled restarts $races; do
 	[ "$(lease $stat)" -gt 0 ] || fail "$stat is 0: nothing was tested"
 done
 for rule in $(awk '$2 { print $1 }' /sys/fs/zuf/mounts/*/rules); do
