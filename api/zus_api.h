@@ -4,6 +4,8 @@
  *
  * Change log
  *   1.0  first version
+ *   1.1  leases: ZUFS_FEAT_LEASES, ZUFS_MF_LEASES, ZUFS_EXTF_LEASE_R, LEASE_W and
+ *        IMMUTABLE, ZUFS_IOC_RECALL, read(2) of a mount file
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -34,7 +36,7 @@
 #include <linux/ioctl.h>
 
 #define ZUFS_ABI_MAJOR			1
-#define ZUFS_ABI_MINOR			0
+#define ZUFS_ABI_MINOR			1
 
 /* ------------------------------------------------------------------ limits */
 
@@ -182,6 +184,15 @@ struct zufs_extent {
 
 #define ZUFS_EXTF_NEW			0x1u /* contents undefined, not yet in the file */
 #define ZUFS_EXTF_COMMIT		0x2u /* MAP_DONE is wanted */
+/*
+ * Leases, with ZUFS_MF_LEASES: the kernel may use the extent again, without
+ * asking, until a RECALL of it was acknowledged. R for reading; W (DATA only) for
+ * overwriting too; IMMUTABLE says that nobody will ever write to it, so it goes
+ * with R and not with W. None of them goes with NEW or COMMIT.
+ */
+#define ZUFS_EXTF_LEASE_R		0x4u
+#define ZUFS_EXTF_LEASE_W		0x8u
+#define ZUFS_EXTF_IMMUTABLE		0x10u
 
 /* --------------------------------------------------------------- operations */
 
@@ -233,6 +244,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_FSYNC			0x2u /* wants FSYNC */
 #define ZUFS_MF_SYNCFS			0x4u /* wants SYNCFS */
 #define ZUFS_MF_VOLATILE		0x8u /* contents end with the mount */
+#define ZUFS_MF_LEASES			0x10u /* maps carry leases; needs ZUFS_FEAT_LEASES */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -428,7 +440,7 @@ struct zufs_map_in {
 
 /* Payload: struct zufs_extent[count], then the bytes of an INLINE extent. */
 struct zufs_map_out {
-	__u64 lease_seq;	/* rises with each answer of the inode */
+	__u64 lease_seq;	/* see struct zufs_recall */
 	__u32 count;
 	__u32 flags;		/* none yet */
 };
@@ -503,6 +515,7 @@ struct zufs_forced {
 /* ----------------------------------------------- ioctls of /dev/zuf: server */
 
 #define ZUFS_FEAT_NONE			0ull
+#define ZUFS_FEAT_LEASES		0x1ull /* RECALL, and mounts with ZUFS_MF_LEASES */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -535,7 +548,7 @@ struct zufs_new_channel {
 	__u64 reply_off;
 };
 
-/* A file that stands for a mount: MAP_DEVICE, ADD_DEVICE. */
+/* A file that stands for a mount: MAP_DEVICE, ADD_DEVICE, RECALL. */
 struct zufs_mount_file {
 	__u64 mount;		/* in */
 	__s32 fd;		/* out */
@@ -578,8 +591,46 @@ struct zufs_add_device {
 	struct zufs_device device; /* out */
 };
 
+/*
+ * RECALL: take leases back. Queued; returns at once. When no use of them is left
+ * in the kernel, neither a copy nor a mapped page, and what was stored through
+ * mappings has been flushed, read(2) of the mount file gives a zufs_recall_done
+ * with the cookie. That may take as long as somebody keeps a page pinned: until
+ * then the server must not use the blocks for anything else, nor let an operation
+ * wait for it that the kernel needs to get there.
+ *
+ * Each answer to MAP carries a lease_seq, which rises by inode and which the
+ * server takes no later than it looks at its map. A RECALL carries one, too,
+ * taken when the map could no more be answered as it was: it ends what was
+ * answered up to it, and an answer that is under way with a lower or the same
+ * number is neither kept nor used. seq 0: all that was asked for so far.
+ *
+ * Extents that are NEW or COMMIT are not touched: they are the caller's until
+ * its MAP_DONE. With DOWNGRADE leases remain, for reading. The range is widened
+ * to blocks. EBUSY: too many are under way. ENXIO: the mount has ended.
+ */
+struct zufs_recall {
+	__u64 ino;		/* 0: every inode of the mount */
+	__u64 gen;
+	__u64 off;
+	__u64 len_bytes;	/* 0: to the end */
+	__u64 seq;		/* 0: everything; always so with ino 0 */
+	__u64 cookie;		/* comes back */
+	__u32 flags;		/* ZUFS_RECALL_* */
+	__u32 reserved;
+};
+
+#define ZUFS_RECALL_DOWNGRADE		0x1u
+
+struct zufs_recall_done {
+	__u64 cookie;
+	__s32 err;		/* EIO: stores through mappings may be lost */
+	__u32 reserved;
+};
+
 #define ZUFS_IOC_MAP_DEVICE	_IOWR('Z', 0x58, struct zufs_map_device)
 #define ZUFS_IOC_ADD_DEVICE	_IOWR('Z', 0x59, struct zufs_add_device)
+#define ZUFS_IOC_RECALL		_IOW('Z', 0x5a, struct zufs_recall)
 
 /* --------------------------------------- ioctls of any regular file of zufs */
 
@@ -818,6 +869,17 @@ ZUFS_OFF(zufs_map_device, size_bytes, 16);
 ZUFS_SIZE(zufs_add_device, 64);
 ZUFS_OFF(zufs_add_device, flags, 4);
 ZUFS_OFF(zufs_add_device, device, 8);
+ZUFS_SIZE(zufs_recall, 56);
+ZUFS_OFF(zufs_recall, gen, 8);
+ZUFS_OFF(zufs_recall, off, 16);
+ZUFS_OFF(zufs_recall, len_bytes, 24);
+ZUFS_OFF(zufs_recall, seq, 32);
+ZUFS_OFF(zufs_recall, cookie, 40);
+ZUFS_OFF(zufs_recall, flags, 48);
+ZUFS_OFF(zufs_recall, reserved, 52);
+ZUFS_SIZE(zufs_recall_done, 16);
+ZUFS_OFF(zufs_recall_done, err, 8);
+ZUFS_OFF(zufs_recall_done, reserved, 12);
 
 #undef ZUFS_SIZE
 #undef ZUFS_OFF

@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/shrinker.h>
 #include <linux/version.h>
 
 #if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
@@ -123,6 +124,48 @@ static inline vm_fault_t zuf_dax_iomap_fault(struct vm_fault *vmf, unsigned int 
 #else
 #define zuf_dax_writeback_lock(mapping)		do { } while (0)
 #define zuf_dax_writeback_unlock(mapping)	do { } while (0)
+#endif
+
+/* 6.7: shrinkers are allocated. */
+#ifdef ZUF_HAVE_SHRINKER_ALLOC
+struct zuf_shrinker {
+	struct shrinker *shrinker;
+	unsigned long (*count)(struct shrinker *shrinker, struct shrink_control *sc);
+	unsigned long (*scan)(struct shrinker *shrinker, struct shrink_control *sc);
+};
+
+#define ZUF_DEFINE_SHRINKER(name, count_fn, scan_fn) \
+	static struct zuf_shrinker name = { .count = count_fn, .scan = scan_fn }
+
+static inline int zuf_shrinker_add(struct zuf_shrinker *shrinker, const char *name)
+{
+	shrinker->shrinker = shrinker_alloc(0, "%s", name);
+	if (!shrinker->shrinker)
+		return -ENOMEM;
+	shrinker->shrinker->count_objects = shrinker->count;
+	shrinker->shrinker->scan_objects = shrinker->scan;
+	shrinker_register(shrinker->shrinker);
+	return 0;
+}
+
+static inline void zuf_shrinker_del(struct zuf_shrinker *shrinker)
+{
+	shrinker_free(shrinker->shrinker);
+}
+#else
+#define ZUF_DEFINE_SHRINKER(name, count_fn, scan_fn) \
+	static struct shrinker name = { .count_objects = count_fn, .scan_objects = scan_fn, \
+					.seeks = DEFAULT_SEEKS }
+
+static inline int zuf_shrinker_add(struct shrinker *shrinker, const char *name)
+{
+	return register_shrinker(shrinker, "%s", name);
+}
+
+static inline void zuf_shrinker_del(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+}
 #endif
 
 /*

@@ -4,16 +4,19 @@
  * share. See DESIGN, 5.
  *
  * Every use of a map has two phases. In the first, with no lock of the second
- * kind, zuf_map_begin() asks the server. In the second, under the locks that
- * the kernel's library wants and with page faults disabled for copies,
- * iomap_begin only looks the answer up. zuf_map_end() ends the map: here it is
- * good for one call.
+ * kind, zuf_map_begin() asks the server. In the second, inside the mount's gate,
+ * under the locks that the kernel's library wants and with page faults disabled
+ * for copies, iomap_begin only looks the answer up, or a lease (lease.h) that
+ * needs no first phase. What is no longer there, since it was recalled in between,
+ * makes it -EAGAIN: all is dropped and begun again. zuf_map_end() ends the map of
+ * one call; leases that came with it stay.
  */
 #ifndef ZUF_DATA_H
 #define ZUF_DATA_H
 
 #include <linux/iomap.h>
 #include <linux/mm.h>
+#include <linux/srcu.h>
 
 #include "zuf.h"
 
@@ -32,8 +35,18 @@ struct zuf_map {
 	u32 flags;			/* ZUFS_MAP_* */
 	bool owes_done;			/* NEW or COMMIT: MAP_DONE is wanted */
 	bool any_new;
-	bool any_hole;
 	u64 id;				/* of the MAP request */
+	/*
+	 * What the replying thread and recalls write, under leases->lock and
+	 * maps_lock; the task reads it under either.
+	 */
+	bool answered;
+	bool dead;			/* recalled, but for NEW and COMMIT extents */
+	u64 seq;			/* lease_seq of the answer */
+	u64 changes;			/* leases->changes when it was asked for */
+	u64 refuse_start;		/* recalled before it was answered: an older */
+	u64 refuse_end;			/* answer for this range is dead */
+	u64 refuse_seq;
 	struct zuf_done_msg *done_msg;	/* writes: MAP_DONE of a dying caller */
 	u32 count;
 	u32 max_extents;
@@ -55,6 +68,26 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 void zuf_map_end(struct zuf_map *map);
 
 /*
+ * The answer was gone when it was to be used: begin again, unless the task dies
+ * or a server seems to play. @tries begins as 0. 0, -EINTR, -EIO.
+ */
+int zuf_map_restart(struct inode *inode, unsigned int *tries);
+
+/* End, or with @downgrade end for writing, answers of @inode; recall.c. */
+void zuf_maps_recall(struct inode *inode, u64 start, u64 end, u64 seq, bool downgrade);
+
+/* Phase two. Nothing inside waits for the server, or for who does. */
+static inline int zuf_gate_enter(const struct inode *inode)
+{
+	return srcu_read_lock(&zuf_mount_of(inode->i_sb)->gate);
+}
+
+static inline void zuf_gate_leave(const struct inode *inode, int idx)
+{
+	srcu_read_unlock(&zuf_mount_of(inode->i_sb)->gate, idx);
+}
+
+/*
  * Tell the server that @written_bytes from @off are durable in the map's
  * extents, and that the file then has @size_bytes. At most once a map. A dying
  * caller leaves it to a forced message: -EINTR. Attributes are taken over, the
@@ -65,12 +98,10 @@ int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes
 /* The extent that holds file offset @off, or NULL. */
 const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off);
 
-/* Zero [from, to) of the map, flushing; holes stay. No fence. */
+/* Zero [from, to) of the map, flushing; holes stay. No fence. -EAGAIN: recalled. */
 int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to);
 /* Zero what [from, to) leaves of its first and last block where they are NEW. */
 int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to);
-/* Flush [from, to) of the map from the CPU caches. No fence. */
-void zuf_map_flush(const struct zuf_map *map, u64 from, u64 to);
 
 /* How long a server has answered "busy"; zero-initialised. */
 struct zuf_busy {

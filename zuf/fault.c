@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Page faults of mapped files. First, with layout_sem and what the caller of the
- * fault holds (mmap_lock), the server is asked, and blocks that it newly gave
- * are zeroed, made durable and published; then, under invalidate_lock, the DAX
- * library looks the answer up and maps it. layout_sem is held all along, so
- * nothing moves or frees the blocks in between.
+ * fault holds (mmap_lock), a lease is looked for or the server is asked, and blocks
+ * that it newly gave are zeroed, made durable and published; then, in the gate and
+ * under invalidate_lock, the DAX library looks it up and maps it. layout_sem is
+ * held all along, so no operation of this kernel moves or frees the blocks in
+ * between; where the server recalled them, all begins again.
  */
 #include <linux/dax.h>
 #include <linux/huge_mm.h>
@@ -65,7 +66,9 @@ static bool page_is_elsewhere(const struct zuf_fault *fault, const struct zufs_e
 			   page->index != off >> PAGE_SHIFT);
 }
 
-static int fault_check_pages(const struct zuf_fault *fault, const struct zuf_map *map)
+/* By @leased, which holds all of it, or by @map. */
+static int fault_check_pages(const struct zuf_fault *fault, const struct zuf_map *map,
+			     const struct zufs_extent *leased)
 {
 	const struct zufs_extent *ext;
 	bool elsewhere = false;
@@ -75,7 +78,7 @@ static int fault_check_pages(const struct zuf_fault *fault, const struct zuf_map
 	id = dax_read_lock();
 	for (off = fault->off; off < fault->off + fault->len_bytes && !elsewhere;
 	     off += PAGE_SIZE) {
-		ext = zuf_map_extent(map, off);
+		ext = leased ?: zuf_map_extent(map, off);
 		if (ext->type == ZUFS_EXT_DATA)
 			elsewhere = page_is_elsewhere(fault, ext, off);
 	}
@@ -86,10 +89,9 @@ static int fault_check_pages(const struct zuf_fault *fault, const struct zuf_map
 	return -EIO;
 }
 
-/* The answer can be mapped by one huge entry. */
-static bool fault_pmd_answer(const struct zuf_fault *fault, const struct zuf_map *map)
+/* The extent can be mapped by one huge entry. */
+static bool fault_pmd_answer(const struct zuf_fault *fault, const struct zufs_extent *ext)
 {
-	const struct zufs_extent *ext = zuf_map_extent(map, fault->off);
 	const struct zuf_device *device;
 	u64 dev_off;
 
@@ -122,16 +124,18 @@ static int fault_publish(const struct zuf_fault *fault, struct zuf_map *map)
 	return err;
 }
 
-/* Phase two. */
-static vm_fault_t fault_insert(const struct zuf_fault *fault)
+/* Phase two. @err: -EAGAIN, there was nothing to find any more. */
+static vm_fault_t fault_insert(const struct zuf_fault *fault, int *err)
 {
 	struct address_space *mapping = fault->inode->i_mapping;
+	int gate = zuf_gate_enter(fault->inode);
 	vm_fault_t ret;
-	int err = 0;
 
+	*err = 0;
 	filemap_invalidate_lock_shared(mapping);
-	ret = zuf_dax_iomap_fault(fault->vmf, fault->order, &err, &zuf_iomap_ops);
+	ret = zuf_dax_iomap_fault(fault->vmf, fault->order, err, &zuf_iomap_ops);
 	filemap_invalidate_unlock_shared(mapping);
+	zuf_gate_leave(fault->inode, gate);
 	return ret;
 }
 
@@ -144,19 +148,46 @@ static vm_fault_t fault_error(int err)
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
 
-/* Under layout_sem. */
-static vm_fault_t fault_locked(const struct zuf_fault *fault)
+/* A lease is all that it takes; -EAGAIN in @err: it is not there. */
+static vm_fault_t fault_leased(const struct zuf_fault *fault, int *err)
+{
+	struct inode *inode = fault->inode;
+	struct zufs_extent ext;
+	vm_fault_t ret;
+	bool found;
+	int gate;
+
+	*err = -EAGAIN;
+	if (!zuf_leases_on(inode))
+		return 0;
+	gate = zuf_gate_enter(inode);
+	found = zuf_lease_find(inode, fault->off, fault->write, &ext);
+	/* a smaller part of what the server might give is none for a huge page */
+	if (found && fault->order)
+		found = fault_pmd_answer(fault, &ext);
+	if (found)
+		*err = fault_check_pages(fault, NULL, &ext);
+	zuf_gate_leave(inode, gate);
+	if (!found)
+		return 0;
+	if (*err)
+		return fault_error(*err);
+	zuf_point(ZUF_POINT_FAULT_MAPPED, current);
+	ret = fault_insert(fault, err);
+	if (!*err)
+		zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_HITS, 1);
+	return ret;
+}
+
+/* By an answer of the server. */
+static vm_fault_t fault_asked(const struct zuf_fault *fault, int *perr)
 {
 	struct inode *inode = fault->inode;
 	struct zuf_map map;
 	vm_fault_t ret;
-	int err;
+	int err, gate;
 
-	err = zuf_orphan_wait(inode);
-	if (err)
-		return fault_error(err);
-	if (fault->off >= i_size_read(inode))
-		return VM_FAULT_SIGBUS;
+	*perr = 0;
 	err = zuf_map_begin(&map, inode, fault->fh, fault->off, fault->len_bytes,
 			    i_size_read(inode), ZUFS_MAP_FAULT |
 			    (fault->write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ));
@@ -164,24 +195,58 @@ static vm_fault_t fault_locked(const struct zuf_fault *fault)
 		return VM_FAULT_FALLBACK;
 	if (err)
 		return fault_error(err);
-	if (fault->order && !fault_pmd_answer(fault, &map)) {
+	if (fault->order && !fault_pmd_answer(fault, zuf_map_extent(&map, fault->off))) {
 		ret = VM_FAULT_FALLBACK;
 		goto out;
 	}
-	err = fault_check_pages(fault, &map);
+	/* whose pages they are can be said only while they are this inode's */
+	gate = zuf_gate_enter(inode);
+	if (READ_ONCE(map.dead) && !map.owes_done)
+		*perr = -EAGAIN;
+	else
+		err = fault_check_pages(fault, &map, NULL);
+	zuf_gate_leave(inode, gate);
+	ret = 0;
+	if (*perr)
+		goto out;
 	if (!err && map.owes_done)
 		err = fault_publish(fault, &map);
 	if (err) {
 		ret = fault_error(err);
 		goto out;
 	}
-	if (map.any_hole)
-		set_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags);
 	zuf_point(ZUF_POINT_FAULT_MAPPED, current);
-	ret = fault_insert(fault);
+	ret = fault_insert(fault, perr);
 out:
 	zuf_map_end(&map);
 	return ret;
+}
+
+/* Under layout_sem. */
+static vm_fault_t fault_locked(const struct zuf_fault *fault)
+{
+	struct inode *inode = fault->inode;
+	unsigned int tries = 0;
+	vm_fault_t ret;
+	int err;
+
+	for (;;) {
+		err = zuf_orphan_wait(inode);
+		if (!err)
+			err = zuf_fence_wait(inode, fault->off, fault->off + fault->len_bytes);
+		if (err)
+			return fault_error(err);
+		if (fault->off >= i_size_read(inode))
+			return VM_FAULT_SIGBUS;
+		ret = fault_leased(fault, &err);
+		if (err == -EAGAIN)
+			ret = fault_asked(fault, &err);
+		if (err != -EAGAIN)
+			return ret;
+		err = zuf_map_restart(inode, &tries);
+		if (err)
+			return fault_error(err);
+	}
 }
 
 static vm_fault_t fault_write(const struct zuf_fault *fault)

@@ -75,10 +75,12 @@ static int layout_lock(struct inode *inode)
 
 /* --------------------------------------------------------------------- copy */
 
-/* Copy at most @len bytes by the library; a short count where a page is out. */
-static ssize_t copy_mapped(struct kiocb *iocb, struct iov_iter *iter, size_t len)
+/* Inside one section of the gate. */
+static ssize_t copy_section(struct kiocb *iocb, struct iov_iter *iter, size_t len)
 {
+	struct inode *inode = file_inode(iocb->ki_filp);
 	size_t hidden = iov_iter_count(iter) - len;
+	int gate = zuf_gate_enter(inode);
 	ssize_t ret;
 
 	iov_iter_truncate(iter, len);
@@ -86,10 +88,47 @@ static ssize_t copy_mapped(struct kiocb *iocb, struct iov_iter *iter, size_t len
 	ret = dax_iomap_rw(iocb, iter, &zuf_iomap_ops);
 	pagefault_enable();
 	iov_iter_reexpand(iter, iov_iter_count(iter) + hidden);
-	if (ret == -EFAULT)
-		return 0;
-	/* the answer did not hold what was asked for, or is not this task's */
-	return ret == -EAGAIN ? -EIO : ret;
+	if (iov_iter_rw(iter) == ITER_SOURCE)
+		wmb();		/* before a recall that waits for us is acknowledged */
+	zuf_gate_leave(inode, gate);
+	return ret;
+}
+
+/*
+ * Copy at most @len bytes by the library; a short count where a page is out, or
+ * where something was recalled. -EAGAIN: it was from the start.
+ */
+static ssize_t copy_mapped(struct kiocb *iocb, struct iov_iter *iter, size_t len)
+{
+	ssize_t ret = 0, done = 0;
+	size_t step;
+
+	while (done < len) {
+		step = min_t(size_t, len - done, ZUF_GATE_MAX_BYTES);
+		ret = copy_section(iocb, iter, step);
+		if (ret > 0)
+			done += ret;
+		if (ret != step)
+			break;
+		cond_resched();
+	}
+	if (done || ret == -EFAULT)
+		return done;
+	return ret;
+}
+
+/* By leases alone. -EAGAIN: there are none for the first byte. */
+static ssize_t copy_leased(struct kiocb *iocb, struct iov_iter *iter, size_t len)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	if (!zuf_leases_on(inode))
+		return -EAGAIN;
+	ret = copy_mapped(iocb, iter, len);
+	if (ret > 0)
+		zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_HITS, 1);
+	return ret;
 }
 
 /* --------------------------------------------------------------------- read */
@@ -97,16 +136,26 @@ static ssize_t copy_mapped(struct kiocb *iocb, struct iov_iter *iter, size_t len
 static ssize_t read_step(struct kiocb *iocb, struct iov_iter *to, size_t len)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
+	unsigned int tries = 0;
 	struct zuf_map map;
 	ssize_t ret;
 	int err;
 
-	err = zuf_map_begin(&map, inode, zuf_fh(iocb->ki_filp), iocb->ki_pos, len,
-			    i_size_read(inode), ZUFS_MAP_READ);
-	if (err)
-		return err;
-	ret = copy_mapped(iocb, to, map.end - map.off);
-	zuf_map_end(&map);
+	ret = copy_leased(iocb, to, len);
+	while (ret == -EAGAIN) {
+		err = zuf_map_begin(&map, inode, zuf_fh(iocb->ki_filp), iocb->ki_pos, len,
+				    i_size_read(inode), ZUFS_MAP_READ);
+		if (err)
+			return err;
+		zuf_point(ZUF_POINT_READ_MAPPED, current);
+		ret = copy_mapped(iocb, to, map.end - map.off);
+		zuf_map_end(&map);
+		if (ret != -EAGAIN)
+			break;
+		err = zuf_map_restart(inode, &tries);
+		if (err)
+			return err;
+	}
 	return ret;
 }
 
@@ -237,7 +286,6 @@ static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t le
 	u64 fh = zuf_fh(iocb->ki_filp);
 	loff_t pos = iocb->ki_pos;
 	struct zuf_map map;
-	size_t want;
 	ssize_t ret;
 	int err;
 
@@ -248,12 +296,8 @@ static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t le
 	if (err)
 		return err;
 	zuf_point(ZUF_POINT_MAPPED, current);
-	want = map.end - map.off;
-	ret = write_copy(iocb, from, want);
+	ret = write_copy(iocb, from, map.end - map.off);
 	if (ret > 0) {
-		/* the end of a copy that stopped went through the cache */
-		if (ret < want)
-			zuf_map_flush(&map, pos, pos + ret);
 		err = write_finish(iocb, &map, pos, ret);
 		if (err) {
 			iov_iter_revert(from, ret);
@@ -265,19 +309,57 @@ static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t le
 	return ret;
 }
 
+/*
+ * An overwrite inside of what is leased for writing. Blocks neither come nor go,
+ * so that it needs no layout_sem; i_rwsem keeps the size.
+ */
+static ssize_t write_leased(struct kiocb *iocb, struct iov_iter *from, size_t len)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	loff_t size = i_size_read(inode);
+	ssize_t ret;
+	int err;
+
+	lockdep_assert_held_write(&inode->i_rwsem);
+	if (iocb->ki_pos >= size || len > size - iocb->ki_pos)
+		return -EAGAIN;
+	ret = copy_leased(iocb, from, len);
+	if (ret <= 0)
+		return ret;
+	zuf_point(ZUF_POINT_BEFORE_FENCE, current);
+	if (!iocb_is_dsync(iocb))
+		return ret;
+	err = zuf_mount_persist(zuf_mount_of(inode->i_sb));
+	if (!err)
+		return ret;
+	iov_iter_revert(from, ret);
+	iocb->ki_pos -= ret;
+	return err;
+}
+
 static ssize_t write_step(struct kiocb *iocb, struct iov_iter *from, size_t len)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	struct zuf_inode *zi = zuf_i(inode);
+	unsigned int tries = 0;
 	ssize_t ret;
+	int err;
 
-	ret = layout_lock(inode);
-	if (ret)
-		return ret;
-	if (test_bit(ZUF_I_ZERO_PAGES, &zi->flags) && mapping_empty(inode->i_mapping))
-		clear_bit(ZUF_I_ZERO_PAGES, &zi->flags);
-	ret = write_mapped(iocb, from, len);
-	up_write(&zi->layout_sem);
+	ret = write_leased(iocb, from, len);
+	while (ret == -EAGAIN) {
+		err = layout_lock(inode);
+		if (err)
+			return err;
+		if (test_bit(ZUF_I_ZERO_PAGES, &zi->flags) && mapping_empty(inode->i_mapping))
+			clear_bit(ZUF_I_ZERO_PAGES, &zi->flags);
+		ret = write_mapped(iocb, from, len);
+		up_write(&zi->layout_sem);
+		if (ret != -EAGAIN)
+			break;
+		err = zuf_map_restart(inode, &tries);
+		if (err)
+			return err;
+	}
 	return ret;
 }
 
@@ -444,8 +526,10 @@ static int layout_lock_idle(struct inode *inode, loff_t start)
 		if (!page)
 			err = layout_drop(inode, start);
 		filemap_invalidate_unlock(mapping);
-		if (!page && !err)
+		if (!page && !err) {
+			zuf_lease_changed(inode, start, LLONG_MAX);
 			return 0;
+		}
 		up_write(&zi->layout_sem);
 		if (err)
 			return err;
@@ -500,8 +584,10 @@ int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_at
 	if (tail && new > old)
 		err = zero_tail(inode, in->fh, old, new);
 	zuf_point(ZUF_POINT_TRUNCATE_CUT, current);
-	if (!err)
+	if (!err) {
 		err = truncate_send(inode, in, attr);
+		zuf_lease_changed(inode, round_up(min(old, new), ZUFS_BLOCK_BYTES), LLONG_MAX);
+	}
 	if (err)
 		return err;
 	/* the blocks are gone, whatever becomes of the tail */

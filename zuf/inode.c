@@ -23,6 +23,7 @@ static void zuf_inode_ctor(void *object)
 	init_rwsem(&zi->layout_sem);
 	spin_lock_init(&zi->maps_lock);
 	INIT_LIST_HEAD(&zi->maps);
+	zuf_leases_init(&zi->leases);
 	inode_init_once(&zi->vfs_inode);
 }
 
@@ -57,6 +58,7 @@ struct inode *zuf_alloc_inode(struct super_block *sb)
 	zi->change = 0;
 	zi->flags = 0;
 	atomic_set(&zi->orphans, 0);
+	zuf_leases_reset(&zi->leases);
 	zi->vfs_inode.i_mode = 0;	/* for zuf_free_inode() */
 	return &zi->vfs_inode;
 }
@@ -80,6 +82,7 @@ void zuf_evict_inode(struct inode *inode)
 	struct zuf_forced_msg *msg = zi->forget;
 
 	zuf_data_evict(inode);
+	zuf_leases_drop(inode);
 	clear_inode(inode);
 	if (!zi->nlookup)
 		return;

@@ -22,9 +22,15 @@ static int __init zuf_init(void)
 	err = zuf_inode_cache_init();
 	if (err)
 		return err;
-	err = zuf_orphan_init();
+	err = zuf_lease_init();
 	if (err)
 		goto out_inode_cache;
+	err = zuf_recall_init();
+	if (err)
+		goto out_lease;
+	err = zuf_orphan_init();
+	if (err)
+		goto out_recall;
 	err = zuf_forced_init();
 	if (err)
 		goto out_orphan;
@@ -57,6 +63,10 @@ out_forced:
 	zuf_forced_exit();
 out_orphan:
 	zuf_orphan_exit();
+out_recall:
+	zuf_recall_exit();
+out_lease:
+	zuf_lease_exit();
 out_inode_cache:
 	zuf_inode_cache_exit();
 	return err;
@@ -69,6 +79,7 @@ static void __exit zuf_exit(void)
 	/* the last references may be in workers, one behind the other */
 	zuf_servers_wait();
 	zuf_pin_exit();
+	zuf_recall_exit();
 	zuf_orphan_exit();
 	zuf_forced_exit();
 	rcu_barrier();
@@ -76,6 +87,7 @@ static void __exit zuf_exit(void)
 	zuf_mount_file_exit();
 	zuf_map_exit();
 	zuf_inode_cache_exit();
+	zuf_lease_exit();
 }
 
 module_init(zuf_init);

@@ -86,19 +86,35 @@ int zuf_data_begin(struct inode *inode)
 
 /* ----------------------------------------------------------------- checking */
 
-static enum zuf_rule check_type(const struct zufs_map_in *in, const struct zufs_extent *ext)
+#define OWED_FLAGS	(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)
+#define LEASE_FLAGS	(ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W | ZUFS_EXTF_IMMUTABLE)
+
+static bool lease_flags_ok(struct zuf_mount *mount, const struct zufs_extent *ext)
+{
+	u16 lease = ext->flags & LEASE_FLAGS;
+
+	if (!lease)
+		return true;
+	if (!(mount->features & ZUFS_MF_LEASES) || ext->flags & OWED_FLAGS)
+		return false;
+	if (lease & ZUFS_EXTF_LEASE_W)
+		return ext->type == ZUFS_EXT_DATA && !(lease & ZUFS_EXTF_IMMUTABLE);
+	return lease & ZUFS_EXTF_LEASE_R;
+}
+
+static enum zuf_rule check_type(struct zuf_mount *mount, const struct zufs_map_in *in,
+				const struct zufs_extent *ext)
 {
 	bool write = in->flags & ZUFS_MAP_WRITE;
 
-	if (ext->type == ZUFS_EXT_DATA) {
-		if (ext->flags & ~(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT) || (ext->flags && !write))
-			return ZUF_RULE_EXTENT_TYPE;
-		return ZUF_RULE_OK;
-	}
+	if (ext->flags & ~(OWED_FLAGS | LEASE_FLAGS) || !lease_flags_ok(mount, ext))
+		return ZUF_RULE_EXTENT_TYPE;
+	if (ext->type == ZUFS_EXT_DATA)
+		return ext->flags & OWED_FLAGS && !write ? ZUF_RULE_EXTENT_TYPE : ZUF_RULE_OK;
 	if (ext->type != ZUFS_EXT_HOLE && ext->type != ZUFS_EXT_UNWRITTEN)
 		return ZUF_RULE_EXTENT_TYPE;
 	/* the library writes to data only; zeroing may leave a hole alone */
-	if (ext->flags || (write && !(in->flags & ZUFS_MAP_ZERO)))
+	if (ext->flags & OWED_FLAGS || (write && !(in->flags & ZUFS_MAP_ZERO)))
 		return ZUF_RULE_EXTENT_TYPE;
 	return ZUF_RULE_OK;
 }
@@ -133,7 +149,7 @@ static enum zuf_rule check_extents(struct zuf_mount *mount, const struct zufs_ma
 		    in->off - ext->file_off >= ext->len_bytes)
 			return ZUF_RULE_EXTENT_RANGE;
 		next = ext->file_off + ext->len_bytes;
-		rule = check_type(in, ext);
+		rule = check_type(mount, in, ext);
 		if (rule)
 			return rule;
 		if (!IS_ALIGNED(ext->file_off | ext->len_bytes, ZUFS_BLOCK_BYTES) ||
@@ -244,6 +260,7 @@ static void done_msg_work(struct work_struct *work)
 	struct zuf_inode *zi = zuf_i(done->inode);
 
 	set_bit(ZUF_I_STALE, &zi->flags);
+	zuf_lease_changed(done->inode, 0, LLONG_MAX);
 	if (atomic_dec_and_test(&zi->orphans))
 		wake_up_var(&zi->orphans);
 	iput(done->inode);
@@ -312,6 +329,8 @@ int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes
 	if ((err == -EINTR || err == -ETIMEDOUT) && !call.id)	/* it was never sent */
 		done_msg_queue(map, off, written_bytes, size_bytes);
 	zuf_point(ZUF_POINT_AFTER_MAP_DONE, current);
+	/* whatever came of it: if nothing is known, again when the orphan ends */
+	zuf_lease_changed(inode, off, off + max_t(u64, written_bytes, 1));
 	if (!err)
 		zuf_attr_apply(inode, &attr, set_size);
 	return err;
@@ -362,12 +381,107 @@ static void map_take(struct zuf_map *map, u32 count, u64 end)
 
 	map->count = count;
 	for (i = 0; i < count; i++, ext++) {
-		map->owes_done |= ext->flags & (ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT);
+		map->owes_done |= ext->flags & OWED_FLAGS;
 		map->any_new |= ext->flags & ZUFS_EXTF_NEW;
-		map->any_hole |= ext->type != ZUFS_EXT_DATA;
 	}
 	ext--;
 	map->end = min(ext->file_off + ext->len_bytes, end);
+}
+
+/* Whom a recall finds before the answer has come. */
+static void map_link(struct zuf_map *map)
+{
+	struct zuf_inode *zi = zuf_i(map->inode);
+
+	map->answered = false;
+	map->dead = false;
+	map->refuse_end = 0;
+	map->refuse_seq = 0;
+	map->count = 0;
+	map->changes = READ_ONCE(zi->leases.changes);
+	spin_lock(&zi->maps_lock);
+	list_add(&map->node, &zi->maps);
+	spin_unlock(&zi->maps_lock);
+}
+
+static void map_unlink(struct zuf_map *map)
+{
+	struct zuf_inode *zi = zuf_i(map->inode);
+
+	spin_lock(&zi->maps_lock);
+	list_del(&map->node);
+	spin_unlock(&zi->maps_lock);
+}
+
+/*
+ * In the replying thread, so that what the server says next comes after it: a
+ * RECALL finds the answer in use, or as a lease, or has marked it before.
+ */
+void zuf_take_map(const struct zuf_reply *reply)
+{
+	const struct zufs_map_out *out = reply->out;
+	const struct zufs_extent *ext = reply->buf, *last = ext + out->count - 1;
+	struct zuf_map *map = reply->call->map;
+	struct zuf_mount *mount = reply->mount;
+	struct zuf_inode *zi;
+
+	if (!map)
+		return;
+	zi = zuf_i(map->inode);
+	mutex_lock(&zi->leases.lock);
+	spin_lock(&zi->maps_lock);
+	map->seq = out->lease_seq;
+	map->count = out->count;
+	map->dead = map->refuse_end > ext->file_off && out->lease_seq <= map->refuse_seq &&
+		    map->refuse_start < last->file_off + last->len_bytes;
+	map->answered = true;
+	spin_unlock(&zi->maps_lock);
+	if (mount->features & ZUFS_MF_LEASES) {
+		if (unlikely(map->dead))
+			zuf_lease_count(mount, ZUF_LEASE_REFUSED, 1);
+		else if (map->changes == zi->leases.changes)
+			zuf_lease_insert(map->inode, ext, out->count, out->lease_seq);
+	}
+	mutex_unlock(&zi->leases.lock);
+}
+
+void zuf_maps_recall(struct inode *inode, u64 start, u64 end, u64 seq, bool downgrade)
+{
+	struct zuf_inode *zi = zuf_i(inode);
+	const struct zufs_extent *last;
+	struct zuf_map *map;
+
+	lockdep_assert_held(&zi->leases.lock);
+	spin_lock(&zi->maps_lock);
+	list_for_each_entry(map, &zi->maps, node) {
+		if (downgrade && !(map->flags & ZUFS_MAP_WRITE))
+			continue;
+		if (map->answered) {
+			last = &map->extents[map->count - 1];
+			if (map->seq <= seq && map->extents->file_off < end &&
+			    start < last->file_off + last->len_bytes)
+				map->dead = true;
+			continue;
+		}
+		/* of several recalls all that they cover, by the newest of them */
+		map->refuse_start = map->refuse_end ? min(map->refuse_start, start) : start;
+		map->refuse_end = max(map->refuse_end, end);
+		map->refuse_seq = max(map->refuse_seq, seq);
+	}
+	spin_unlock(&zi->maps_lock);
+}
+
+#define ZUF_RESTARTS_MAX	10000u
+
+int zuf_map_restart(struct inode *inode, unsigned int *tries)
+{
+	zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_RESTARTS, 1);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (!zuf_leases_on(inode) || ++*tries > ZUF_RESTARTS_MAX)
+		return -EIO;
+	cond_resched();
+	return 0;
 }
 
 int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
@@ -389,9 +503,16 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 		.in	= &in,
 		.out	= &out,
 		.inode	= { inode },
+		.map	= map,
 	};
 	int err;
 
+	if (zuf_leases_on(inode)) {
+		err = zuf_fence_wait(inode, off, off + len_bytes);
+		if (err)
+			return err;
+		zuf_lease_count(call.mount, ZUF_LEASE_MISSES, 1);
+	}
 	map->task = current;
 	map->inode = inode;
 	map->fh = fh;
@@ -399,33 +520,27 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	map->flags = flags;
 	map->owes_done = false;
 	map->any_new = false;
-	map->any_hole = false;
 	err = map_alloc(map, off, len_bytes);
 	if (err)
 		return err;
 	in.max_extents = map->max_extents;
 	call.reply_buf = map->extents;
 	call.reply_max = map->max_extents * sizeof(*map->extents);
+	map_link(map);
 	err = zuf_call_retry(&call);
 	if (err) {
+		map_unlink(map);
 		map_free(map);
 		return err;
 	}
 	map->id = call.id;
 	map_take(map, out.count, off + len_bytes);
-	spin_lock(&zi->maps_lock);
-	list_add(&map->node, &zi->maps);
-	spin_unlock(&zi->maps_lock);
 	return 0;
 }
 
 void zuf_map_end(struct zuf_map *map)
 {
-	struct zuf_inode *zi = zuf_i(map->inode);
-
-	spin_lock(&zi->maps_lock);
-	list_del(&map->node);
-	spin_unlock(&zi->maps_lock);
+	map_unlink(map);
 	/* nothing was written: the server takes its reservation back */
 	if (map->owes_done)
 		zuf_map_done(map, map->off, 0, i_size_read(map->inode), false);
@@ -452,49 +567,75 @@ const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off)
 	return NULL;
 }
 
-/* The calling task's map; what it points to stays until the task ends it. */
-static const struct zufs_extent *map_lookup(struct inode *inode, u64 off, bool write,
-					    const struct zuf_map **found)
+/* By @map, to @ext; what is NEW or COMMIT is the task's until its MAP_DONE. */
+static bool map_use(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
+{
+	const struct zufs_extent *found = zuf_map_extent(map, off);
+
+	lockdep_assert_held(&zuf_i(map->inode)->maps_lock);
+	if (!found || (map->dead && !(found->flags & OWED_FLAGS)))
+		return false;
+	*ext = *found;
+	return true;
+}
+
+/* In a map of the calling task's own. */
+static bool map_lookup(struct inode *inode, u64 off, bool write, struct zufs_extent *ext)
 {
 	struct zuf_inode *zi = zuf_i(inode);
-	const struct zufs_extent *ext = NULL;
 	struct zuf_map *map;
+	bool found = false;
 
+	if (list_empty_careful(&zi->maps))
+		return false;
 	spin_lock(&zi->maps_lock);
 	list_for_each_entry(map, &zi->maps, node) {
-		if (map->task != current || (write && !(map->flags & ZUFS_MAP_WRITE)))
+		if (map->task != current || !map->answered ||
+		    (write && !(map->flags & ZUFS_MAP_WRITE)))
 			continue;
-		ext = zuf_map_extent(map, off);
-		if (ext) {
-			*found = map;
+		found = map_use(map, off, ext);
+		if (found)
 			break;
-		}
 	}
 	spin_unlock(&zi->maps_lock);
-	return ext;
+	return found;
+}
+
+/*
+ * Where @off is, inside the gate. The task's own answer comes first: it may be
+ * newer than a lease, and never older.
+ */
+static bool data_lookup(struct inode *inode, u64 off, bool write, struct zufs_extent *ext)
+{
+	if (map_lookup(inode, off, write, ext))
+		return true;
+	return zuf_leases_on(inode) && zuf_lease_find(inode, off, write, ext);
 }
 
 static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsigned int flags,
 			   struct iomap *iomap, struct iomap *srcmap)
 {
 	const struct zuf_device *device;
-	const struct zufs_extent *ext;
-	const struct zuf_map *map;
+	struct zufs_extent ext;
 
-	ext = map_lookup(inode, pos, flags & IOMAP_WRITE, &map);
-	if (!ext)
+	/* entries of what is being recalled may be there yet: add none to them */
+	if (flags & IOMAP_FAULT && zuf_fenced(inode, pos))
 		return -EAGAIN;
-	iomap->offset = ext->file_off;
-	iomap->length = ext->len_bytes;
+	if (!data_lookup(inode, pos, flags & IOMAP_WRITE, &ext))
+		return -EAGAIN;
+	iomap->offset = ext.file_off;
+	iomap->length = ext.len_bytes;
 	iomap->flags = 0;
-	if (ext->type != ZUFS_EXT_DATA) {
-		iomap->type = ext->type == ZUFS_EXT_HOLE ? IOMAP_HOLE : IOMAP_UNWRITTEN;
+	if (ext.type != ZUFS_EXT_DATA) {
+		if (flags & IOMAP_FAULT)
+			set_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags);
+		iomap->type = ext.type == ZUFS_EXT_HOLE ? IOMAP_HOLE : IOMAP_UNWRITTEN;
 		iomap->addr = IOMAP_NULL_ADDR;
 		return 0;
 	}
-	device = zuf_device(zuf_mount_of(inode->i_sb), ext->dev);
+	device = zuf_device(zuf_mount_of(inode->i_sb), ext.dev);
 	iomap->type = IOMAP_MAPPED;
-	iomap->addr = device->dax_off + ext->dev_off;
+	iomap->addr = device->dax_off + ext.dev_off;
 	iomap->bdev = device->bdev;
 	iomap->dax_dev = device->dax;
 	/*
@@ -502,13 +643,42 @@ static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsig
 	 * fault replaces them itself, and what it maps has been published.
 	 */
 	if (flags & IOMAP_WRITE && !(flags & IOMAP_FAULT) &&
-	    (ext->flags & ZUFS_EXTF_NEW || test_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags)))
+	    (ext.flags & ZUFS_EXTF_NEW || test_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags)))
 		iomap->flags |= IOMAP_F_NEW;
+	return 0;
+}
+
+/* The end of a copy that stopped went through the cache. */
+static int zuf_iomap_end(struct inode *inode, loff_t pos, loff_t length, ssize_t written,
+			 unsigned int flags, struct iomap *iomap)
+{
+	u64 addr = iomap->addr + (pos - iomap->offset), end = addr + max_t(ssize_t, written, 0);
+	void *kaddr;
+	long pages;
+	int id;
+
+	if (!(flags & IOMAP_WRITE) || flags & IOMAP_FAULT || written <= 0 || written >= length)
+		return 0;
+	id = dax_read_lock();
+	while (addr < end) {
+		u64 bytes = end - addr;
+
+		pages = dax_direct_access(iomap->dax_dev, PHYS_PFN(addr),
+					  PHYS_PFN(bytes + offset_in_page(addr) + PAGE_SIZE - 1),
+					  DAX_ACCESS, &kaddr, NULL);
+		if (pages < 1)
+			break;		/* unreachable memory holds no dirty lines */
+		bytes = min_t(u64, bytes, PFN_PHYS(pages) - offset_in_page(addr));
+		dax_flush(iomap->dax_dev, kaddr + offset_in_page(addr), bytes);
+		addr += bytes;
+	}
+	dax_read_unlock(id);
 	return 0;
 }
 
 const struct iomap_ops zuf_iomap_ops = {
 	.iomap_begin	= zuf_iomap_begin,
+	.iomap_end	= zuf_iomap_end,
 };
 
 /* ---------------------------------------------------------- zero and flush */
@@ -520,22 +690,24 @@ struct map_piece {
 	u64 bytes;
 };
 
-/* The piece from @from that is contiguous in memory; under dax_read_lock(). */
-static int map_piece(const struct zuf_map *map, u64 from, u64 to, struct map_piece *piece)
+/*
+ * The piece from @from that is contiguous in memory, and not longer than one
+ * section of the gate may last; inside of that, and under dax_read_lock().
+ */
+static int map_piece(struct inode *inode, const struct zufs_extent *ext, u64 from, u64 to,
+		     struct map_piece *piece)
 {
-	const struct zufs_extent *ext = zuf_map_extent(map, from);
 	const struct zuf_device *device;
 	unsigned int skip = offset_in_page(from);
 	void *kaddr;
 	long pages;
 
-	if (WARN_ON_ONCE(!ext))
-		return -EIO;
 	piece->dax = NULL;
 	piece->bytes = min(to, ext->file_off + ext->len_bytes) - from;
 	if (ext->type != ZUFS_EXT_DATA)
 		return 0;
-	device = zuf_device(zuf_mount_of(map->inode->i_sb), ext->dev);
+	piece->bytes = min_t(u64, piece->bytes, ZUF_GATE_MAX_BYTES);
+	device = zuf_device(zuf_mount_of(inode->i_sb), ext->dev);
 	piece->pgoff = PHYS_PFN(device->dax_off + ext->dev_off + (from - ext->file_off));
 	pages = dax_direct_access(device->dax, piece->pgoff, PHYS_PFN(piece->bytes + skip +
 				  PAGE_SIZE - 1), DAX_ACCESS, &kaddr, NULL);
@@ -571,40 +743,40 @@ static int piece_zero(const struct map_piece *piece)
 	return 0;
 }
 
+static bool map_use_locked(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
+{
+	struct zuf_inode *zi = zuf_i(map->inode);
+	bool found;
+
+	spin_lock(&zi->maps_lock);
+	found = map_use(map, off, ext);
+	spin_unlock(&zi->maps_lock);
+	return found;
+}
+
 int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to)
 {
 	struct map_piece piece;
-	int err, id;
+	struct zufs_extent ext;
+	int err, id, gate;
 
 	while (from < to) {
+		gate = zuf_gate_enter(map->inode);
 		id = dax_read_lock();
-		err = map_piece(map, from, to, &piece);
+		err = -EAGAIN;
+		if (map_use_locked(map, from, &ext))
+			err = map_piece(map->inode, &ext, from, to, &piece);
 		if (!err && piece.dax)
 			err = piece_zero(&piece);
 		dax_read_unlock(id);
+		wmb();		/* before a recall that waits for us is acknowledged */
+		zuf_gate_leave(map->inode, gate);
 		if (err)
 			return err;
 		from += piece.bytes;
 		cond_resched();
 	}
 	return 0;
-}
-
-void zuf_map_flush(const struct zuf_map *map, u64 from, u64 to)
-{
-	struct map_piece piece;
-	int err, id;
-
-	while (from < to) {
-		id = dax_read_lock();
-		err = map_piece(map, from, to, &piece);
-		if (!err && piece.dax)
-			dax_flush(piece.dax, piece.addr, piece.bytes);
-		dax_read_unlock(id);
-		if (err)
-			return;		/* unreachable memory holds no dirty lines */
-		from += piece.bytes;
-	}
 }
 
 int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to)
@@ -641,6 +813,7 @@ static int zero_mapped(struct zuf_map *map, u64 size_bytes)
 
 int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes)
 {
+	unsigned int tries = 0;
 	struct zuf_map map;
 	int err = 0;
 
@@ -650,9 +823,12 @@ int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes
 				    ZUFS_MAP_WRITE | ZUFS_MAP_ZERO);
 		if (err)
 			return err;
-		from = map.end;
 		err = zero_mapped(&map, size_bytes);
 		zuf_map_end(&map);
+		if (err == -EAGAIN)
+			err = zuf_map_restart(inode, &tries);
+		else
+			from = map.end;
 	}
 	return err;
 }

@@ -36,6 +36,9 @@ struct zuf_mount *zuf_mount_alloc(struct zuf_type *type, struct zuf_server *serv
 	spin_lock_init(&mount->orphan_lock);
 	INIT_LIST_HEAD(&mount->orphans);
 	init_waitqueue_head(&mount->forced_wait);
+	spin_lock_init(&mount->recall_lock);
+	INIT_LIST_HEAD(&mount->recalls_done);
+	init_waitqueue_head(&mount->recall_wait);
 	return mount;
 
 out_free:
@@ -54,6 +57,7 @@ static void mount_free(struct kref *ref)
 {
 	struct zuf_mount *mount = container_of(ref, struct zuf_mount, ref);
 
+	zuf_recalls_free(mount);
 	zuf_slots_free(mount->slots);
 	free_percpu(mount->stats);
 	zuf_server_put(mount->server);

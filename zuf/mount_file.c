@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mount files: a server's handle on one mount. mmap gives it the mount's T1
+ * Mount files: a server's handle on one mount. read and poll tell of recalls that
+ * have ended (recall.c). mmap gives it the mount's T1
  * devices as the kernel's DAX sees them (mmap of /dev/pmemN is page cache).
  * Each file has an inode of its own, from a pseudo filesystem, so that
  * unmap_mapping_range() takes exactly that mapping away, in forks too.
@@ -15,6 +16,7 @@
 #include <linux/huge_mm.h>
 #include <linux/mount.h>
 #include <linux/pfn_t.h>
+#include <linux/poll.h>
 #include <linux/pseudo_fs.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -195,6 +197,38 @@ static long add_device(struct zuf_mount_file *mf, struct zufs_add_device __user 
 	return copy_to_user(arg, &req, sizeof(req)) ? -EFAULT : 0;
 }
 
+static long queue_recall(struct zuf_mount_file *mf, struct zufs_recall __user *arg)
+{
+	struct zufs_recall req;
+
+	if (copy_from_user(&req, arg, sizeof(req)))
+		return -EFAULT;
+	return zuf_recall_queue(mf->mount, &req);
+}
+
+static ssize_t mount_file_read(struct file *file, char __user *buf, size_t bytes, loff_t *pos)
+{
+	struct zuf_mount_file *mf = file->private_data;
+	int err = mount_file_allowed(mf);
+
+	if (err)
+		return err;
+	return zuf_recall_read(mf->mount, buf, bytes, !(file->f_flags & O_NONBLOCK));
+}
+
+static __poll_t mount_file_poll(struct file *file, poll_table *wait)
+{
+	struct zuf_mount_file *mf = file->private_data;
+	__poll_t ready = 0;
+
+	poll_wait(file, &mf->mount->recall_wait, wait);
+	if (zuf_recall_any_done(mf->mount))
+		ready |= EPOLLIN | EPOLLRDNORM;
+	if (READ_ONCE(mf->mount->revoked))
+		ready |= EPOLLHUP;
+	return ready;
+}
+
 static long mount_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct zuf_mount_file *mf = file->private_data;
@@ -207,6 +241,8 @@ static long mount_file_ioctl(struct file *file, unsigned int cmd, unsigned long 
 		return map_device(mf, (void __user *)arg);
 	case ZUFS_IOC_ADD_DEVICE:
 		return add_device(mf, (void __user *)arg);
+	case ZUFS_IOC_RECALL:
+		return queue_recall(mf, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -226,6 +262,8 @@ static int mount_file_release(struct inode *inode, struct file *file)
 
 static const struct file_operations mount_file_fops = {
 	.owner		= THIS_MODULE,
+	.read		= mount_file_read,
+	.poll		= mount_file_poll,
 	.mmap		= mount_file_mmap,
 	.get_unmapped_area = thp_get_unmapped_area,
 	.unlocked_ioctl	= mount_file_ioctl,
@@ -304,6 +342,7 @@ void zuf_mount_files_revoke(struct zuf_mount *mount)
 		unmap_mapping_range(mapping, 0, 0, 1);
 	}
 	mutex_unlock(&mount->file_lock);
+	wake_up_all(&mount->recall_wait);	/* it has ended */
 }
 
 /* ------------------------------------------------------------ pseudo filesystem */

@@ -47,6 +47,9 @@ static void orphan_unref(struct zuf_orphan *orphan)
 
 		if (!inode)
 			continue;
+		/* what was answered meanwhile may be as it was before */
+		if (orphan->changes)
+			zuf_lease_changed(inode, 0, LLONG_MAX);
 		if (orphan->changes && atomic_dec_and_test(&zuf_i(inode)->orphans))
 			wake_up_var(&zuf_i(inode)->orphans);
 		iput(inode);

@@ -26,12 +26,14 @@ enum zuf_point {
 	ZUF_POINT_REPLYING,	/* server's thread, before the snapshot */
 	ZUF_POINT_STORED,	/* server's thread, answer stored, before DONE */
 	ZUF_POINT_DONE,		/* caller, before it gives the channel back */
+	ZUF_POINT_READ_MAPPED,	/* a read has its map, nothing copied */
 	ZUF_POINT_MAPPED,	/* a write has its map, nothing copied */
 	ZUF_POINT_COPYING,	/* part of the bytes are copied */
 	ZUF_POINT_BEFORE_FENCE,
 	ZUF_POINT_BEFORE_MAP_DONE,
 	ZUF_POINT_AFTER_MAP_DONE, /* before i_size moves */
 	ZUF_POINT_FAULT_MAPPED,	/* a page fault has its map, no entry yet */
+	ZUF_POINT_RECALL_MARKED, /* leases are dead, users not yet waited for */
 	ZUF_POINT_TRUNCATE_CUT,	/* pages dropped, server not told */
 	ZUF_POINT_NAME_CHANGED,	/* server changed a name, dcache not yet */
 	ZUF_POINT_RELEASE,	/* last close */

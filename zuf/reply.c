@@ -51,8 +51,9 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 	[ZUFS_OP_OPEN]	  = OP("open", S(zufs_open_in), S(zufs_open_out), 0, NULL,
 			       zuf_undo_open),
 	[ZUFS_OP_RELEASE] = OP("release", 0, 0, 0, NULL, NULL),
-	[ZUFS_OP_MAP]	  = OP("map", S(zufs_map_in), S(zufs_map_out), 0, zuf_check_map,
-			       zuf_undo_map),
+	[ZUFS_OP_MAP]	  = { .name = "map", .in_bytes = S(zufs_map_in),
+			      .out_bytes = S(zufs_map_out), .check = zuf_check_map,
+			      .take = zuf_take_map, .undo = zuf_undo_map },
 	[ZUFS_OP_MAP_DONE] = OP("map_done", S(zufs_map_done_in), S(zufs_attr),
 				ZUF_OPF_CHANGES, zuf_check_map_done, NULL),
 	[ZUFS_OP_WRITE]	  = OP("write", S(zufs_write_in), S(zufs_write_out),
@@ -224,8 +225,11 @@ int zuf_reply_take(const struct zuf_channel *ch, struct zuf_reply *reply, u32 bu
 	if (hdr.err)
 		return hdr.err;
 	rule = take_parts(ch, &hdr, reply, buf_max);
-	if (likely(!rule))
+	if (likely(!rule)) {
+		if (reply->call && zuf_ops[ch->op].take)
+			zuf_ops[ch->op].take(reply);
 		return 0;
+	}
 out_broken:
 	zuf_rule_broken(reply->mount, ch->op, rule);
 	return -EIO;

@@ -57,6 +57,11 @@ void zuf_servers_wait(void)
 	wait_var_event(&zuf_servers, !atomic_read(&zuf_servers));
 }
 
+u64 zuf_server_features(const struct zuf_server *server)
+{
+	return server->features;
+}
+
 bool zuf_server_trusted(const struct zuf_server *server)
 {
 	return server->trusted;
@@ -157,7 +162,7 @@ static long server_hello(struct zuf_server *server, struct zufs_hello __user *ar
 		.major			= ZUFS_ABI_MAJOR,
 		.minor			= ZUFS_ABI_MINOR,
 		.struct_bytes		= sizeof(hello),
-		.features		= hello.features & ZUFS_FEAT_NONE,
+		.features		= hello.features & ZUFS_FEAT_LEASES,
 		.server_id		= server->id,
 		.page_bytes		= PAGE_SIZE,
 		.region_bytes		= ZUFS_REGION_BYTES,

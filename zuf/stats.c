@@ -15,8 +15,37 @@ struct zuf_op_stats {
 };
 
 struct zuf_stats {
+	u64 lease[ZUF_LEASE_STAT_COUNT];
 	struct zuf_op_stats op[ZUFS_OP_COUNT];
 };
+
+const char *const zuf_lease_stat_names[ZUF_LEASE_STAT_COUNT] = {
+	[ZUF_LEASE_HITS]	 = "hits",
+	[ZUF_LEASE_MISSES]	 = "misses",
+	[ZUF_LEASE_RESTARTS]	 = "restarts",
+	[ZUF_LEASE_REFUSED]	 = "refused",
+	[ZUF_LEASE_KEPT]	 = "kept",
+	[ZUF_LEASE_RECALLS]	 = "recalls",
+	[ZUF_LEASE_RECALLED]	 = "recalled",
+	[ZUF_LEASE_PINNED_WAITS] = "pinned_waits",
+	[ZUF_LEASE_FENCE_WAITS]	 = "fence_waits",
+	[ZUF_LEASE_SHRUNK]	 = "shrunk",
+};
+
+void zuf_lease_count(struct zuf_mount *mount, enum zuf_lease_stat stat, u64 add)
+{
+	this_cpu_add(mount->stats->lease[stat], add);
+}
+
+u64 zuf_lease_sum(struct zuf_mount *mount, enum zuf_lease_stat stat)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu_ptr(mount->stats, cpu)->lease[stat];
+	return sum;
+}
 
 struct zuf_stats __percpu *zuf_stats_alloc(void)
 {

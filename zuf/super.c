@@ -12,7 +12,15 @@
 
 #include "zuf.h"
 
-#define MOUNT_FEATURES	(ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE)
+/* Which a mount of @server may ask for. */
+static u64 mount_features(const struct zuf_server *server)
+{
+	u64 features = ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE;
+
+	if (zuf_server_features(server) & ZUFS_FEAT_LEASES)
+		features |= ZUFS_MF_LEASES;
+	return features;
+}
 
 /* ------------------------------------------------------------------ options */
 
@@ -119,7 +127,8 @@ enum zuf_rule zuf_check_mount(const struct zuf_reply *reply)
 {
 	const struct zufs_mount_out *out = reply->out;
 
-	if (out->features & ~(u64)MOUNT_FEATURES || out->max_file_bytes > MAX_LFS_FILESIZE ||
+	if (out->features & ~mount_features(reply->mount->server) ||
+	    out->max_file_bytes > MAX_LFS_FILESIZE ||
 	    out->time_gran_ns > NSEC_PER_SEC || out->name_max > ZUFS_NAME_MAX)
 		return ZUF_RULE_MOUNT;
 	if (!S_ISDIR(out->root.attr.mode))
@@ -273,7 +282,13 @@ static const struct super_operations zuf_sops;
 
 static int super_init(struct super_block *sb, struct zuf_mount *mount)
 {
+	int err;
+
 	sb->s_fs_info = mount;
+	err = init_srcu_struct(&mount->gate);
+	if (err)
+		return err;
+	mount->gate_ready = true;
 	sb->s_op = &zuf_sops;
 	sb->s_magic = ZUF_SUPER_MAGIC;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
@@ -515,6 +530,8 @@ void zuf_kill_sb(struct super_block *sb)
 	struct zuf_type *type = zuf_type_of(sb->s_type);
 	struct zuf_mount *mount = zuf_mount_of(sb);
 
+	if (mount)
+		zuf_recalls_stop(mount);
 	if (type->flags & ZUFS_REG_NODEV)
 		kill_anon_super(sb);
 	else
@@ -525,6 +542,8 @@ void zuf_kill_sb(struct super_block *sb)
 	/* path walks that hold no reference: zuf_permission() */
 	synchronize_rcu();
 	kfree(rcu_replace_pointer(mount->options, NULL, true));
+	if (mount->gate_ready)
+		cleanup_srcu_struct(&mount->gate);
 	zuf_mount_put(mount);
 	zuf_type_mount_dec(type);
 }

@@ -169,6 +169,17 @@ static ssize_t mount_rules_show(struct zuf_mount *mount, char *buf)
 	return len;
 }
 
+static ssize_t mount_leases_show(struct zuf_mount *mount, char *buf)
+{
+	ssize_t len = 0;
+	unsigned int i;
+
+	for (i = 0; i < ZUF_LEASE_STAT_COUNT; i++)
+		len += sysfs_emit_at(buf, len, "%s %llu\n", zuf_lease_stat_names[i],
+				     zuf_lease_sum(mount, i));
+	return len;
+}
+
 static ssize_t mount_abort_store(struct zuf_mount *mount, const char *buf, size_t count)
 {
 	bool yes;
@@ -191,6 +202,7 @@ MOUNT_ATTR(devices);
 MOUNT_ATTR(inflight);
 MOUNT_ATTR(orphans);
 MOUNT_ATTR(rules);
+MOUNT_ATTR(leases);
 static struct mount_attr mount_attr_abort = { { "abort", 0200 }, NULL, mount_abort_store };
 
 static struct attribute *mount_attrs[] = {
@@ -201,6 +213,7 @@ static struct attribute *mount_attrs[] = {
 	&mount_attr_inflight.attr,
 	&mount_attr_orphans.attr,
 	&mount_attr_rules.attr,
+	&mount_attr_leases.attr,
 	&mount_attr_abort.attr,
 	NULL,
 };

@@ -25,12 +25,14 @@
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <linux/srcu.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 
 #include "zus_api.h"
 #include "zufs_media.h"
 #include "compat.h"
+#include "lease.h"
 #include "point.h"
 
 #define ZUF_SUPER_MAGIC		0x7a756673	/* "zufs" */
@@ -38,6 +40,7 @@
 struct zuf_call;
 struct zuf_channel;
 struct zuf_device;
+struct zuf_map;
 struct zuf_mount;
 struct zuf_orphan;
 struct zuf_server;
@@ -92,6 +95,8 @@ struct zuf_op {
 	u16 out_bytes;
 	u16 flags;		/* ZUF_OPF_* */
 	enum zuf_rule (*check)(const struct zuf_reply *reply);
+	/* what must be done before anything that the server says later */
+	void (*take)(const struct zuf_reply *reply);
 	/* an orphan's late success: takes back what it gave out, ends what it ended */
 	void (*undo)(struct zuf_orphan *orphan, const void *out);
 };
@@ -121,6 +126,7 @@ enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
 enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map.c */
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
+void zuf_take_map(const struct zuf_reply *reply);		/* map.c */
 void zuf_undo_mount(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
@@ -158,6 +164,7 @@ struct zuf_call {
 	u64 id;				/* out: of the request */
 	u64 op_seq;			/* out: its operation id, if it has one */
 	u32 op_slot;
+	struct zuf_map *map;		/* MAP of data on devices: takes the answer */
 };
 
 #define ZUF_CALL_KERNEL		BIT(0) /* from a worker: waits until answered */
@@ -298,6 +305,7 @@ void zuf_kill_sb(struct super_block *sb);		/* super.c */
 void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
+u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
 
@@ -322,6 +330,8 @@ struct zuf_mount {
 	struct zuf_type *type;
 	struct zuf_slots *slots;
 	struct zuf_stats __percpu *stats;
+	struct srcu_struct gate;	/* lease.h; from super_init() to zuf_kill_sb() */
+	bool gate_ready;
 	atomic_long_t rule_count[ZUF_RULE_COUNT];
 
 	/*
@@ -338,6 +348,13 @@ struct zuf_mount {
 	struct mutex file_lock;	/* mount_file.c */
 	struct list_head files;	/* mount files, for revoking */
 	bool revoked;		/* no mapping may be made any more */
+
+	spinlock_t recall_lock;		/* recalls_done */
+	struct list_head recalls_done;	/* for the server to read */
+	wait_queue_head_t recall_wait;
+	atomic_t num_recalls;		/* under way, or done and not read */
+	atomic_t recalls_running;	/* under way */
+	bool recalls_stopped;		/* under file_lock; read without */
 
 	spinlock_t orphan_lock;		/* orphans */
 	struct list_head orphans;
@@ -389,7 +406,8 @@ struct zuf_inode {
 	struct rw_semaphore layout_sem;
 
 	spinlock_t maps_lock;		/* maps */
-	struct list_head maps;		/* struct zuf_map: answers in use */
+	struct list_head maps;		/* struct zuf_map: asked for, and in use */
+	struct zuf_leases leases;
 
 	struct inode vfs_inode;
 };
@@ -404,6 +422,12 @@ struct zuf_inode {
 static inline struct zuf_inode *zuf_i(const struct inode *inode)
 {
 	return container_of(inode, struct zuf_inode, vfs_inode);
+}
+
+/* The mount's maps carry leases, and its server may recall. */
+static inline bool zuf_leases_on(const struct inode *inode)
+{
+	return zuf_mount_of(inode->i_sb)->features & ZUFS_MF_LEASES;
 }
 
 int __init zuf_inode_cache_init(void);
@@ -514,6 +538,20 @@ int zuf_mount_file_open(struct zuf_mount *mount);
 /* End every mapping of T1 by the server, for good. */
 void zuf_mount_files_revoke(struct zuf_mount *mount);
 int __init zuf_mount_file_init(void);
+
+/*
+ * recall.c: ZUFS_IOC_RECALL, and what read(2) of a mount file gives. queue:
+ * -EOPNOTSUPP, -EINVAL, -EBUSY, -ENOMEM, -ENXIO (not mounted). read: bytes, 0 when
+ * the mount has ended, -EAGAIN without @wait.
+ */
+int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire);
+ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes, bool wait);
+bool zuf_recall_any_done(struct zuf_mount *mount);
+/* The superblock ends: let no new one in, and wait for those that run. */
+void zuf_recalls_stop(struct zuf_mount *mount);
+void zuf_recalls_free(struct zuf_mount *mount);
+int __init zuf_recall_init(void);
+void zuf_recall_exit(void);
 void zuf_mount_file_exit(void);
 
 #endif /* ZUF_ZUF_H */

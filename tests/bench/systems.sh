@@ -15,8 +15,8 @@ BENCH_NODE=${BENCH_NODE:-0}
 BENCH_MIB=${BENCH_MIB:-128}
 BENCH_MNT=/run/bench/mnt
 BENCH_BIN=$TOP/build/tests/bench
-BENCH_SYSTEMS=${BENCH_SYSTEMS:-nullfs-call nullfs-call-done nullfs-inline toyfs ext4-dax xfs-dax \
-tmpfs fuse-null fuse-null-pinned}
+BENCH_SYSTEMS=${BENCH_SYSTEMS:-nullfs-leased nullfs-call nullfs-call-done nullfs-inline toyfs \
+ext4-dax xfs-dax tmpfs fuse-null fuse-null-pinned}
 
 SYSTEM=
 SYSTEM_FILES=()

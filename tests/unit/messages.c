@@ -63,7 +63,7 @@ static int t_mount(struct zus_req *req, struct zus_mount *mount, struct zus_moun
 	ck_assert(!zus_inode_init(mount, &root) && !zus_inode_init(mount, &file));
 	zus_entry_set(&out->root, &root);
 	out->root.attr = attr_like(1, S_IFDIR | 0755);
-	out->features = ZUS_MF_OPEN | ZUS_MF_FSYNC | ZUS_MF_SYNCFS;
+	out->features = ZUS_MF_OPEN | ZUS_MF_FSYNC | ZUS_MF_SYNCFS | ZUS_MF_LEASES;
 	out->max_file_bytes = 1 << 20;
 	out->time_gran_ns = 100;
 	out->name_max = 77;
@@ -224,7 +224,8 @@ static void t_release(struct zus_inode *inode, uint64_t fh)
 static int t_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *m)
 {
 	const struct zus_extent hole = { 0, 4096, 0, 0, ZUS_EXT_HOLE, 0 };
-	const struct zus_extent data = { 4096, 8192, 2 << 20, 0, ZUS_EXT_DATA, 0 };
+	const struct zus_extent data = { 4096, 8192, 2 << 20, 0, ZUS_EXT_DATA,
+					 ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W };
 
 	noted("inode %d fh %lu off %lu len %lu size %lu flags %u max %u", who(inode),
 	      (unsigned long)m->fh, (unsigned long)m->off, (unsigned long)m->len_bytes,
@@ -516,6 +517,7 @@ END_TEST
 
 START_TEST(readdir_and_map_payloads)
 {
+	/* no lease: this transport could not take one back */
 	static const struct zufs_extent want[2] = {
 		{ 0, 4096, 0, 0, ZUFS_EXT_HOLE, 0 },
 		{ 4096, 8192, 2 << 20, 0, ZUFS_EXT_DATA, 0 },

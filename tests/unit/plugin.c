@@ -33,7 +33,7 @@ START_TEST(other_abi)
 {
 	broken.abi_major = 7;
 	ck_assert_int_eq(check(), -EPROTO);
-	ck_assert(strstr(message, "7.0") && strstr(message, "1.0"));
+	ck_assert(strstr(message, "7.1") && strstr(message, "1.1"));
 	broken.abi_major = ZUS_PLUGIN_ABI_MAJOR;
 	broken.abi_minor = ZUS_PLUGIN_ABI_MINOR + 1;
 	ck_assert_int_eq(check(), -EPROTO);

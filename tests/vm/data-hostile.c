@@ -65,6 +65,8 @@ EXTENT(inlined, ext->type = ZUFS_EXT_INLINE)
 EXTENT(new, ext->flags = ZUFS_EXTF_NEW)
 EXTENT(commit, ext->flags = ZUFS_EXTF_COMMIT)
 EXTENT(flags, ext->flags = 0x80)
+EXTENT(leased, ext->flags = ZUFS_EXTF_LEASE_R)
+EXTENT(leased_rw, ext->flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W)
 EXTENT(hole, ext->type = ZUFS_EXT_HOLE)
 EXTENT(unwritten, ext->type = ZUFS_EXT_UNWRITTEN)
 EXTENT(hole_flags, (ext->type = ZUFS_EXT_HOLE, ext->flags = ZUFS_EXTF_NEW))
@@ -225,6 +227,8 @@ static const struct row {
 	{ .name = "read, new", do_read, new, "extent_type" },
 	{ .name = "read, commit", do_read, commit, "extent_type" },
 	{ .name = "read, flags", do_read, flags, "extent_type" },
+	{ .name = "read, leased, which the mount is not for", do_read, leased, "extent_type" },
+	{ .name = "write, leased, the same", do_write, leased_rw, "extent_type" },
 	{ .name = "read, a hole with flags", do_read, hole_flags, "extent_type" },
 
 	{ .name = "write", do_write, good },

@@ -761,6 +761,7 @@ END_TEST
 /* ------------------------------------------------------------------ while mounting */
 
 MUTATE(mount_features, struct zufs_mount_out, out->features = 1ull << 63)
+MUTATE(mount_leases, struct zufs_mount_out, out->features = ZUFS_MF_LEASES)
 MUTATE(mount_max, struct zufs_mount_out, out->max_file_bytes = 1ull << 63)
 MUTATE(mount_gran, struct zufs_mount_out, out->time_gran_ns = 1000000001)
 MUTATE(mount_name, struct zufs_mount_out, out->name_max = 256)
@@ -775,6 +776,7 @@ static const struct {
 	int want;
 } mount_rows[] = {
 	{ "features", mount_features, -EIO },
+	{ "leases, which HELLO did not name", mount_leases, -EIO },
 	{ "max_file_bytes", mount_max, -EIO },
 	{ "time_gran_ns", mount_gran, -EIO },
 	{ "name_max", mount_name, -EIO },

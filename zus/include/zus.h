@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	0
+#define ZUS_PLUGIN_ABI_MINOR	1	/* 1: leases */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -173,6 +173,7 @@ struct zus_mount {
 	uint32_t reserved;
 	const char *options;	/* plugin's mount options, "" if none */
 	struct zus_inode_table *inodes; /* private to libzus */
+	uint64_t features;	/* ZUS_MF_* in use, once mount() has returned */
 };
 
 /* ------------------------------------------------------ mount-level callbacks */
@@ -181,6 +182,11 @@ struct zus_mount {
 #define ZUS_MF_FSYNC		(1u << 1) /* wants fsync */
 #define ZUS_MF_SYNCFS		(1u << 2) /* wants syncfs */
 #define ZUS_MF_VOLATILE		(1u << 3) /* contents end with the mount */
+/*
+ * Answers to map may carry leases. Not every kernel and transport can: then it
+ * is missing in zus_mount.features, and lease flags are dropped on the way.
+ */
+#define ZUS_MF_LEASES		(1u << 4)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -390,6 +396,10 @@ struct zus_inode_ops {
 
 #define ZUS_EXTF_NEW		(1u << 0) /* contents undefined, not yet in the file */
 #define ZUS_EXTF_COMMIT		(1u << 1) /* map_done is wanted */
+/* May be kept, until recalled. None of them goes with NEW or COMMIT. */
+#define ZUS_EXTF_LEASE_R	(1u << 2) /* for reading */
+#define ZUS_EXTF_LEASE_W	(1u << 3) /* DATA only: also for overwriting */
+#define ZUS_EXTF_IMMUTABLE	(1u << 4) /* with LEASE_R: never written again */
 
 /* Where bytes are. On T1 all numbers are multiples of ZUS_BLOCK_BYTES. */
 struct zus_extent {
@@ -605,6 +615,52 @@ int zus_inode_init(struct zus_mount *mount, struct zus_inode *inode);
 void zus_inode_get(struct zus_inode *inode);
 void zus_inode_put(struct zus_inode *inode);
 void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
+
+/* ------------------------------------------------------------------ recalls */
+
+/*
+ * Take leases of [off, off + len_bytes) back (len_bytes 0: to the end), so that the
+ * blocks can be used for something else. The order that makes it safe:
+ *
+ *   1 under the lock that map() looks at the map with: note that the range moves,
+ *     so that map() answers ZUS_BUSY_RETRY for it, and call this function
+ *   2 done() is called: nobody uses the old blocks, and what was stored through
+ *     mappings has been flushed
+ *   3 copy; under the lock change the map and take the note away
+ *
+ * Between 1 and 2 the plugin neither uses the blocks for anything else nor waits
+ * in a callback for done(): it may take as long as somebody keeps a page pinned.
+ * What map() gave as NEW or COMMIT is not recalled: it ends with map_done. With
+ * ZUS_RECALL_DOWNGRADE leases remain, for reading.
+ *
+ * ino, gen: the inode, as in its attributes; it stays alive until then by a
+ * reference of the plugin's. done() runs once in a thread of libzus, or of the
+ * caller if 0 is not returned (then it is not called at all); it may sleep, and
+ * must not wait for another recall. err: 0, EIO (what was stored through mappings
+ * may be lost), ESHUTDOWN (the mount ends; nothing will be used any more).
+ *
+ * zus_recall: queue it. zus_recall_all: for every inode. Both return 0, EOPNOTSUPP
+ * (no ZUS_MF_LEASES: nothing was leased, done() is not called), ENOMEM, EBUSY (too
+ * many), ESHUTDOWN. zus_recall_wait: the same, and wait for the end: for threads of
+ * the plugin's own, never in a callback.
+ */
+#define ZUS_RECALL_DOWNGRADE	(1u << 0)
+
+struct zus_recall {
+	struct zus_inode *inode;
+	uint64_t ino;
+	uint64_t gen;
+	uint64_t off;
+	uint64_t len_bytes;
+	uint32_t flags;		/* ZUS_RECALL_* */
+};
+
+typedef void zus_recall_done_fn(void *arg, int err);
+
+int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *arg);
+int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
+		   void *arg);
+int zus_recall_wait(const struct zus_recall *recall);
 
 /* ------------------------------------------------- devices and persistence */
 

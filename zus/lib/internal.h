@@ -149,10 +149,19 @@ int zus_serve_batch(struct zus_req *req);
 /* A mount as libzus keeps it; plugins see pub. */
 struct zus_mount_entry {
 	struct zus_mount pub;
+	struct zus_server *server;
 	struct zus_device devices[ZUFS_DEVICES_MAX];
 	char options[ZUFS_OPTIONS_MAX_BYTES];
 	void *transport_priv;
 	int fd;				/* kernel transport: the mount file */
+
+	pthread_mutex_t recall_lock;	/* what follows */
+	struct zus_recall_entry *recalls; /* under way */
+	uint64_t recall_cookie;		/* the last one's */
+	pthread_t recall_thread;	/* reads of their end */
+	bool recall_running;
+	bool recall_closed;		/* none may be begun any more */
+	int recall_stop_fd;		/* eventfd, or -1 */
 };
 
 static inline struct zus_mount_entry *zus_mount_entry(struct zus_mount *mount)
@@ -171,6 +180,11 @@ struct zus_transport {
 	/* Makes T1 devices addressable; fills devices[].addr. */
 	int (*map_devices)(struct zus_server *server, struct zus_mount_entry *mount);
 	void (*unmap_devices)(struct zus_server *server, struct zus_mount_entry *mount);
+	/* Only with transport_leases. Queue a recall; 0 or -errno. */
+	int (*recall)(struct zus_mount_entry *mount, const struct zufs_recall *recall);
+	/* The next that have ended, at least one; 0: the mount has, or must. */
+	int (*recall_wait)(struct zus_mount_entry *mount, struct zufs_recall_done *done,
+			   uint32_t max);
 	/* Serves until stop; returns when all its threads have ended. */
 	int (*run)(struct zus_server *server, void (*ready)(void *arg), void *arg);
 	/* Asks run to end. Any thread. */
@@ -189,6 +203,7 @@ struct zus_server {
 	struct zus_server_config config;
 	const struct zus_transport *transport;
 	void *transport_priv;
+	bool transport_leases;		/* it can take leases back */
 	struct zus_stats_file *stats;
 	uint64_t stats_bytes;
 	char stats_path[256];
@@ -202,6 +217,11 @@ struct zus_server {
 	uint32_t reserved;
 	uint32_t worker_stats_used;
 };
+
+/* recall.c */
+void zus_recalls_init(struct zus_mount_entry *entry);
+/* Ends the thread; who still waits is told that it did not come about. */
+void zus_recalls_end(struct zus_mount_entry *entry);
 
 int zus_server_new(const struct zus_plugin *plugin,
 			      const struct zus_server_config *config,

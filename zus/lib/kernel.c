@@ -94,7 +94,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 	h->major = ZUFS_ABI_MAJOR;
 	h->minor = ZUFS_ABI_MINOR;
 	h->struct_bytes = sizeof(*h);
-	h->features = ZUFS_FEAT_NONE;
+	h->features = ZUFS_FEAT_LEASES;
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)
@@ -111,6 +111,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 			h->region_bytes, ZUFS_REGION_BYTES);
 		return -EPROTO;
 	}
+	server->transport_leases = h->features & ZUFS_FEAT_LEASES;
 	if (server->config.channels_per_cpu > h->channels_per_cpu_max)
 		server->config.channels_per_cpu = h->channels_per_cpu_max;
 	return server->config.channels_per_cpu ? 0 : -EPROTO;
@@ -289,6 +290,38 @@ static int kernel_map_devices(struct zus_server *server, struct zus_mount_entry 
 	if (err)
 		kernel_unmap_devices(server, entry);
 	return err;
+}
+
+/* ------------------------------------------------------------------ recalls */
+
+static int kernel_recall(struct zus_mount_entry *entry, const struct zufs_recall *recall)
+{
+	return ioctl(entry->fd, ZUFS_IOC_RECALL, recall) ? -errno : 0;
+}
+
+/* Until the mount has ended, or the mount's @stop_fd says so. */
+static int kernel_recall_wait(struct zus_mount_entry *entry, struct zufs_recall_done *done,
+			      uint32_t max)
+{
+	struct pollfd fds[2] = {
+		{ .fd = entry->fd, .events = POLLIN },
+		{ .fd = entry->recall_stop_fd, .events = POLLIN },
+	};
+	ssize_t bytes;
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (fds[0].revents & POLLIN)
+			break;
+		if (fds[0].revents || fds[1].revents)
+			return 0;
+	}
+	bytes = read(entry->fd, done, max * sizeof(*done));
+	return bytes < 0 ? -errno : (int)((size_t)bytes / sizeof(*done));
 }
 
 /* ------------------------------------------------------------ channel threads */
@@ -691,6 +724,8 @@ const struct zus_transport zus_transport_kernel = {
 	.open = kernel_open,
 	.map_devices = kernel_map_devices,
 	.unmap_devices = kernel_unmap_devices,
+	.recall = kernel_recall,
+	.recall_wait = kernel_recall_wait,
 	.run = kernel_run,
 	.stop = kernel_stop,
 	.close = kernel_close,

@@ -32,6 +32,19 @@ int zus_serve_open(struct zus_req *req)
 	return ret;
 }
 
+/* Leases that nobody could take back are none. */
+static void drop_leases(struct zus_req *req)
+{
+	struct zufs_extent *ext = (struct zufs_extent *)(void *)req->payload;
+	uint32_t i;
+
+	if (req->mount->features & ZUS_MF_LEASES)
+		return;
+	for (i = 0; i < req->count; i++)
+		ext[i].flags &= (uint16_t)~(ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W |
+					    ZUFS_EXTF_IMMUTABLE);
+}
+
 int zus_serve_map(struct zus_req *req)
 {
 	const struct zufs_map_in *in = &req->in.map;
@@ -45,6 +58,7 @@ int zus_serve_map(struct zus_req *req)
 	};
 	struct zus_inode *inode;
 	uint32_t room;
+	uint64_t seq;
 	int ret;
 
 	if (!in->len_bytes || bad_range(in->off, in->len_bytes) || !in->max_extents)
@@ -62,10 +76,13 @@ int zus_serve_map(struct zus_req *req)
 	if (req->max_extents > room)
 		req->max_extents = room;
 	args.max_extents = req->max_extents;
+	/* before the plugin looks at its map: a recall that comes later counts */
+	seq = __atomic_add_fetch(&inode->lease_seq, 1, __ATOMIC_SEQ_CST);
 	ret = file_ops(req)->map(req, inode, &args);
 	if (ret)
 		return ret;
-	out->lease_seq = __atomic_add_fetch(&inode->lease_seq, 1, __ATOMIC_RELAXED);
+	drop_leases(req);
+	out->lease_seq = seq;
 	out->count = req->count;
 	return 0;
 }

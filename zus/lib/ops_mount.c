@@ -96,6 +96,8 @@ int zus_serve_mount(struct zus_req *req)
 	if (!entry)
 		return err;
 	entry->fd = -1;
+	zus_recalls_init(entry);
+	entry->server = server;
 	entry->pub.plugin = &server->plugin;
 	entry->pub.inodes = zus_inode_table_new(&server->plugin);
 	if (!entry->pub.inodes)
@@ -114,6 +116,8 @@ int zus_serve_mount(struct zus_req *req)
 		err = -EIO;
 		goto out_umount;
 	}
+	made.features &= ~(uint64_t)(server->transport_leases ? 0 : ZUS_MF_LEASES);
+	entry->pub.features = made.features;
 	put_mount(zus_req_out(req), &made);
 	err = zus_mount_add(server, entry);
 	if (err)

@@ -166,6 +166,7 @@ void zus_mount_end(struct zus_server *server, struct zus_mount_entry *entry)
 {
 	uint64_t left;
 
+	zus_recalls_end(entry);
 	zus_inode_table_forget_all(entry->pub.inodes);
 	server->mount_ops.umount(&entry->pub);
 	left = zus_inode_table_count(entry->pub.inodes);

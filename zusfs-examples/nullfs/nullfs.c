@@ -8,7 +8,9 @@
  *
  *	mode=call	every I/O asks for a map (default)
  *	mode=call-done	and each write is followed by MAP_DONE
+ *	mode=leased	the first answer for a range is leased: no further calls
  *	mode=inline	data travel in the messages, the server copies
+ *	relocate=SEED	leased, and the file's blocks move about while it is used
  *	size=BYTES	size of the file, with k, m, g (default: all of the device)
  *
  * How many maps and map_dones it answered, libzus counts: see zusctl stats.
@@ -22,17 +24,21 @@
 
 #include <zus.h>
 
+#include "null_move.h"
+
 #define NULLFS_ROOT_INO		1
 #define NULLFS_DATA_INO		2
 #define NULLFS_DATA_COOKIE	3
 #define NULLFS_MAGIC		0x7a6e756cu
 
-enum null_mode { MODE_CALL, MODE_CALL_DONE, MODE_INLINE };
+enum null_mode { MODE_CALL, MODE_CALL_DONE, MODE_LEASED, MODE_INLINE };
 
 struct null_fs {
 	struct zus_inode root;
 	struct zus_inode data;
 	enum null_mode mode;
+	uint64_t move_seed;	/* not 0: of move */
+	struct null_move *move;
 	uint32_t dev;
 	uint64_t base_off;	/* of the file on the device */
 	uint64_t size_bytes;	/* multiple of 4096; never changes */
@@ -98,7 +104,7 @@ static void fill_attr(const struct null_fs *fs, const struct zus_inode *inode,
 
 static int parse_mode(const char *text, enum null_mode *mode)
 {
-	static const char *const names[] = { "call", "call-done", "inline" };
+	static const char *const names[] = { "call", "call-done", "leased", "inline" };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -107,7 +113,7 @@ static int parse_mode(const char *text, enum null_mode *mode)
 			return 0;
 		}
 	}
-	zus_log(ZUS_LOG_ERR, "nullfs: mode is call, call-done or inline");
+	zus_log(ZUS_LOG_ERR, "nullfs: mode is call, call-done, leased or inline");
 	return -EINVAL;
 }
 
@@ -121,10 +127,13 @@ static int parse_options(struct null_fs *fs, const char *options)
 			err = more;
 		} else if (!strcmp(key, "mode")) {
 			err = parse_mode(value, &fs->mode);
+		} else if (!strcmp(key, "relocate") && value) {
+			fs->mode = MODE_LEASED;
+			err = zus_parse_bytes(value, &fs->move_seed);
 		} else if (!strcmp(key, "size") && value) {
 			err = zus_parse_bytes(value, &fs->size_bytes);
 		} else {
-			zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|inline and size=BYTES",
+			zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED and size=BYTES",
 				key);
 			err = -EINVAL;
 		}
@@ -145,9 +154,11 @@ static int find_area(struct null_fs *fs, const struct zus_mount *mount)
 		return -EINVAL;
 	}
 	room = (dev->size_bytes - dev->data_off) / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
+	if (fs->move_seed && room)
+		room -= room % NULL_CHUNK_BYTES + NULL_CHUNK_BYTES;
 	if (!fs->size_bytes)
 		fs->size_bytes = room;
-	fs->size_bytes -= fs->size_bytes % ZUS_BLOCK_BYTES;
+	fs->size_bytes -= fs->size_bytes % (fs->move_seed ? NULL_CHUNK_BYTES : ZUS_BLOCK_BYTES);
 	if (!fs->size_bytes || fs->size_bytes > room) {
 		zus_log(ZUS_LOG_ERR, "nullfs: size is %" PRIu64 " bytes, the device has room for %u to %" PRIu64,
 			fs->size_bytes, ZUS_BLOCK_BYTES, room);
@@ -181,12 +192,21 @@ static int null_mount(struct zus_req *req, struct zus_mount *mount,
 	err = zus_inode_init(mount, &fs->data);
 	if (err)
 		goto out_put;
+	if (fs->move_seed)
+		err = null_move_begin(&fs->data, NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
+				      fs->size_bytes, fs->move_seed, &fs->move);
+	if (err)
+		goto out_put_data;
 	zus_entry_set(&out->root, &fs->root);
 	fill_attr(fs, &fs->root, &out->root.attr);
 	out->max_file_bytes = fs->size_bytes;
 	out->magic = NULLFS_MAGIC;
+	if (fs->mode == MODE_LEASED)
+		out->features = ZUS_MF_LEASES;
 	return 0;
 
+out_put_data:
+	zus_inode_put(&fs->data);
 out_put:
 	zus_inode_put(&fs->root);
 out_free:
@@ -198,6 +218,7 @@ static void null_umount(struct zus_mount *mount)
 {
 	struct null_fs *fs = mount->priv;
 
+	null_move_end(fs->move);
 	zus_inode_put(&fs->data);
 	zus_inode_put(&fs->root);
 	free(fs);
@@ -326,12 +347,21 @@ static int null_map(struct zus_req *req, struct zus_inode *inode,
 		return -EISDIR;
 	if (fs->mode == MODE_INLINE)
 		return map_inline(req, fs, args);
+	if (fs->move)
+		return null_move_map(fs->move, req, args);
 	end = (end + ZUS_BLOCK_BYTES - 1) / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
 	if (begin >= fs->size_bytes && (args->flags & ZUS_MAP_WRITE))
 		return -ENOSPC;
 	extent.file_off = begin;
 	if (begin >= fs->size_bytes) {
 		extent.type = ZUS_EXT_HOLE;
+	} else if (fs->mode == MODE_LEASED) {
+		/* all of the file lies in one piece */
+		extent.file_off = begin = 0;
+		end = fs->size_bytes;
+		extent.dev = fs->dev;
+		extent.dev_off = fs->base_off;
+		extent.flags = ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W;
 	} else {
 		if (end > fs->size_bytes)
 			end = fs->size_bytes;

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Goal: blocks move under readers, writers and mappings, and no byte is lost or strange;
+#	also when answers are held up on their way, before or behind a recall, and when
+#	uses are held up between the answer and the copy. See lease-model.c.
+# TIMEOUT: 240
+. "$TOP/tests/vm/lib.sh"
+
+POINTS=/sys/kernel/debug/zuf/points
+lease() { awk -v n="$1" '$1 == n { print $2 }' /sys/fs/zuf/mounts/*/leases; }
+
+ops=2000
+[ "$VM_KERNEL" != debug ] || ops=250
+zufs_up nullfs relocate="${ZUFS_SEED:-1}",size=1m
+# points act on tasks of this name
+cp "$BUILD/tests/vm/helpers/lease-model" zkill-model
+export LEASE_FILE=$PWD/mnt/data LEASE_OPS=$ops
+./zkill-model
+for point in replying stored read_mapped mapped fault_mapped; do
+	echo off >$POINTS
+	echo "$point delay_us 700" >$POINTS
+	LEASE_OPS=$((ops / 4)) ./zkill-model
+done
+echo off >$POINTS
+cat /sys/fs/zuf/mounts/*/leases
+# how many answers a recall overtakes is a matter of speed
+races=refused
+[ "$VM_KERNEL" != debug ] || races=
+for stat in hits recalls recalled restarts $races; do
+	[ "$(lease $stat)" -gt 0 ] || fail "$stat is 0: nothing was tested"
+done
+for rule in $(awk '$2 { print $1 }' /sys/fs/zuf/mounts/*/rules); do
+	fail "rule $rule was broken"
+done
+zufs_down nullfs

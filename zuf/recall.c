@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RECALL: taking back from the kernel what its server let it keep. Each runs as a
+ * work of its own, as it may wait for pages that somebody pinned:
+ *
+ *	1 fence the range; mark leases and answers in use
+ *	2 wait for who is inside the gate
+ *	3 under invalidate_lock: flush and write-protect what is mapped
+ *	4 if a page is pinned, drop the lock, wait for it, go to 3
+ *	5 remove the DAX entries: unmapping alone would leave the old block in them,
+ *	  and a later fsync would flush that
+ *	6 drop the fence, tell the server
+ *
+ * A downgrade leaves the leases for reading and stops after 3. Nothing here takes
+ * a lock of the first kind, or waits for the server.
+ */
+#include <linux/dax.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include <linux/writeback.h>
+
+#include "relay.h"
+#include "data.h"
+
+#define ZUF_RECALLS_MAX		4096u	/* of a mount, not yet read by its server */
+
+/* One of the server's; an inode's work holds a reference. */
+struct zuf_recall {
+	struct list_head node;		/* mount->recalls_done */
+	struct work_struct work;	/* finds the inodes */
+	struct zuf_mount *mount;	/* referenced */
+	struct super_block *sb;		/* zuf_recalls_stop() waits for us */
+	struct zufs_recall wire;
+	refcount_t ref;
+	int err;
+};
+
+struct recall_inode {
+	struct work_struct work;
+	struct zuf_recall *recall;
+	struct inode *inode;
+	struct zuf_fence fence;
+};
+
+static struct workqueue_struct *recall_wq;
+
+/* ----------------------------------------------------------------- one inode */
+
+/* Under invalidate_lock; huge entries reach beyond the range. */
+static int recall_flush(struct inode *inode, loff_t first, loff_t last)
+{
+	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.range_start	= first,
+		.range_end	= last,
+	};
+	int err;
+
+	if (!dax || mapping_empty(inode->i_mapping))
+		return 0;
+	err = dax_writeback_mapping_range(inode->i_mapping, dax, &wbc);
+	wmb();			/* the server may make it durable on another CPU */
+	return err;
+}
+
+/* Its last unpin wakes us; looks now and then whether the mount was aborted. */
+static bool recall_wait_page(struct zuf_mount *mount, struct page *page)
+{
+	zuf_lease_count(mount, ZUF_LEASE_PINNED_WAITS, 1);
+	while (!READ_ONCE(mount->aborted) && !READ_ONCE(mount->recalls_stopped))
+		if (wait_var_event_timeout(&page->_refcount, page_ref_count(page) == 1,
+					   HZ / 10))
+			return true;
+	return false;
+}
+
+static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, bool downgrade)
+{
+	struct address_space *mapping = inode->i_mapping;
+	loff_t first = round_down(fence->start, PMD_SIZE), last = LLONG_MAX;
+	struct page *page;
+	int err, ret = 0;
+
+	if (fence->end < LLONG_MAX - PMD_SIZE)
+		last = round_up(fence->end, PMD_SIZE) - 1;
+	for (;;) {
+		filemap_invalidate_lock(mapping);
+		err = recall_flush(inode, first, last);
+		ret = ret ?: err;
+		page = downgrade ? NULL : dax_layout_busy_page_range(mapping, first, last);
+		if (!page)
+			break;
+		filemap_invalidate_unlock(mapping);
+		if (!recall_wait_page(zuf_mount_of(inode->i_sb), page))
+			return -EIO;	/* the mount ends: it stays as it is */
+	}
+	if (!downgrade) {
+		unmap_mapping_range(mapping, first, last == LLONG_MAX ? 0 : last - first + 1, 0);
+		truncate_inode_pages_range(mapping, first, last == LLONG_MAX ? -1 : last);
+	}
+	filemap_invalidate_unlock(mapping);
+	return ret;
+}
+
+static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, bool downgrade)
+{
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	struct zuf_leases *leases = &zuf_i(inode)->leases;
+	u64 lost;
+	int err;
+
+	mutex_lock(&leases->lock);
+	zuf_fence_add(inode, fence);
+	zuf_maps_recall(inode, fence->start, fence->end, seq, downgrade);
+	lost = zuf_lease_kill(inode, fence->start, fence->end, seq, downgrade);
+	mutex_unlock(&leases->lock);
+	zuf_lease_count(mount, ZUF_LEASE_RECALLED, lost);
+	zuf_point(ZUF_POINT_RECALL_MARKED, current);
+	synchronize_srcu(&mount->gate);
+	err = recall_unmap(inode, fence, downgrade);
+	zuf_fence_del(inode, fence);
+	return err;
+}
+
+/* ------------------------------------------------------------- which inodes */
+
+/* The last one has ended: let the superblock go, tell the server. */
+static void recall_put(struct zuf_recall *recall)
+{
+	struct zuf_mount *mount = recall->mount;
+
+	if (!refcount_dec_and_test(&recall->ref))
+		return;
+	spin_lock(&mount->recall_lock);
+	list_add_tail(&recall->node, &mount->recalls_done);
+	spin_unlock(&mount->recall_lock);
+	wake_up_all(&mount->recall_wait);
+	if (atomic_dec_and_test(&mount->recalls_running))
+		wake_up_var(&mount->recalls_running);
+	zuf_mount_put(mount);
+}
+
+static void recall_inode_work(struct work_struct *work)
+{
+	struct recall_inode *one = container_of(work, struct recall_inode, work);
+	struct zuf_recall *recall = one->recall;
+	u64 seq = recall->wire.ino && recall->wire.seq ? recall->wire.seq : ZUF_LEASE_SEQ_ALL;
+	int err;
+
+	err = recall_one(one->inode, &one->fence, seq, recall->wire.flags & ZUFS_RECALL_DOWNGRADE);
+	if (err)
+		WRITE_ONCE(recall->err, -EIO);
+	iput(one->inode);
+	kfree(one);
+	recall_put(recall);
+}
+
+/* Takes the reference to @inode over. */
+static void recall_start(struct zuf_recall *recall, struct inode *inode)
+{
+	const struct zufs_recall *wire = &recall->wire;
+	struct recall_inode *one;
+
+	if (!S_ISREG(inode->i_mode) || !IS_DAX(inode)) {
+		iput(inode);
+		return;
+	}
+	one = kmalloc(sizeof(*one), GFP_KERNEL | __GFP_NOFAIL);
+	INIT_WORK(&one->work, recall_inode_work);
+	one->recall = recall;
+	one->inode = inode;
+	one->fence.start = round_down(wire->off, ZUFS_BLOCK_BYTES);
+	one->fence.end = LLONG_MAX;
+	if (wire->len_bytes && wire->len_bytes < LLONG_MAX - wire->off - ZUFS_BLOCK_BYTES)
+		one->fence.end = round_up(wire->off + wire->len_bytes, ZUFS_BLOCK_BYTES);
+	refcount_inc(&recall->ref);
+	queue_work(recall_wq, &one->work);
+}
+
+static int recall_test(struct inode *inode, void *data)
+{
+	const struct zufs_recall *wire = data;
+
+	return inode->i_ino == wire->ino && zuf_i(inode)->gen == wire->gen;
+}
+
+static void recall_start_all(struct zuf_recall *recall)
+{
+	struct super_block *sb = recall->sb;
+	struct inode *inode, *last = NULL;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		/* one that is being made, or that goes, has nothing yet, or no more */
+		if (inode->i_state & I_NEW || !igrab(inode))
+			continue;
+		spin_unlock(&sb->s_inode_list_lock);
+		/* @inode keeps our place in the list, once more after this */
+		ihold(inode);
+		recall_start(recall, inode);
+		iput(last);
+		last = inode;
+		cond_resched();
+		spin_lock(&sb->s_inode_list_lock);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+	iput(last);
+}
+
+static void recall_work(struct work_struct *work)
+{
+	struct zuf_recall *recall = container_of(work, struct zuf_recall, work);
+	struct zufs_recall *wire = &recall->wire;
+	struct inode *inode;
+
+	if (wire->ino) {
+		inode = ilookup5(recall->sb, wire->ino, recall_test, wire);
+		if (inode)
+			recall_start(recall, inode);
+	} else {
+		recall_start_all(recall);
+	}
+	recall_put(recall);
+}
+
+/* --------------------------------------------------------------- mount file */
+
+/*
+ * The mount's superblock, unless it ends or is not yet there. It does not end
+ * before mount->recalls_running, which counts us then, is 0.
+ */
+static struct super_block *recall_sb(struct zuf_mount *mount)
+{
+	struct super_block *sb = NULL;
+
+	mutex_lock(&mount->file_lock);
+	if (!mount->recalls_stopped && READ_ONCE(mount->state) == ZUF_MOUNT_LIVE) {
+		atomic_inc(&mount->recalls_running);
+		sb = mount->sb;
+	}
+	mutex_unlock(&mount->file_lock);
+	return sb;
+}
+
+void zuf_recalls_stop(struct zuf_mount *mount)
+{
+	mutex_lock(&mount->file_lock);
+	WRITE_ONCE(mount->recalls_stopped, true);
+	mutex_unlock(&mount->file_lock);
+	/* they wait for nobody but users of pages, and those no longer */
+	wait_var_event(&mount->recalls_running, !atomic_read(&mount->recalls_running));
+}
+
+int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire)
+{
+	struct zuf_recall *recall;
+
+	if (!(mount->features & ZUFS_MF_LEASES))
+		return -EOPNOTSUPP;
+	if (wire->flags & ~ZUFS_RECALL_DOWNGRADE || wire->reserved || wire->off > LLONG_MAX ||
+	    (!wire->ino && (wire->gen || wire->off || wire->len_bytes || wire->seq)))
+		return -EINVAL;
+	if (atomic_inc_return(&mount->num_recalls) > ZUF_RECALLS_MAX) {
+		atomic_dec(&mount->num_recalls);
+		return -EBUSY;
+	}
+	recall = kzalloc(sizeof(*recall), GFP_KERNEL_ACCOUNT);
+	if (!recall) {
+		atomic_dec(&mount->num_recalls);
+		return -ENOMEM;
+	}
+	recall->sb = recall_sb(mount);
+	if (!recall->sb) {
+		atomic_dec(&mount->num_recalls);
+		kfree(recall);
+		return -ENXIO;
+	}
+	recall->mount = mount;
+	zuf_mount_get(mount);
+	recall->wire = *wire;
+	refcount_set(&recall->ref, 1);
+	INIT_WORK(&recall->work, recall_work);
+	zuf_lease_count(mount, ZUF_LEASE_RECALLS, 1);
+	queue_work(recall_wq, &recall->work);
+	return 0;
+}
+
+bool zuf_recall_any_done(struct zuf_mount *mount)
+{
+	return !list_empty_careful(&mount->recalls_done);
+}
+
+static struct zuf_recall *recall_take_done(struct zuf_mount *mount)
+{
+	struct zuf_recall *recall;
+
+	spin_lock(&mount->recall_lock);
+	recall = list_first_entry_or_null(&mount->recalls_done, struct zuf_recall, node);
+	if (recall)
+		list_del(&recall->node);
+	spin_unlock(&mount->recall_lock);
+	return recall;
+}
+
+ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes, bool wait)
+{
+	struct zufs_recall_done done = {};
+	struct zuf_recall *recall;
+	size_t taken = 0;
+
+	if (bytes < sizeof(done))
+		return -EINVAL;
+	while (bytes - taken >= sizeof(done)) {
+		recall = recall_take_done(mount);
+		if (!recall && (taken || !wait))
+			break;
+		if (!recall) {
+			if (wait_event_interruptible(mount->recall_wait,
+						     zuf_recall_any_done(mount) ||
+						     READ_ONCE(mount->revoked)))
+				return -ERESTARTSYS;
+			if (READ_ONCE(mount->revoked) && !zuf_recall_any_done(mount))
+				return 0;
+			continue;
+		}
+		done.cookie = recall->wire.cookie;
+		done.err = recall->err;
+		kfree(recall);
+		atomic_dec(&mount->num_recalls);
+		if (copy_to_user(buf + taken, &done, sizeof(done)))
+			return taken ?: -EFAULT;
+		taken += sizeof(done);
+	}
+	return taken ?: -EAGAIN;
+}
+
+void zuf_recalls_free(struct zuf_mount *mount)
+{
+	struct zuf_recall *recall;
+
+	while ((recall = recall_take_done(mount)))
+		kfree(recall);
+}
+
+int __init zuf_recall_init(void)
+{
+	recall_wq = alloc_workqueue("zuf-recall", WQ_UNBOUND, 0);
+	return recall_wq ? 0 : -ENOMEM;
+}
+
+/* Every recall holds its mount, so that none is left. */
+void zuf_recall_exit(void)
+{
+	destroy_workqueue(recall_wq);
+}

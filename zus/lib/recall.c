@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * recall.c - recalls of leases: numbers them, sends them by the transport, and
+ * calls back when they have ended, in one thread a mount that the first begins.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define DONE_MAX	64u
+
+struct zus_recall_entry {
+	struct zus_recall_entry *next;
+	uint64_t cookie;
+	zus_recall_done_fn *done;
+	void *arg;
+};
+
+void zus_recalls_init(struct zus_mount_entry *entry)
+{
+	pthread_mutex_init(&entry->recall_lock, NULL);
+	entry->recall_stop_fd = -1;
+}
+
+static struct zus_recall_entry *take(struct zus_mount_entry *entry, uint64_t cookie)
+{
+	struct zus_recall_entry **link, *found;
+
+	pthread_mutex_lock(&entry->recall_lock);
+	for (link = &entry->recalls; *link && (*link)->cookie != cookie; link = &(*link)->next)
+		;
+	found = *link;
+	if (found)
+		*link = found->next;
+	pthread_mutex_unlock(&entry->recall_lock);
+	return found;
+}
+
+static const struct zus_transport *transport_of(const struct zus_mount_entry *entry)
+{
+	return entry->server->transport;
+}
+
+static void *recall_main(void *arg)
+{
+	struct zus_mount_entry *entry = arg;
+	struct zufs_recall_done done[DONE_MAX];
+	int count, i;
+
+	while ((count = transport_of(entry)->recall_wait(entry, done, DONE_MAX)) > 0) {
+		for (i = 0; i < count; i++) {
+			struct zus_recall_entry *ended = take(entry, done[i].cookie);
+
+			if (!ended)
+				continue;
+			ended->done(ended->arg, done[i].err);
+			free(ended);
+		}
+	}
+	if (count < 0)
+		zus_log(ZUS_LOG_ERR, "mount %llu: recalls are no more told of: %s",
+			(unsigned long long)entry->pub.id, strerror(-count));
+	return NULL;
+}
+
+/* Under recall_lock. */
+static int start_thread(struct zus_mount_entry *entry)
+{
+	int err;
+
+	if (entry->recall_closed)
+		return -ESHUTDOWN;
+	if (entry->recall_running)
+		return 0;
+	if (entry->recall_stop_fd < 0)
+		entry->recall_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (entry->recall_stop_fd < 0)
+		return -errno;
+	err = pthread_create(&entry->recall_thread, NULL, recall_main, entry);
+	entry->recall_running = !err;
+	return -err;
+}
+
+void zus_recalls_end(struct zus_mount_entry *entry)
+{
+	struct zus_recall_entry *left;
+	uint64_t one = 1;
+	bool running;
+
+	pthread_mutex_lock(&entry->recall_lock);
+	entry->recall_closed = true;
+	running = entry->recall_running;
+	pthread_mutex_unlock(&entry->recall_lock);
+	if (running) {
+		if (write(entry->recall_stop_fd, &one, sizeof(one)) < 0)
+			zus_log(ZUS_LOG_ERR, "eventfd: %s", strerror(errno));
+		pthread_join(entry->recall_thread, NULL);
+	}
+	if (entry->recall_stop_fd >= 0)
+		close(entry->recall_stop_fd);
+	while ((left = entry->recalls)) {
+		entry->recalls = left->next;
+		left->done(left->arg, -ESHUTDOWN);
+		free(left);
+	}
+	pthread_mutex_destroy(&entry->recall_lock);
+}
+
+static int queue(struct zus_mount *mount, struct zufs_recall *wire, zus_recall_done_fn *done,
+		 void *arg)
+{
+	struct zus_mount_entry *entry = zus_mount_entry(mount);
+	struct zus_recall_entry *recall;
+	int err;
+
+	if (!(mount->features & ZUS_MF_LEASES))
+		return -EOPNOTSUPP;
+	recall = malloc(sizeof(*recall));
+	if (!recall)
+		return -ENOMEM;
+	recall->done = done;
+	recall->arg = arg;
+	pthread_mutex_lock(&entry->recall_lock);
+	err = start_thread(entry);
+	if (!err) {
+		recall->cookie = ++entry->recall_cookie;
+		recall->next = entry->recalls;
+		entry->recalls = recall;
+		wire->cookie = recall->cookie;
+		/* under the lock: an end that is read at once waits for it */
+		err = transport_of(entry)->recall(entry, wire);
+		if (err)
+			entry->recalls = recall->next;
+	}
+	pthread_mutex_unlock(&entry->recall_lock);
+	if (err)
+		free(recall);
+	return err == -ENXIO ? -ESHUTDOWN : err;
+}
+
+int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *arg)
+{
+	struct zufs_recall wire = {
+		.ino = recall->ino, .gen = recall->gen, .off = recall->off,
+		.len_bytes = recall->len_bytes, .flags = recall->flags,
+		/* what is asked for from now on is newer */
+		.seq = __atomic_add_fetch(&recall->inode->lease_seq, 1, __ATOMIC_SEQ_CST),
+	};
+
+	return queue(recall->inode->mount, &wire, done, arg);
+}
+
+int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
+		   void *arg)
+{
+	struct zufs_recall wire = { .flags = flags };
+
+	return queue(mount, &wire, done, arg);
+}
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;
+	int err;
+};
+
+static void waiter_done(void *arg, int err)
+{
+	struct waiter *waiter = arg;
+
+	pthread_mutex_lock(&waiter->lock);
+	waiter->done = true;
+	waiter->err = err;
+	pthread_cond_signal(&waiter->ended);
+	pthread_mutex_unlock(&waiter->lock);
+}
+
+int zus_recall_wait(const struct zus_recall *recall)
+{
+	struct waiter waiter = {
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0,
+	};
+	int err = zus_recall(recall, waiter_done, &waiter);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&waiter.lock);
+	while (!waiter.done)
+		pthread_cond_wait(&waiter.ended, &waiter.lock);
+	pthread_mutex_unlock(&waiter.lock);
+	return waiter.err;
+}
