@@ -3,7 +3,8 @@
 # Goal: the kernel's memory stays within its bars: channels at most 1 MiB a CPU; a cached
 #	inode at most 1.25 KiB on a stock kernel, with all that zuf allocates beside it, but
 #	without its dentry and extents. Both figures are printed.
-# Method: channels by what /proc/vmallocinfo says zuf asked for. Inodes by the growth of
+# Method: channels by what /proc/vmallocinfo says zuf asked for, with as many as zusd makes
+#	by itself and with the most that a server may have. Inodes by the growth of
 #	every slab cache but that of dentries, counted in pages, over MEMORY_INODES of them
 #	on toyfs (100,000; 5,000 on the debug kernel, whose objects carry red zones and
 #	stacks, so that there the figure is only printed).
@@ -82,8 +83,15 @@ check_channels()
 }
 
 INODES=${MEMORY_INODES:-$([ "$VM_KERNEL" = debug ] && echo 5000 || echo 100000)}
-zufs_up toyfs
+zuf_load
+zusd_start toyfs
 check_channels
+zusd_stop toyfs
+# the most that a server may have
+zusd_start toyfs --channels 7
+check_channels
+zufs_mkfs ztoyfs /dev/pmem0
+zufs_mount ztoyfs /dev/pmem0 mnt
 for dir in $(seq 0 $((DIRS - 1))); do
 	mkdir "mnt/$dir"
 done
