@@ -43,6 +43,22 @@ static bool fault_fits_pmd(const struct zuf_fault *fault)
 }
 
 /*
+ * The library writes mapping and index one after the other, under the lock of
+ * the mapping's entries. Its other faults of this very page may be at it now.
+ */
+static bool page_is_at(struct page *page, struct address_space *mapping, pgoff_t index)
+{
+	bool here;
+
+	if (READ_ONCE(page->index) == index)
+		return true;
+	xa_lock_irq(&mapping->i_pages);
+	here = page->mapping != mapping || page->index == index;
+	xa_unlock_irq(&mapping->i_pages);
+	return here;
+}
+
+/*
  * A page belongs to one place of one file: a server that maps it twice would
  * confuse the kernel's reverse mapping. Under dax_read_lock().
  */
@@ -62,8 +78,10 @@ static bool page_is_elsewhere(const struct zuf_fault *fault, const struct zufs_e
 		return false;		/* the library will say */
 	page = pfn_t_to_page(pfn);
 	mapping = READ_ONCE(page->mapping);
-	return mapping && (mapping != fault->inode->i_mapping ||
-			   page->index != off >> PAGE_SHIFT);
+	if (!mapping)
+		return false;
+	return mapping != fault->inode->i_mapping ||
+	       !page_is_at(page, fault->inode->i_mapping, off >> PAGE_SHIFT);
 }
 
 /* By @leased, which holds all of it, or by @map. */
