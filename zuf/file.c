@@ -269,7 +269,7 @@ static ssize_t write_copy(struct kiocb *iocb, struct iov_iter *from, size_t len)
 {
 	ssize_t ret, rest;
 
-	if (!static_branch_unlikely(&zuf_points_on) || len < 2)
+	if (!static_branch_unlikely(&zuf_points_on) || !zuf_points_active() || len < 2)
 		return copy_mapped(iocb, from, len);
 	ret = copy_mapped(iocb, from, len / 2);
 	zuf_point(ZUF_POINT_COPYING, current);

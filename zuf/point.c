@@ -47,7 +47,7 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 };
 
 static DEFINE_MUTEX(points_lock);
-static bool points_enabled;		/* under points_lock */
+static bool points_active;		/* under points_lock, read without */
 static struct dentry *points_dir;
 
 void zuf_point_hit(enum zuf_point point, struct task_struct *task)
@@ -65,6 +65,11 @@ void zuf_point_hit(enum zuf_point point, struct task_struct *task)
 		return;
 	atomic_inc(&p->kills);
 	send_sig(SIGKILL, task, 1);
+}
+
+bool zuf_points_active(void)
+{
+	return READ_ONCE(points_active);
 }
 
 static int points_show(struct seq_file *m, void *unused)
@@ -88,9 +93,7 @@ static void points_off(void)
 	unsigned int i;
 
 	lockdep_assert_held(&points_lock);
-	if (points_enabled)
-		static_branch_disable(&zuf_points_on);
-	points_enabled = false;
+	WRITE_ONCE(points_active, false);
 	for (i = 0; i < ZUF_POINT_COUNT; i++) {
 		atomic_set(&points[i].passed, 0);
 		atomic_set(&points[i].kills, 0);
@@ -107,6 +110,8 @@ static int points_command(const char *cmd)
 	int n;
 
 	lockdep_assert_held(&points_lock);
+	if (!static_key_enabled(&zuf_points_on))
+		static_branch_enable(&zuf_points_on);
 	if (!strcmp(cmd, "off")) {
 		points_off();
 		return 0;
@@ -127,9 +132,7 @@ static int points_command(const char *cmd)
 	} else {
 		return -EINVAL;
 	}
-	if (!points_enabled)
-		static_branch_enable(&zuf_points_on);
-	points_enabled = true;
+	WRITE_ONCE(points_active, true);
 	return 0;
 }
 
@@ -170,7 +173,4 @@ int __init zuf_points_init(void)
 void zuf_points_exit(void)
 {
 	debugfs_remove_recursive(points_dir);
-	mutex_lock(&points_lock);
-	points_off();
-	mutex_unlock(&points_lock);
 }

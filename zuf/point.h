@@ -11,6 +11,10 @@
  * times. Only tasks whose name starts with "zkill" are killed, so that a test
  * can use the same mount to look at what is left. Reading the file prints, for
  * each point, how often it was passed and how many kills it made.
+ *
+ * The first command patches the branches in, and they stay: some emulators lose
+ * code that changes while another CPU runs it. So a test begins with "off", before
+ * it mounts.
  */
 #ifndef ZUF_POINT_H
 #define ZUF_POINT_H
@@ -43,6 +47,9 @@ enum zuf_point {
 DECLARE_STATIC_KEY_FALSE(zuf_points_on);
 
 void zuf_point_hit(enum zuf_point point, struct task_struct *task);
+
+/* Something is switched on, in paths that then go a way of their own. */
+bool zuf_points_active(void);
 
 /* @task: whom a kill is meant for; the caller keeps it alive (RCU or itself). */
 static inline void zuf_point(enum zuf_point point, struct task_struct *task)

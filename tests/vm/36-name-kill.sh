@@ -21,6 +21,7 @@ run() { DATA_DIR=$PWD/mnt "$BUILD/tests/vm/helpers/name-kill"; }
 
 # the debug kernel takes ten times as long for a switch of tasks
 [ "$VM_KERNEL" != debug ] || export NAME_KILLS=${NAME_KILLS:-20}
+zuf_load_points
 zufs_up toyfs
 run
 echo "with a server that answers at once $(left_behind) changes were left behind"

@@ -5,6 +5,7 @@
 # TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
+zuf_load_points
 zufs_up toyfs
 DATA_DIR=$PWD/mnt "$BUILD/tests/vm/helpers/data-kill"
 zufs_down toyfs

@@ -6,22 +6,22 @@
 # TIMEOUT: 240
 . "$TOP/tests/vm/lib.sh"
 
-POINTS=/sys/kernel/debug/zuf/points
 lease() { awk -v n="$1" '$1 == n { print $2 }' /sys/fs/zuf/mounts/*/leases; }
 
 ops=2000
 [ "$VM_KERNEL" != debug ] || ops=250
+zuf_load_points
 zufs_up nullfs relocate="${ZUFS_SEED:-1}",size=1m
 # points act on tasks of this name
 cp "$BUILD/tests/vm/helpers/lease-model" zkill-model
 export LEASE_FILE=$PWD/mnt/data LEASE_OPS=$ops
 ./zkill-model
 for point in replying stored read_mapped mapped fault_mapped; do
-	echo off >$POINTS
-	echo "$point delay_us 700" >$POINTS
+	echo off >$ZUF_POINTS
+	echo "$point delay_us 700" >$ZUF_POINTS
 	LEASE_OPS=$((ops / 4)) ./zkill-model
 done
-echo off >$POINTS
+echo off >$ZUF_POINTS
 cat /sys/fs/zuf/mounts/*/leases
 # how many answers a recall overtakes is a matter of speed
 races=refused

@@ -61,6 +61,14 @@ zuf_load()
 	insmod "$ZUF_KO" "$@"
 }
 
+# zuf_load_points: load it, and patch its kill and delay points in while nothing runs in it
+ZUF_POINTS=/sys/kernel/debug/zuf/points
+zuf_load_points()
+{
+	zuf_load
+	echo off >$ZUF_POINTS
+}
+
 zuf_unload() { rmmod zuf; }
 
 # zusd_start PLUGIN [OPTION...]: returns when the plugin's filesystem type can be mounted.
