@@ -180,6 +180,11 @@ static ssize_t mount_leases_show(struct zuf_mount *mount, char *buf)
 	return len;
 }
 
+static ssize_t mount_epochs_show(struct zuf_mount *mount, char *buf)
+{
+	return zuf_epochs_show(mount, buf);
+}
+
 static ssize_t mount_abort_store(struct zuf_mount *mount, const char *buf, size_t count)
 {
 	bool yes;
@@ -203,6 +208,7 @@ MOUNT_ATTR(inflight);
 MOUNT_ATTR(orphans);
 MOUNT_ATTR(rules);
 MOUNT_ATTR(leases);
+MOUNT_ATTR(epochs);
 static struct mount_attr mount_attr_abort = { { "abort", 0200 }, NULL, mount_abort_store };
 
 static struct attribute *mount_attrs[] = {
@@ -214,6 +220,7 @@ static struct attribute *mount_attrs[] = {
 	&mount_attr_orphans.attr,
 	&mount_attr_rules.attr,
 	&mount_attr_leases.attr,
+	&mount_attr_epochs.attr,
 	&mount_attr_abort.attr,
 	NULL,
 };
