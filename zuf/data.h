@@ -7,10 +7,10 @@
  * kind, zuf_map_begin() asks the server. In the second, inside the mount's gate,
  * under the locks that the kernel's library wants and with page faults disabled
  * for copies, iomap_begin only looks the answer up, or a lease (lease.h) that
- * needs no first phase. What is no longer there, since it was recalled in between, or
- * is of an older epoch than a write needs (epoch.h),
- * makes it -EAGAIN: all is dropped and begun again. zuf_map_end() ends the map of
- * one call; leases that came with it stay.
+ * needs no first phase. What is no longer there, since it was recalled in between,
+ * or is of an older epoch than a write needs (epoch.h), makes it -EAGAIN: all is
+ * dropped and begun again. zuf_map_end() ends the map of one call; leases that came
+ * with it stay.
  */
 #ifndef ZUF_DATA_H
 #define ZUF_DATA_H

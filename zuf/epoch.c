@@ -51,7 +51,9 @@ static struct workqueue_struct *epoch_wq;
  */
 bool zuf_epoch_is_open(const struct inode *inode, u64 epoch)
 {
-	return smp_load_acquire(&zuf_mount_of(inode->i_sb)->epochs.open) == epoch;
+	const struct zuf_epochs *epochs = &zuf_mount_of(inode->i_sb)->epochs;
+
+	return smp_load_acquire(&epochs->open) == epoch;	/* pairs with epoch_run() */
 }
 
 u64 zuf_epoch_published(const struct zuf_mount *mount)
@@ -195,6 +197,7 @@ static int epoch_run(struct zuf_mount *mount, u64 epoch)
 	int err;
 
 	epoch_clean(mount, true);	/* what it fails to flush is dirty still */
+	zuf_point_work(ZUF_POINT_EPOCH_FLUSHED);
 	closed_ns = ktime_get_ns();
 	WRITE_ONCE(epochs->open, ZUF_EPOCH_CLOSED);
 	zuf_point_work(ZUF_POINT_EPOCH_CLOSED);

@@ -213,8 +213,8 @@ static void lease_extent(const struct zuf_lease *lease, unsigned long first, uns
 static int find_lockless(struct inode *inode, unsigned long block, bool write,
 			 struct zufs_extent *ext)
 {
+	MA_STATE(mas, &leases_of(inode)->tree, block, block);
 	struct zuf_leases *leases = leases_of(inode);
-	MA_STATE(mas, &leases->tree, block, block);
 	unsigned int version = READ_ONCE(leases->version);
 	struct zuf_lease *lease;
 	int ret;

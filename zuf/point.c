@@ -43,6 +43,7 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 	[ZUF_POINT_AFTER_MAP_DONE] = { .name = "after_map_done", .every = 1 },
 	[ZUF_POINT_FAULT_MAPPED] = { .name = "fault_mapped", .every = 1 },
 	[ZUF_POINT_RECALL_MARKED] = { .name = "recall_marked", .every = 1 },
+	[ZUF_POINT_EPOCH_FLUSHED] = { .name = "epoch_flushed", .every = 1 },
 	[ZUF_POINT_EPOCH_CLOSED] = { .name = "epoch_closed", .every = 1 },
 	[ZUF_POINT_EPOCH_CLEAN] = { .name = "epoch_clean", .every = 1 },
 	[ZUF_POINT_TRUNCATE_CUT] = { .name = "truncate_cut", .every = 1 },
@@ -80,7 +81,7 @@ void zuf_point_work_hit(enum zuf_point point)
 	atomic_inc(&p->passed);
 	if (delay_us)
 		usleep_range(delay_us, delay_us + delay_us / 4 + 1);
-	wait_event(points_wait, !READ_ONCE(p->hold));
+	wait_event_idle(points_wait, !READ_ONCE(p->hold));
 }
 
 bool zuf_points_active(void)

@@ -40,6 +40,7 @@ enum zuf_point {
 	ZUF_POINT_AFTER_MAP_DONE, /* before i_size moves */
 	ZUF_POINT_FAULT_MAPPED,	/* a page fault has its map, no entry yet */
 	ZUF_POINT_RECALL_MARKED, /* leases are dead, users not yet waited for */
+	ZUF_POINT_EPOCH_FLUSHED, /* worker: all was write-protected, the epoch is open */
 	ZUF_POINT_EPOCH_CLOSED,	/* worker: writers find no epoch open, none waited for */
 	ZUF_POINT_EPOCH_CLEAN,	/* worker: all is write-protected, not yet published */
 	ZUF_POINT_TRUNCATE_CUT,	/* pages dropped, server not told */
