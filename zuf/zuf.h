@@ -346,6 +346,7 @@ struct zuf_mount {
 	u32 num_devices;	/* dev[0] to dev[num_devices - 1] are there */
 	struct zuf_device *dev[ZUFS_DEVICES_MAX];
 	bool dev_wide;		/* all T1 devices end durable with a fence */
+	bool library_only;	/* no fast path; by sysfs, read without lock */
 
 	struct mutex file_lock;	/* mount_file.c */
 	struct list_head files;	/* mount files, for revoking */
@@ -412,6 +413,9 @@ struct zuf_inode {
 	struct list_head maps;		/* struct zuf_map: asked for, and in use */
 	struct zuf_leases leases;
 	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
+
+	atomic64_t ranges;		/* zuf_range_lock() */
+	atomic_t range_waiters;		/* who sleeps for one of its bits */
 
 	struct inode vfs_inode;
 };
