@@ -39,6 +39,10 @@ export LEASE_FILE=$PWD/mnt/data LEASE_OPS=$ops EPOCH_FILE=$PWD/mnt/data
 zufs_up nullfs epoch_ms=0,epoch_check,size=1m
 ./zkill-model
 EPOCH_OPS=$stores ./zkill-writers
+# and with the kernel's library copying
+echo 0 | tee /sys/fs/zuf/mounts/*/fast_copy
+EPOCH_OPS=$((stores / 4)) ./zkill-writers
+echo 1 | tee /sys/fs/zuf/mounts/*/fast_copy
 for point in replying stored mapped copying fault_mapped epoch_flushed epoch_closed epoch_clean; do
 	echo off >$ZUF_POINTS
 	echo "$point delay_us 700" >$ZUF_POINTS
