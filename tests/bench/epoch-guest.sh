@@ -23,7 +23,7 @@ stalls()
 	mount -t znullfs -o "$options" /dev/pmem0 $MNT
 	say "$* ($options)"
 	rows "$run" "znullfs:$options" "$STALL" --dir $MNT "$@" || HELD=
-	awk -F'"' '/per_op/ { sub(/^[^0-9]*/, "", $NF); print "  " $8, $14, $NF }' "$RAW/$RUN.rows"
+	awk -F'[{:,} "]+' '{ print "  " $5, $9 " files", $11, $13 }' "$RAW/$RUN.rows"
 	umount $MNT
 }
 

@@ -360,15 +360,18 @@ START_TEST(new_belongs_to_no_epoch)
 	rs_await_held(rs, 1);
 	epoch_only();
 	asked = maps();
-	rs_release(rs, 0);
+	rs_release(rs, 1);
 	if (s.by_store) {
 		rs_await(&rs->seen[ZUFS_OP_MAP], asked + 1);
+		rs_await_held(rs, 1);
 		rs->user[U_EPOCH] = (uint32_t)epoch;
+		rs_release(rs, 1);
 	}
 	ck_assert_int_eq(vt_join(writer, NULL), 0);
 	if (!s.by_store)
 		ck_assert_uint_eq(maps(), asked);
 	rs->user[U_EPOCH] = (uint32_t)epoch;
+	arm(RS_HOLD_NOT, 0);
 	ck_assert_int_ge(atomic_load(&rs->counts.map_dones) - dones, 1);
 	ck_assert_int_eq(get(&s), 200);
 	drop(&s);
