@@ -302,6 +302,11 @@ static int measure_files(void)
 	print_phase(&some);
 	print_phase(&all);
 	ratio = rank_us(&all, 50) / rank_us(&none, 50);
+	if (opt.writer) {
+		fprintf(stderr, "%s: median with %u files open %.2f times that with none\n",
+			opt.workload, all.files, ratio);
+		return BENCH_EXIT_OK;
+	}
 	fprintf(stderr, "%s: median with %u files open %.2f times that with none (at most 1.2): %s\n",
 		opt.workload, all.files, ratio, ratio <= 1.2 ? "PASS" : "FAIL");
 	return ratio <= 1.2 ? BENCH_EXIT_OK : BENCH_EXIT_BAR;
@@ -357,7 +362,8 @@ static void usage(void)
 	     "  --epochs=N     epochs a figure and round (100)\n"
 	     "  --rounds=N     rounds (3)\n"
 	     "  --json         rows for tests/bench/report.py\n"
-	     "Exit status 1: the median with N files open is above 1.2 times that with none.");
+	     "Exit status 1: the median with N files open, without a writer, is above 1.2 times that\n"
+	     "with none.");
 }
 
 static int parse(int argc, char **argv)

@@ -24,7 +24,7 @@ struct null_epoch {
 	bool running;			/* the thread */
 	bool stop;
 	bool asked;			/* zus_epoch()'s end is to come */
-	uint64_t epoch;
+	uint64_t epoch;			/* atomic: read without the lock, too */
 
 	/* only checked, else NULL; by block of the area */
 	uint64_t *sum;			/* as the epoch began */
@@ -83,7 +83,7 @@ static void epoch_begun(void *arg, int err, uint64_t epoch)
 			ne->released[block] = 0;
 		}
 		ne->summed = true;
-		ne->epoch = epoch;
+		__atomic_store_n(&ne->epoch, epoch, __ATOMIC_RELEASE);
 		check_all(ne, "while it began");
 	}
 	pthread_cond_signal(&ne->changed);
@@ -207,6 +207,8 @@ int null_epoch_map(struct null_epoch *ne, uint64_t off, uint64_t len_bytes,
 		   const struct zus_map *args, uint16_t *flags)
 {
 	bool write = args->flags & ZUS_MAP_WRITE;
+	/* while done() has the lock, answers still belong to the old epoch */
+	bool early = args->epoch > __atomic_load_n(&ne->epoch, __ATOMIC_ACQUIRE);
 	int ret;
 
 	*flags = ZUS_EXTF_LEASE_R | (write ? ZUS_EXTF_LEASE_W : 0);
@@ -216,6 +218,11 @@ int null_epoch_map(struct null_epoch *ne, uint64_t off, uint64_t len_bytes,
 		ne->running = !pthread_create(&ne->thread, NULL, epoch_main, ne);
 	if (write && ne->sum && args->epoch == ne->epoch)
 		release(ne, off, len_bytes);
+	if (early) {
+		zus_log(ZUS_LOG_ERR, "nullfs: a map of epoch %" PRIu64 " came before it began",
+			args->epoch);
+		ne->broken = true;
+	}
 	ret = ne->broken ? -EIO : 0;
 	pthread_mutex_unlock(&ne->lock);
 	return ret;
