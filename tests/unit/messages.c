@@ -227,7 +227,9 @@ static int t_map(struct zus_req *req, struct zus_inode *inode, const struct zus_
 	const struct zus_extent data = { 4096, 8192, 2 << 20, 0, ZUS_EXT_DATA,
 					 ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W };
 
-	ck_assert_uint_eq(m->epoch, 0);	/* none in this transport */
+	/* none in this transport */
+	ck_assert_uint_eq(m->epoch, 0);
+	ck_assert_int_eq(zus_epoch(inode->mount, NULL, NULL), -EOPNOTSUPP);
 	noted("inode %d fh %lu off %lu len %lu size %lu flags %u max %u", who(inode),
 	      (unsigned long)m->fh, (unsigned long)m->off, (unsigned long)m->len_bytes,
 	      (unsigned long)m->size_bytes, m->flags, m->max_extents);
