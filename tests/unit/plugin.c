@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* plugin.c - which plugins are refused and what a person is told then. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
