@@ -120,14 +120,15 @@ static char *trace_line(void)
 /* Waits for the next epoch. */
 static void trace_next(uint64_t *total_ns, uint64_t *stall_ns)
 {
-	unsigned long long total, stall;
-	const char *at;
+	const char *line, *total, *stall;
 
 	do {
-		at = strstr(trace_line(), "total_ns=");
-	} while (!at || sscanf(at, "total_ns=%llu stall_ns=%llu", &total, &stall) != 2);
-	*total_ns = total;
-	*stall_ns = stall;
+		line = trace_line();
+		total = strstr(line, "total_ns=");
+		stall = strstr(line, "stall_ns=");
+	} while (!total || !stall);
+	*total_ns = strtoull(total + strlen("total_ns="), NULL, 10);
+	*stall_ns = strtoull(stall + strlen("stall_ns="), NULL, 10);
 }
 
 /* -------------------------------------------------------------------- load */
@@ -315,7 +316,7 @@ static int measure_files(void)
 static int measure(void)
 {
 	struct phase dirty = { 0 };
-	pthread_t writer;
+	pthread_t writer = 0;
 	int status = BENCH_EXIT_OK;
 
 	if (opt.writer && pthread_create(&writer, NULL, writer_main, NULL))

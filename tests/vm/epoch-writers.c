@@ -113,7 +113,7 @@ START_TEST(writers)
 	for (i = 0; i < THREADS; i++) {
 		all[i].how = (enum how)i;
 		all[i].fd = open(path, O_RDWR | O_CLOEXEC | (i == WRITE_DSYNC ? O_DSYNC : 0));
-		all[i].off = (off_t)(i * PAGES * PAGE);
+		all[i].off = (off_t)((size_t)i * PAGES * PAGE);
 		ck_assert_int_ge(all[i].fd, 0);
 		ck_assert_int_eq(pwrite(all[i].fd, zero, sizeof(zero), all[i].off), sizeof(zero));
 		all[i].map = map_pages(&all[i]);

@@ -96,9 +96,9 @@ static void wait_until(struct null_epoch *ne, const struct timespec *start)
 	struct timespec end = *start;
 
 	end.tv_sec += ne->config.period_ms / 1000;
-	end.tv_nsec += ne->config.period_ms % 1000 * 1000000l;
-	if (end.tv_nsec >= 1000000000l) {
-		end.tv_nsec -= 1000000000l;
+	end.tv_nsec += ne->config.period_ms % 1000 * 1000000L;
+	if (end.tv_nsec >= 1000000000L) {
+		end.tv_nsec -= 1000000000L;
 		end.tv_sec++;
 	}
 	while (ne->config.period_ms && !ne->stop &&
