@@ -35,7 +35,7 @@ verdict()
 }
 
 ops=2000 stores=40000
-[ "$VM_KERNEL" != debug ] || ops=250 stores=4000
+[ "$VM_KERNEL" != debug ] || ops=120 stores=1200
 zuf_load_points
 # points act on tasks of this name
 cp "$BUILD/tests/vm/helpers/lease-model" zkill-model
