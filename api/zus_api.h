@@ -6,6 +6,8 @@
  *   1.0  first version
  *   1.1  leases: ZUFS_FEAT_LEASES, ZUFS_MF_LEASES, ZUFS_EXTF_LEASE_R, LEASE_W and
  *        IMMUTABLE, ZUFS_IOC_RECALL, read(2) of a mount file
+ *   1.2  write epochs: ZUFS_FEAT_EPOCHS, ZUFS_MF_EPOCHS, ZUFS_IOC_EPOCH,
+ *        zufs_map_out.epoch
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -36,7 +38,7 @@
 #include <linux/ioctl.h>
 
 #define ZUFS_ABI_MAJOR			1
-#define ZUFS_ABI_MINOR			1
+#define ZUFS_ABI_MINOR			2
 
 /* ------------------------------------------------------------------ limits */
 
@@ -245,6 +247,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_SYNCFS			0x4u /* wants SYNCFS */
 #define ZUFS_MF_VOLATILE		0x8u /* contents end with the mount */
 #define ZUFS_MF_LEASES			0x10u /* maps carry leases; needs ZUFS_FEAT_LEASES */
+#define ZUFS_MF_EPOCHS			0x20u /* with LEASES: EPOCH; needs ZUFS_FEAT_EPOCHS */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -443,6 +446,7 @@ struct zufs_map_out {
 	__u64 lease_seq;	/* see struct zufs_recall */
 	__u32 count;
 	__u32 flags;		/* none yet */
+	__u64 epoch;		/* with ZUFS_MF_EPOCHS, see struct zufs_epoch */
 };
 
 /*
@@ -516,6 +520,7 @@ struct zufs_forced {
 
 #define ZUFS_FEAT_NONE			0ull
 #define ZUFS_FEAT_LEASES		0x1ull /* RECALL, and mounts with ZUFS_MF_LEASES */
+#define ZUFS_FEAT_EPOCHS		0x2ull /* EPOCH, and mounts with ZUFS_MF_EPOCHS */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -548,7 +553,7 @@ struct zufs_new_channel {
 	__u64 reply_off;
 };
 
-/* A file that stands for a mount: MAP_DEVICE, ADD_DEVICE, RECALL. */
+/* A file that stands for a mount: MAP_DEVICE, ADD_DEVICE, RECALL, EPOCH. */
 struct zufs_mount_file {
 	__u64 mount;		/* in */
 	__s32 fd;		/* out */
@@ -622,15 +627,56 @@ struct zufs_recall {
 
 #define ZUFS_RECALL_DOWNGRADE		0x1u
 
+/*
+ * EPOCH: begin a mount's next write epoch, so that what the blocks hold at one moment
+ * can be kept. A mount's first epoch is 1, each EPOCH names the one that follows the
+ * last one asked for. Queued, one at a time, told of by read(2) like a RECALL. While
+ * it runs new writes and write faults wait, copies that have begun end, and what is
+ * mapped for writing is flushed and write-protected. Then the new epoch is published.
+ * When read(2) tells of it all of that has happened.
+ *
+ * Each answer to MAP carries the epoch in which the server gave it; the server
+ * takes that number before it looks at its map, and goes on to the next one
+ * when it has been told, in its own time. An answer, and a LEASE_W, is good for
+ * writing only while its epoch is the mount's: in a later one the kernel asks
+ * again before it writes a byte, be it by a copy, by zeroing or through a mapping;
+ * a lease is then still good for reading. So from the moment the server is told, until
+ * it answers a MAP in the new epoch, no byte of what it handed out before changes,
+ * but for what follows.
+ *
+ * Extents that are NEW are not part of the file before their MAP_DONE, so they belong
+ * to no epoch: the caller may fill them across one, and what MAP_DONE publishes
+ * belongs to the epoch in which the server gets it. A COMMIT extent that is not NEW is
+ * written in its answer's epoch only; its MAP_DONE may come in the next one, and tells
+ * what was written before that began, or 0 bytes. Pages that are pinned for writing (the
+ * target of direct I/O of another file) are stored to by whom the kernel cannot stop.
+ *
+ * A server that answers a write by another place than that which older leases or
+ * mappings of the range have recalls the range first. The kernel begins no epoch
+ * sooner than 10 ms after the last one. EINVAL: not the next epoch. EOPNOTSUPP: no
+ * ZUFS_MF_EPOCHS. EBUSY, ENXIO: as for RECALL.
+ */
+struct zufs_epoch {
+	__u64 epoch;
+	__u64 cookie;		/* comes back */
+	__u32 flags;		/* none yet */
+	__u32 reserved;
+};
+
+/*
+ * The end of a RECALL or EPOCH. err: EIO, stores through mappings may be lost; ENXIO,
+ * an EPOCH was not begun, as the mount ends.
+ */
 struct zufs_recall_done {
 	__u64 cookie;
-	__s32 err;		/* EIO: stores through mappings may be lost */
+	__s32 err;		/* see below */
 	__u32 reserved;
 };
 
 #define ZUFS_IOC_MAP_DEVICE	_IOWR('Z', 0x58, struct zufs_map_device)
 #define ZUFS_IOC_ADD_DEVICE	_IOWR('Z', 0x59, struct zufs_add_device)
 #define ZUFS_IOC_RECALL		_IOW('Z', 0x5a, struct zufs_recall)
+#define ZUFS_IOC_EPOCH		_IOW('Z', 0x5b, struct zufs_epoch)
 
 /* --------------------------------------- ioctls of any regular file of zufs */
 
@@ -801,9 +847,10 @@ ZUFS_OFF(zufs_map_in, len_bytes, 24);
 ZUFS_OFF(zufs_map_in, size_bytes, 32);
 ZUFS_OFF(zufs_map_in, flags, 40);
 ZUFS_OFF(zufs_map_in, max_extents, 44);
-ZUFS_SIZE(zufs_map_out, 16);
+ZUFS_SIZE(zufs_map_out, 24);
 ZUFS_OFF(zufs_map_out, count, 8);
 ZUFS_OFF(zufs_map_out, flags, 12);
+ZUFS_OFF(zufs_map_out, epoch, 16);
 ZUFS_SIZE(zufs_map_done_in, 72);
 ZUFS_OFF(zufs_map_done_in, fh, 8);
 ZUFS_OFF(zufs_map_done_in, map_id, 16);
@@ -877,6 +924,10 @@ ZUFS_OFF(zufs_recall, seq, 32);
 ZUFS_OFF(zufs_recall, cookie, 40);
 ZUFS_OFF(zufs_recall, flags, 48);
 ZUFS_OFF(zufs_recall, reserved, 52);
+ZUFS_SIZE(zufs_epoch, 24);
+ZUFS_OFF(zufs_epoch, cookie, 8);
+ZUFS_OFF(zufs_epoch, flags, 16);
+ZUFS_OFF(zufs_epoch, reserved, 20);
 ZUFS_SIZE(zufs_recall_done, 16);
 ZUFS_OFF(zufs_recall_done, err, 8);
 ZUFS_OFF(zufs_recall_done, reserved, 12);

@@ -8,8 +8,9 @@
  * under the locks that the kernel's library wants and with page faults disabled
  * for copies, iomap_begin only looks the answer up, or a lease (lease.h) that
  * needs no first phase. What is no longer there, since it was recalled in between,
- * makes it -EAGAIN: all is dropped and begun again. zuf_map_end() ends the map of
- * one call; leases that came with it stay.
+ * or is of an older epoch than a write needs (epoch.h), makes it -EAGAIN: all is
+ * dropped and begun again. zuf_map_end() ends the map of one call; leases that came
+ * with it stay.
  */
 #ifndef ZUF_DATA_H
 #define ZUF_DATA_H
@@ -44,6 +45,7 @@ struct zuf_map {
 	bool answered;
 	bool dead;			/* recalled, but for NEW and COMMIT extents */
 	u64 seq;			/* lease_seq of the answer */
+	u64 epoch;			/* in which the server answered */
 	u64 changes;			/* leases->changes when it was asked for */
 	u64 refuse_start;		/* recalled before it was answered: an older */
 	u64 refuse_end;			/* answer for this range is dead */

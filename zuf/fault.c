@@ -284,6 +284,9 @@ static vm_fault_t fault_write(struct zuf_fault *fault)
 
 	sb_start_pagefault(sb);
 	err = file_update_time(fault->vmf->vma->vm_file);
+	/* not with layout_sem, if it can be: read faults go on */
+	if (!err)
+		err = zuf_epoch_wait(zuf_mount_of(sb));
 	if (!err)
 		err = down_write_killable(layout_sem);
 	if (err) {

@@ -554,8 +554,12 @@ static ssize_t write_fast(struct kiocb *iocb, struct iov_iter *from)
 static ssize_t write_exclusive(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	ssize_t ret = file_lock(inode);
+	ssize_t ret;
 
+	/* not with i_rwsem, if it can be: readers go on */
+	ret = zuf_epoch_wait(zuf_mount_of(inode->i_sb));
+	if (!ret)
+		ret = file_lock(inode);
 	if (ret)
 		return ret;
 	ret = write_locked(iocb, from);

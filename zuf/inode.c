@@ -25,6 +25,7 @@ static void zuf_inode_ctor(void *object)
 	spin_lock_init(&zi->maps_lock);
 	INIT_LIST_HEAD(&zi->maps);
 	zuf_leases_init(&zi->leases);
+	INIT_LIST_HEAD(&zi->epoch_node);
 	inode_init_once(&zi->vfs_inode);
 }
 
@@ -83,6 +84,7 @@ void zuf_evict_inode(struct inode *inode)
 	struct zuf_forced_msg *msg = zi->forget;
 
 	zuf_data_evict(inode);
+	zuf_epoch_forget(inode);
 	zuf_leases_drop(inode);
 	clear_inode(inode);
 	if (!zi->nlookup)

@@ -20,6 +20,7 @@ struct zuf_lease {
 	u64 file_off;		/* as answered */
 	u64 dev_off;
 	u64 seq;
+	u64 epoch;		/* in which it was answered */
 	u32 dev;
 	u8 type;		/* ZUFS_EXT_* */
 	u8 kind;		/* enum lease_kind; under leases->lock, read without */
@@ -65,7 +66,7 @@ static void lease_free_rcu(struct rcu_head *rcu)
 	kmem_cache_free(lease_cache, container_of(rcu, struct zuf_lease, rcu));
 }
 
-static struct zuf_lease *lease_alloc(const struct zufs_extent *ext, u64 seq, u8 kind)
+static struct zuf_lease *lease_alloc(const struct zufs_extent *ext, u64 seq, u64 epoch, u8 kind)
 {
 	struct zuf_lease *lease;
 
@@ -79,6 +80,7 @@ static struct zuf_lease *lease_alloc(const struct zufs_extent *ext, u64 seq, u8 
 		.file_off	= ext->file_off,
 		.dev_off	= ext->dev_off,
 		.seq		= seq,
+		.epoch		= epoch,
 		.dev		= ext->dev,
 		.type		= ext->type,
 		.kind		= kind,
@@ -183,12 +185,20 @@ static void tree_downgrade(struct zuf_leases *leases, unsigned long first, unsig
 
 /* -------------------------------------------------------------------- lookup */
 
-/* What the range [@first, @last] of the tree says; false: not enough for the use. */
-static bool lease_extent(const struct zuf_lease *lease, unsigned long first, unsigned long last,
-			 bool write, struct zufs_extent *ext)
+/* One of an older epoch is for reading only. */
+static bool lease_serves(const struct inode *inode, const struct zuf_lease *lease, bool write)
 {
-	if (!lease || READ_ONCE(lease->kind) < (write ? LEASE_WRITE : LEASE_READ))
-		return false;
+	u8 kind = READ_ONCE(lease->kind);
+
+	if (!write)
+		return kind >= LEASE_READ;
+	return kind == LEASE_WRITE && zuf_epoch_is_open(inode, lease->epoch);
+}
+
+/* What the range [@first, @last] of the tree says. */
+static void lease_extent(const struct zuf_lease *lease, unsigned long first, unsigned long last,
+			 struct zufs_extent *ext)
+{
 	*ext = (struct zufs_extent) {
 		.file_off	= (u64)first * ZUFS_BLOCK_BYTES,
 		.len_bytes	= (u64)(last - first + 1) * ZUFS_BLOCK_BYTES,
@@ -197,14 +207,14 @@ static bool lease_extent(const struct zuf_lease *lease, unsigned long first, uns
 	};
 	if (lease->type == ZUFS_EXT_DATA)
 		ext->dev_off = lease->dev_off + (ext->file_off - lease->file_off);
-	return true;
 }
 
 /* 1: found, 0: not there, -EAGAIN: the tree was changing. */
-static int find_lockless(struct zuf_leases *leases, unsigned long block, bool write,
+static int find_lockless(struct inode *inode, unsigned long block, bool write,
 			 struct zufs_extent *ext)
 {
-	MA_STATE(mas, &leases->tree, block, block);
+	MA_STATE(mas, &leases_of(inode)->tree, block, block);
+	struct zuf_leases *leases = leases_of(inode);
 	unsigned int version = READ_ONCE(leases->version);
 	struct zuf_lease *lease;
 	int ret;
@@ -214,7 +224,9 @@ static int find_lockless(struct zuf_leases *leases, unsigned long block, bool wr
 	smp_rmb();		/* pairs with tree_store() */
 	rcu_read_lock();
 	lease = mas_walk(&mas);
-	ret = lease_extent(lease, mas.index, mas.last, write, ext);
+	ret = lease && lease_serves(inode, lease, write);
+	if (ret)
+		lease_extent(lease, mas.index, mas.last, ext);
 	rcu_read_unlock();
 	smp_rmb();		/* pairs with tree_store() */
 	return READ_ONCE(leases->version) == version ? ret : -EAGAIN;
@@ -226,10 +238,10 @@ bool zuf_lease_find(struct inode *inode, u64 off, bool write, struct zufs_extent
 	unsigned long block = first_block(off);
 	int ret;
 
-	ret = find_lockless(leases, block, write, ext);
+	ret = find_lockless(inode, block, write, ext);
 	if (unlikely(ret < 0)) {
 		mutex_lock(&leases->lock);
-		ret = find_lockless(leases, block, write, ext);
+		ret = find_lockless(inode, block, write, ext);
 		mutex_unlock(&leases->lock);
 	}
 	return ret > 0;
@@ -237,7 +249,7 @@ bool zuf_lease_find(struct inode *inode, u64 off, bool write, struct zufs_extent
 
 /* ------------------------------------------------------------- keep and lose */
 
-static bool insert_one(struct inode *inode, const struct zufs_extent *ext, u64 seq)
+static bool insert_one(struct inode *inode, const struct zufs_extent *ext, u64 seq, u64 epoch)
 {
 	struct zuf_leases *leases = leases_of(inode);
 	u64 size = round_up(i_size_read(inode), ZUFS_BLOCK_BYTES);
@@ -255,7 +267,7 @@ static bool insert_one(struct inode *inode, const struct zufs_extent *ext, u64 s
 	last = last_block(end);
 	if (tree_has_newer(leases, first, last, seq))
 		return false;
-	lease = lease_alloc(ext, seq, kind);
+	lease = lease_alloc(ext, seq, epoch, kind);
 	if (!lease)
 		return false;
 	if (!tree_cut(leases, first, last, seq, NULL) ||
@@ -268,7 +280,8 @@ static bool insert_one(struct inode *inode, const struct zufs_extent *ext, u64 s
 	return true;
 }
 
-void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq)
+void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq,
+		      u64 epoch)
 {
 	struct zuf_leases *leases = leases_of(inode);
 	u64 kept = 0;
@@ -277,7 +290,7 @@ void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 co
 	lockdep_assert_held(&leases->lock);
 	for (i = 0; i < count; i++, ext++)
 		if (ext->flags & (ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W))
-			kept += insert_one(inode, ext, seq);
+			kept += insert_one(inode, ext, seq, epoch);
 	zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_KEPT, kept);
 	if (kept && list_empty(&leases->node)) {
 		spin_lock(&lease_inodes_lock);

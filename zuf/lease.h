@@ -79,7 +79,8 @@ void zuf_leases_reset(struct zuf_leases *leases);	/* before the inode's use */
 void zuf_leases_drop(struct inode *inode);
 
 /*
- * The part of a lease that holds @off; @write: one to write by. Inside the gate.
+ * The part of a lease that holds @off; @write: one to write by, of the mount's epoch.
+ * Inside the gate.
  * @ext->flags is 0. May sleep.
  */
 bool zuf_lease_find(struct inode *inode, u64 off, bool write, struct zufs_extent *ext);
@@ -88,7 +89,8 @@ bool zuf_lease_find(struct inode *inode, u64 off, bool write, struct zufs_extent
  * Take what @ext has of leases into the cache, unless it holds something newer.
  * Under leases->lock; without memory less is kept.
  */
-void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq);
+void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq,
+		      u64 epoch);
 
 /*
  * Make leases of [start, end) that were answered up to @seq impossible to find, or

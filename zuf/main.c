@@ -28,9 +28,12 @@ static int __init zuf_init(void)
 	err = zuf_recall_init();
 	if (err)
 		goto out_lease;
-	err = zuf_orphan_init();
+	err = zuf_epoch_init();
 	if (err)
 		goto out_recall;
+	err = zuf_orphan_init();
+	if (err)
+		goto out_epoch;
 	err = zuf_forced_init();
 	if (err)
 		goto out_orphan;
@@ -63,6 +66,8 @@ out_forced:
 	zuf_forced_exit();
 out_orphan:
 	zuf_orphan_exit();
+out_epoch:
+	zuf_epoch_exit();
 out_recall:
 	zuf_recall_exit();
 out_lease:
@@ -80,6 +85,7 @@ static void __exit zuf_exit(void)
 	zuf_servers_wait();
 	zuf_pin_exit();
 	zuf_recall_exit();
+	zuf_epoch_exit();
 	zuf_orphan_exit();
 	zuf_forced_exit();
 	rcu_barrier();

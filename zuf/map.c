@@ -206,6 +206,10 @@ enum zuf_rule zuf_check_map(const struct zuf_reply *reply)
 	if (!out->count || out->count > in->max_extents ||
 	    (u64)out->count * sizeof(*ext) > reply->buf_bytes)
 		return ZUF_RULE_SIZE;
+	/* it cannot know of one that the kernel has not told it of */
+	if (reply->mount->features & ZUFS_MF_EPOCHS &&
+	    (!out->epoch || out->epoch > zuf_epoch_published(reply->mount)))
+		return ZUF_RULE_EPOCH;
 	if (test_bit(ZUF_I_INLINE, &zuf_i(reply->call->inode[0])->flags))
 		return check_inline(in, ext, out->count, reply->buf_bytes);
 	return check_extents(reply->mount, in, ext, out->count);
@@ -439,6 +443,7 @@ void zuf_take_map(const struct zuf_reply *reply)
 	const struct zufs_extent *ext = reply->buf, *last = ext + out->count - 1;
 	struct zuf_map *map = reply->call->map;
 	struct zuf_mount *mount = reply->mount;
+	u64 epoch = mount->features & ZUFS_MF_EPOCHS ? out->epoch : 0;
 	struct zuf_inode *zi;
 
 	if (!map)
@@ -447,6 +452,7 @@ void zuf_take_map(const struct zuf_reply *reply)
 	mutex_lock(&zi->leases.lock);
 	spin_lock(&zi->maps_lock);
 	map->seq = out->lease_seq;
+	map->epoch = epoch;
 	map->count = out->count;
 	map->dead = map->refuse_end > ext->file_off && out->lease_seq <= map->refuse_seq &&
 		    map->refuse_start < last->file_off + last->len_bytes;
@@ -456,7 +462,7 @@ void zuf_take_map(const struct zuf_reply *reply)
 		if (unlikely(map->dead))
 			zuf_lease_count(mount, ZUF_LEASE_REFUSED, 1);
 		else if (map->changes == zi->leases.changes)
-			zuf_lease_insert(map->inode, ext, out->count, out->lease_seq);
+			zuf_lease_insert(map->inode, ext, out->count, out->lease_seq, epoch);
 	}
 	mutex_unlock(&zi->leases.lock);
 }
@@ -511,17 +517,29 @@ void zuf_map_let_starving_go(struct inode *inode)
 		wait_var_event_timeout(starving, !atomic_read(starving), ZUF_STARVING_JIFFIES);
 }
 
-int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
-		  u64 size_bytes, u32 flags, unsigned int restarts)
+/* For what the server may not be asked yet: a recall of the range, an epoch's begin. */
+static int map_wait(struct inode *inode, u64 off, u64 len_bytes, u32 flags)
 {
-	struct zuf_inode *zi = zuf_i(inode);
+	int err;
+
+	if (!zuf_leases_on(inode))
+		return 0;
+	err = zuf_fence_wait(inode, off, off + len_bytes);
+	if (!err && flags & ZUFS_MAP_WRITE)
+		err = zuf_epoch_wait(zuf_mount_of(inode->i_sb));
+	return err;
+}
+
+static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
+{
+	struct inode *inode = map->inode;
 	struct zufs_map_in in = {
-		.inode		= zi->handle,
-		.fh		= fh,
-		.off		= off,
+		.inode		= zuf_i(inode)->handle,
+		.fh		= map->fh,
+		.off		= map->off,
 		.len_bytes	= len_bytes,
 		.size_bytes	= size_bytes,
-		.flags		= flags,
+		.flags		= map->flags,
 	};
 	struct zufs_map_out out;
 	struct zuf_call call = {
@@ -534,21 +552,11 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	};
 	int err;
 
-	if (zuf_leases_on(inode)) {
-		err = zuf_fence_wait(inode, off, off + len_bytes);
-		if (err)
-			return err;
+	if (zuf_leases_on(inode))
 		zuf_lease_count(call.mount, ZUF_LEASE_MISSES, 1);
-	}
-	map->task = current;
-	map->inode = inode;
-	map->fh = fh;
-	map->off = off;
-	map->flags = flags;
 	map->owes_done = false;
 	map->any_new = false;
-	map->starving = restarts >= ZUF_RESTARTS_PATIENCE;
-	err = map_alloc(map, off, len_bytes);
+	err = map_alloc(map, map->off, len_bytes);
 	if (err)
 		return err;
 	in.max_extents = map->max_extents;
@@ -564,8 +572,39 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 		return err;
 	}
 	map->id = call.id;
-	map_take(map, out.count, off + len_bytes);
+	map_take(map, out.count, map->off + len_bytes);
 	return 0;
+}
+
+int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
+		  u64 size_bytes, u32 flags, unsigned int restarts)
+{
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	struct zuf_busy busy = {};
+	u64 epoch;
+	int err;
+
+	map->task = current;
+	map->inode = inode;
+	map->fh = fh;
+	map->off = off;
+	map->flags = flags;
+	map->starving = restarts >= ZUF_RESTARTS_PATIENCE;
+	for (;;) {
+		err = map_wait(inode, off, len_bytes, flags);
+		if (err)
+			return err;
+		epoch = zuf_epoch_published(mount);
+		err = map_ask(map, len_bytes, size_bytes);
+		if (err || likely(!(flags & ZUFS_MAP_WRITE) || map->epoch >= epoch))
+			return err;
+		/* the server has yet to go on to the epoch that it was asked in */
+		zuf_epoch_count_stale(mount);
+		zuf_map_end(map);
+		err = zuf_busy_wait(&busy, mount);
+		if (err)
+			return err;
+	}
 }
 
 void zuf_map_end(struct zuf_map *map)
@@ -598,13 +637,22 @@ const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off)
 	return NULL;
 }
 
-/* By @map, to @ext; what is NEW or COMMIT is the task's until its MAP_DONE. */
-static bool map_use(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
+/*
+ * By @map, to @ext. What is NEW or COMMIT is the task's until its MAP_DONE, whatever is
+ * recalled; what is NEW is not part of the file until then, whatever the epoch.
+ */
+static bool map_use(const struct zuf_map *map, u64 off, bool write, struct zufs_extent *ext)
 {
 	const struct zufs_extent *found = zuf_map_extent(map, off);
+	u16 owned;
 
 	lockdep_assert_held(&zuf_i(map->inode)->maps_lock);
-	if (!found || (map->dead && !(found->flags & OWED_FLAGS)))
+	if (!found)
+		return false;
+	owned = map->owes_done ? found->flags & OWED_FLAGS : 0;
+	if (map->dead && !owned)
+		return false;
+	if (write && !(owned & ZUFS_EXTF_NEW) && !zuf_epoch_is_open(map->inode, map->epoch))
 		return false;
 	*ext = *found;
 	return true;
@@ -624,7 +672,7 @@ static bool map_lookup(struct inode *inode, u64 off, bool write, struct zufs_ext
 		if (map->task != current || !map->answered ||
 		    (write && !(map->flags & ZUFS_MAP_WRITE)))
 			continue;
-		found = map_use(map, off, ext);
+		found = map_use(map, off, write, ext);
 		if (found)
 			break;
 	}
@@ -664,6 +712,8 @@ static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsig
 		iomap->addr = IOMAP_NULL_ADDR;
 		return 0;
 	}
+	if (flags & IOMAP_FAULT && flags & IOMAP_WRITE)
+		zuf_epoch_dirtied(inode);
 	device = zuf_device(zuf_mount_of(inode->i_sb), ext.dev);
 	iomap->type = IOMAP_MAPPED;
 	iomap->addr = device->dax_off + ext.dev_off;
@@ -774,13 +824,14 @@ static int piece_zero(const struct map_piece *piece)
 	return 0;
 }
 
+/* To write. */
 static bool map_use_locked(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
 {
 	struct zuf_inode *zi = zuf_i(map->inode);
 	bool found;
 
 	spin_lock(&zi->maps_lock);
-	found = map_use(map, off, ext);
+	found = map_use(map, off, true, ext);
 	spin_unlock(&zi->maps_lock);
 	return found;
 }

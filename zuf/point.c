@@ -8,6 +8,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 
 #include "point.h"
 
@@ -23,6 +24,7 @@ struct point_state {
 	atomic_t left;		/* still to make */
 	unsigned int every;
 	unsigned int delay_us;
+	bool hold;		/* workers; written under points_lock */
 };
 
 static struct point_state points[ZUF_POINT_COUNT] = {
@@ -41,6 +43,9 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 	[ZUF_POINT_AFTER_MAP_DONE] = { .name = "after_map_done", .every = 1 },
 	[ZUF_POINT_FAULT_MAPPED] = { .name = "fault_mapped", .every = 1 },
 	[ZUF_POINT_RECALL_MARKED] = { .name = "recall_marked", .every = 1 },
+	[ZUF_POINT_EPOCH_FLUSHED] = { .name = "epoch_flushed", .every = 1 },
+	[ZUF_POINT_EPOCH_CLOSED] = { .name = "epoch_closed", .every = 1 },
+	[ZUF_POINT_EPOCH_CLEAN] = { .name = "epoch_clean", .every = 1 },
 	[ZUF_POINT_TRUNCATE_CUT] = { .name = "truncate_cut", .every = 1 },
 	[ZUF_POINT_NAME_CHANGED] = { .name = "name_changed", .every = 1 },
 	[ZUF_POINT_RELEASE] = { .name = "release", .every = 1 },
@@ -49,6 +54,7 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 static DEFINE_MUTEX(points_lock);
 static bool points_active;		/* under points_lock, read without */
 static struct dentry *points_dir;
+static DECLARE_WAIT_QUEUE_HEAD(points_wait);	/* for hold to go */
 
 void zuf_point_hit(enum zuf_point point, struct task_struct *task)
 {
@@ -68,6 +74,17 @@ void zuf_point_hit(enum zuf_point point, struct task_struct *task)
 		return;
 	atomic_inc(&p->kills);
 	send_sig(SIGKILL, task, 1);
+}
+
+void zuf_point_work_hit(enum zuf_point point)
+{
+	struct point_state *p = &points[point];
+	unsigned int delay_us = READ_ONCE(p->delay_us);
+
+	atomic_inc(&p->passed);
+	if (delay_us)
+		usleep_range(delay_us, delay_us + delay_us / 4 + 1);
+	wait_event_idle(points_wait, !READ_ONCE(p->hold));
 }
 
 bool zuf_points_active(void)
@@ -103,7 +120,9 @@ static void points_off(void)
 		atomic_set(&points[i].left, 0);
 		points[i].every = 1;
 		points[i].delay_us = 0;
+		WRITE_ONCE(points[i].hold, false);
 	}
+	wake_up_all(&points_wait);
 }
 
 static int points_command(const char *cmd)
@@ -132,6 +151,9 @@ static int points_command(const char *cmd)
 		atomic_set(&points[i].left, value);
 	} else if (!strcmp(verb, "delay_us") && value <= ZUF_POINT_DELAY_MAX_US) {
 		WRITE_ONCE(points[i].delay_us, value);
+	} else if (!strcmp(verb, "hold") && value <= 1) {
+		WRITE_ONCE(points[i].hold, value);
+		wake_up_all(&points_wait);
 	} else {
 		return -EINVAL;
 	}

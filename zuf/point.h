@@ -10,7 +10,9 @@
  * kill N [every M]: send SIGKILL to the caller's task at every M-th passage, N
  * times. Only tasks whose name starts with "zkill" are killed, so that a test
  * can use the same mount to look at what is left. Reading the file prints, for
- * each point, how often it was passed and how many kills it made.
+ * each point, how often it was passed and how many kills it made. At a point in a
+ * worker, where names say nothing, delays hold up whoever comes, and "NAME hold 1"
+ * keeps it there until "NAME hold 0" or "off".
  *
  * The first command patches the branches in, and they stay: some emulators lose
  * code that changes while another CPU runs it. So a test begins with "off", before
@@ -38,6 +40,9 @@ enum zuf_point {
 	ZUF_POINT_AFTER_MAP_DONE, /* before i_size moves */
 	ZUF_POINT_FAULT_MAPPED,	/* a page fault has its map, no entry yet */
 	ZUF_POINT_RECALL_MARKED, /* leases are dead, users not yet waited for */
+	ZUF_POINT_EPOCH_FLUSHED, /* worker: all was write-protected, the epoch is open */
+	ZUF_POINT_EPOCH_CLOSED,	/* worker: writers find no epoch open, none waited for */
+	ZUF_POINT_EPOCH_CLEAN,	/* worker: all is write-protected, not yet published */
 	ZUF_POINT_TRUNCATE_CUT,	/* pages dropped, server not told */
 	ZUF_POINT_NAME_CHANGED,	/* server changed a name, dcache not yet */
 	ZUF_POINT_RELEASE,	/* last close */
@@ -56,6 +61,15 @@ static inline void zuf_point(enum zuf_point point, struct task_struct *task)
 {
 	if (static_branch_unlikely(&zuf_points_on))
 		zuf_point_hit(point, task);
+}
+
+void zuf_point_work_hit(enum zuf_point point);
+
+/* In a worker; may sleep. */
+static inline void zuf_point_work(enum zuf_point point)
+{
+	if (static_branch_unlikely(&zuf_points_on))
+		zuf_point_work_hit(point);
 }
 
 int __init zuf_points_init(void);

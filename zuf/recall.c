@@ -28,13 +28,12 @@
 
 /* One of the server's; an inode's work holds a reference. */
 struct zuf_recall {
-	struct list_head node;		/* mount->recalls_done */
+	struct zuf_recall_end end;	/* first: who reads it frees it */
 	struct work_struct work;	/* finds the inodes */
 	struct zuf_mount *mount;	/* referenced */
 	struct super_block *sb;		/* zuf_recalls_stop() waits for us */
 	struct zufs_recall wire;
 	refcount_t ref;
-	int err;
 };
 
 struct recall_inode {
@@ -131,17 +130,8 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, boo
 /* The last one has ended: let the superblock go, tell the server. */
 static void recall_put(struct zuf_recall *recall)
 {
-	struct zuf_mount *mount = recall->mount;
-
-	if (!refcount_dec_and_test(&recall->ref))
-		return;
-	spin_lock(&mount->recall_lock);
-	list_add_tail(&recall->node, &mount->recalls_done);
-	spin_unlock(&mount->recall_lock);
-	wake_up_all(&mount->recall_wait);
-	if (atomic_dec_and_test(&mount->recalls_running))
-		wake_up_var(&mount->recalls_running);
-	zuf_mount_put(mount);
+	if (refcount_dec_and_test(&recall->ref))
+		zuf_recall_ended(recall->mount, &recall->end);
 }
 
 static void recall_inode_work(struct work_struct *work)
@@ -153,7 +143,7 @@ static void recall_inode_work(struct work_struct *work)
 
 	err = recall_one(one->inode, &one->fence, seq, recall->wire.flags & ZUFS_RECALL_DOWNGRADE);
 	if (err)
-		WRITE_ONCE(recall->err, -EIO);
+		WRITE_ONCE(recall->end.err, -EIO);
 	iput(one->inode);
 	kfree(one);
 	recall_put(recall);
@@ -230,20 +220,19 @@ static void recall_work(struct work_struct *work)
 /* --------------------------------------------------------------- mount file */
 
 /*
- * The mount's superblock, unless it ends or is not yet there. It does not end
- * before mount->recalls_running, which counts us then, is 0.
+ * Unless the superblock ends or is not yet there. It does not end before
+ * mount->recalls_running, which counts us then, is 0.
  */
-static struct super_block *recall_sb(struct zuf_mount *mount)
+static bool recall_may_run(struct zuf_mount *mount)
 {
-	struct super_block *sb = NULL;
+	bool live;
 
 	mutex_lock(&mount->file_lock);
-	if (!mount->recalls_stopped && READ_ONCE(mount->state) == ZUF_MOUNT_LIVE) {
+	live = !mount->recalls_stopped && READ_ONCE(mount->state) == ZUF_MOUNT_LIVE;
+	if (live)
 		atomic_inc(&mount->recalls_running);
-		sb = mount->sb;
-	}
 	mutex_unlock(&mount->file_lock);
-	return sb;
+	return live;
 }
 
 void zuf_recalls_stop(struct zuf_mount *mount)
@@ -255,32 +244,63 @@ void zuf_recalls_stop(struct zuf_mount *mount)
 	wait_var_event(&mount->recalls_running, !atomic_read(&mount->recalls_running));
 }
 
+static void recall_stopped_running(struct zuf_mount *mount)
+{
+	if (atomic_dec_and_test(&mount->recalls_running))
+		wake_up_var(&mount->recalls_running);
+	zuf_mount_put(mount);
+}
+
+int zuf_recall_enter(struct zuf_mount *mount)
+{
+	if (atomic_inc_return(&mount->num_recalls) > ZUF_RECALLS_MAX) {
+		atomic_dec(&mount->num_recalls);
+		return -EBUSY;
+	}
+	if (!recall_may_run(mount)) {
+		atomic_dec(&mount->num_recalls);
+		return -ENXIO;
+	}
+	zuf_mount_get(mount);
+	return 0;
+}
+
+void zuf_recall_leave(struct zuf_mount *mount)
+{
+	atomic_dec(&mount->num_recalls);
+	recall_stopped_running(mount);
+}
+
+void zuf_recall_ended(struct zuf_mount *mount, struct zuf_recall_end *end)
+{
+	spin_lock(&mount->recall_lock);
+	list_add_tail(&end->node, &mount->recalls_done);
+	spin_unlock(&mount->recall_lock);
+	wake_up_all(&mount->recall_wait);
+	recall_stopped_running(mount);
+}
+
 int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire)
 {
 	struct zuf_recall *recall;
+	int err;
 
 	if (!(mount->features & ZUFS_MF_LEASES))
 		return -EOPNOTSUPP;
 	if (wire->flags & ~ZUFS_RECALL_DOWNGRADE || wire->reserved || wire->off > LLONG_MAX ||
 	    (!wire->ino && (wire->gen || wire->off || wire->len_bytes || wire->seq)))
 		return -EINVAL;
-	if (atomic_inc_return(&mount->num_recalls) > ZUF_RECALLS_MAX) {
-		atomic_dec(&mount->num_recalls);
-		return -EBUSY;
-	}
 	recall = kzalloc(sizeof(*recall), GFP_KERNEL_ACCOUNT);
-	if (!recall) {
-		atomic_dec(&mount->num_recalls);
+	if (!recall)
 		return -ENOMEM;
-	}
-	recall->sb = recall_sb(mount);
-	if (!recall->sb) {
-		atomic_dec(&mount->num_recalls);
+	err = zuf_recall_enter(mount);
+	if (err) {
 		kfree(recall);
-		return -ENXIO;
+		return err;
 	}
+	recall->sb = mount->sb;
 	recall->mount = mount;
-	zuf_mount_get(mount);
+	recall->end.cookie = wire->cookie;
 	recall->wire = *wire;
 	refcount_set(&recall->ref, 1);
 	INIT_WORK(&recall->work, recall_work);
@@ -294,31 +314,31 @@ bool zuf_recall_any_done(struct zuf_mount *mount)
 	return !list_empty_careful(&mount->recalls_done);
 }
 
-static struct zuf_recall *recall_take_done(struct zuf_mount *mount)
+static struct zuf_recall_end *recall_take_done(struct zuf_mount *mount)
 {
-	struct zuf_recall *recall;
+	struct zuf_recall_end *end;
 
 	spin_lock(&mount->recall_lock);
-	recall = list_first_entry_or_null(&mount->recalls_done, struct zuf_recall, node);
-	if (recall)
-		list_del(&recall->node);
+	end = list_first_entry_or_null(&mount->recalls_done, struct zuf_recall_end, node);
+	if (end)
+		list_del(&end->node);
 	spin_unlock(&mount->recall_lock);
-	return recall;
+	return end;
 }
 
 ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes, bool wait)
 {
 	struct zufs_recall_done done = {};
-	struct zuf_recall *recall;
+	struct zuf_recall_end *end;
 	size_t taken = 0;
 
 	if (bytes < sizeof(done))
 		return -EINVAL;
 	while (bytes - taken >= sizeof(done)) {
-		recall = recall_take_done(mount);
-		if (!recall && (taken || !wait))
+		end = recall_take_done(mount);
+		if (!end && (taken || !wait))
 			break;
-		if (!recall) {
+		if (!end) {
 			if (wait_event_interruptible(mount->recall_wait,
 						     zuf_recall_any_done(mount) ||
 						     READ_ONCE(mount->revoked)))
@@ -327,9 +347,9 @@ ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes,
 				return 0;
 			continue;
 		}
-		done.cookie = recall->wire.cookie;
-		done.err = recall->err;
-		kfree(recall);
+		done.cookie = end->cookie;
+		done.err = end->err;
+		kfree(end);
 		atomic_dec(&mount->num_recalls);
 		if (copy_to_user(buf + taken, &done, sizeof(done)))
 			return taken ?: -EFAULT;
@@ -340,10 +360,10 @@ ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes,
 
 void zuf_recalls_free(struct zuf_mount *mount)
 {
-	struct zuf_recall *recall;
+	struct zuf_recall_end *end;
 
-	while ((recall = recall_take_done(mount)))
-		kfree(recall);
+	while ((end = recall_take_done(mount)))
+		kfree(end);
 }
 
 int __init zuf_recall_init(void)

@@ -86,6 +86,7 @@ const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
 	[ZUF_RULE_EXTENT_TYPE]	 = "extent_type",
 	[ZUF_RULE_WRITTEN]	 = "written",
 	[ZUF_RULE_MOUNT]	 = "mount",
+	[ZUF_RULE_EPOCH]	 = "epoch",
 };
 
 void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule)

@@ -19,6 +19,8 @@ static u64 mount_features(const struct zuf_server *server)
 
 	if (zuf_server_features(server) & ZUFS_FEAT_LEASES)
 		features |= ZUFS_MF_LEASES;
+	if (zuf_server_features(server) & ZUFS_FEAT_EPOCHS)
+		features |= ZUFS_MF_EPOCHS;
 	return features;
 }
 
@@ -130,6 +132,8 @@ enum zuf_rule zuf_check_mount(const struct zuf_reply *reply)
 	if (out->features & ~mount_features(reply->mount->server) ||
 	    out->max_file_bytes > MAX_LFS_FILESIZE ||
 	    out->time_gran_ns > NSEC_PER_SEC || out->name_max > ZUFS_NAME_MAX)
+		return ZUF_RULE_MOUNT;
+	if (out->features & ZUFS_MF_EPOCHS && !(out->features & ZUFS_MF_LEASES))
 		return ZUF_RULE_MOUNT;
 	if (!S_ISDIR(out->root.attr.mode))
 		return ZUF_RULE_TYPE;
@@ -252,6 +256,7 @@ static int mount_ask(struct super_block *sb, struct fs_context *fc)
 		goto out_umount;
 	}
 	mount->features = out.features;
+	zuf_epochs_start(mount);
 	if (out.max_file_bytes)
 		sb->s_maxbytes = out.max_file_bytes;
 	if (out.magic)

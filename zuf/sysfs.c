@@ -180,6 +180,11 @@ static ssize_t mount_leases_show(struct zuf_mount *mount, char *buf)
 	return len;
 }
 
+static ssize_t mount_epochs_show(struct zuf_mount *mount, char *buf)
+{
+	return zuf_epochs_show(mount, buf);
+}
+
 static ssize_t mount_fast_copy_show(struct zuf_mount *mount, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", !READ_ONCE(mount->library_only));
@@ -220,6 +225,7 @@ MOUNT_ATTR(inflight);
 MOUNT_ATTR(orphans);
 MOUNT_ATTR(rules);
 MOUNT_ATTR(leases);
+MOUNT_ATTR(epochs);
 static struct mount_attr mount_attr_fast_copy = {
 	{ "fast_copy", 0644 }, mount_fast_copy_show, mount_fast_copy_store
 };
@@ -234,6 +240,7 @@ static struct attribute *mount_attrs[] = {
 	&mount_attr_orphans.attr,
 	&mount_attr_rules.attr,
 	&mount_attr_leases.attr,
+	&mount_attr_epochs.attr,
 	&mount_attr_fast_copy.attr,
 	&mount_attr_abort.attr,
 	NULL,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Tracepoints: a request as it leaves, and as its caller goes on. */
+/* Tracepoints: a request as it leaves, and as its caller goes on; an epoch's begin. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM zuf
 
@@ -46,6 +46,30 @@ TRACE_EVENT(zuf_done,
 	),
 	TP_printk("mount=%llu op=%u id=%llu err=%d latency_ns=%llu", __entry->mount,
 		  __entry->op, __entry->id, __entry->err, __entry->latency_ns)
+);
+
+TRACE_EVENT(zuf_epoch,
+	TP_PROTO(u64 mount, u64 epoch, u64 total_ns, u64 stall_ns, u64 inodes, int err),
+	TP_ARGS(mount, epoch, total_ns, stall_ns, inodes, err),
+	TP_STRUCT__entry(
+		__field(u64, mount)
+		__field(u64, epoch)
+		__field(u64, total_ns)
+		__field(u64, stall_ns)
+		__field(u64, inodes)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->mount = mount;
+		__entry->epoch = epoch;
+		__entry->total_ns = total_ns;
+		__entry->stall_ns = stall_ns;
+		__entry->inodes = inodes;
+		__entry->err = err;
+	),
+	TP_printk("mount=%llu epoch=%llu total_ns=%llu stall_ns=%llu inodes=%llu err=%d",
+		  __entry->mount, __entry->epoch, __entry->total_ns, __entry->stall_ns,
+		  __entry->inodes, __entry->err)
 );
 
 #endif /* ZUF_TRACE_H */

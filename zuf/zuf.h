@@ -32,6 +32,7 @@
 #include "zus_api.h"
 #include "zufs_media.h"
 #include "compat.h"
+#include "epoch.h"
 #include "lease.h"
 #include "point.h"
 
@@ -72,6 +73,7 @@ enum zuf_rule {
 	ZUF_RULE_EXTENT_TYPE,
 	ZUF_RULE_WRITTEN,	/* more written than asked */
 	ZUF_RULE_MOUNT,		/* mount reply: features, limits */
+	ZUF_RULE_EPOCH,		/* of a map: none that the mount has had */
 	ZUF_RULE_COUNT,
 };
 
@@ -356,6 +358,7 @@ struct zuf_mount {
 	atomic_t num_recalls;		/* under way, or done and not read */
 	atomic_t recalls_running;	/* under way */
 	bool recalls_stopped;		/* under file_lock; read without */
+	struct zuf_epochs epochs;
 
 	spinlock_t orphan_lock;		/* orphans */
 	struct list_head orphans;
@@ -412,6 +415,7 @@ struct zuf_inode {
 	spinlock_t maps_lock;		/* maps */
 	struct list_head maps;		/* struct zuf_map: asked for, and in use */
 	struct zuf_leases leases;
+	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
 
 	atomic64_t ranges;		/* zuf_range_lock() */
 	atomic_t range_waiters;		/* who sleeps for one of its bits */
@@ -563,12 +567,26 @@ int __init zuf_mount_file_init(void);
  * -EOPNOTSUPP, -EINVAL, -EBUSY, -ENOMEM, -ENXIO (not mounted). read: bytes, 0 when
  * the mount has ended, -EAGAIN without @wait.
  */
+struct zuf_recall_end {
+	struct list_head node;		/* mount->recalls_done */
+	u64 cookie;
+	int err;
+};
+
 int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire);
 ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes, bool wait);
 bool zuf_recall_any_done(struct zuf_mount *mount);
 /* The superblock ends: let no new one in, and wait for those that run. */
 void zuf_recalls_stop(struct zuf_mount *mount);
 void zuf_recalls_free(struct zuf_mount *mount);
+/*
+ * For what runs as recalls do (epoch.c): until it has ended the superblock does not, and
+ * the mount stays. -EBUSY, -ENXIO. leave: nothing came of it. ended: tell the server;
+ * @end is kfree()d once it was read.
+ */
+int zuf_recall_enter(struct zuf_mount *mount);
+void zuf_recall_leave(struct zuf_mount *mount);
+void zuf_recall_ended(struct zuf_mount *mount, struct zuf_recall_end *end);
 int __init zuf_recall_init(void);
 void zuf_recall_exit(void);
 void zuf_mount_file_exit(void);

@@ -4,10 +4,11 @@
 # rule. tests/run finds test_report.py by itself.
 
 BENCH_OUT := $(BUILD)/tests/bench
-BENCH_NAMES := pingpong nullcall nop-round tracecount fuse-null
+BENCH_NAMES := pingpong nullcall nop-round tracecount fuse-null epoch-stall
 BENCH_PROGS := $(BENCH_NAMES:%=$(BENCH_OUT)/%) $(BENCH_OUT)/build-options
 
 $(BENCH_OUT)/fuse-null: BENCH_LIBS := -lfuse3 -lnuma -pthread
+$(BENCH_OUT)/epoch-stall: BENCH_LIBS := -pthread
 
 $(BENCH_NAMES:%=$(BENCH_OUT)/%): $(BENCH_OUT)/%: $(BUILD)/obj/tests/bench/%.o \
 		$(BUILD)/obj/tests/bench/bench_util.o

@@ -227,6 +227,9 @@ static int t_map(struct zus_req *req, struct zus_inode *inode, const struct zus_
 	const struct zus_extent data = { 4096, 8192, 2 << 20, 0, ZUS_EXT_DATA,
 					 ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W };
 
+	/* none in this transport */
+	ck_assert_uint_eq(m->epoch, 0);
+	ck_assert_int_eq(zus_epoch(inode->mount, NULL, NULL), -EOPNOTSUPP);
 	noted("inode %d fh %lu off %lu len %lu size %lu flags %u max %u", who(inode),
 	      (unsigned long)m->fh, (unsigned long)m->off, (unsigned long)m->len_bytes,
 	      (unsigned long)m->size_bytes, m->flags, m->max_extents);
@@ -541,6 +544,7 @@ START_TEST(readdir_and_map_payloads)
 	ck_assert_int_eq(send(&call), 0);
 	ck_assert_int_eq(memcmp(reply, want, sizeof(want)), 0);
 	ck_assert_uint_eq(((struct zufs_map_out *)out)->count, 2);
+	ck_assert_uint_eq(((struct zufs_map_out *)out)->epoch, 0);
 	ck_assert_int_eq(send(&call), 0);
 	ck_assert_uint_ge(((struct zufs_map_out *)out)->lease_seq, 2);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* nullfs.c - nullfs in each of its modes, through the local transport. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,33 @@ START_TEST(commit_is_asked_for)
 }
 END_TEST
 
+/* Each has its own part of the device; without epochs all that can be asked for works. */
+START_TEST(several_files)
+{
+	struct zus_local *fs = unit_mount(unit_plugin("nullfs"),
+					  "files=12,size=1m,epoch_ms=0,epoch_check", 1, 16 * MIB);
+	char *device = zus_local_dev_addr(fs, 0, 2 * MIB), path[16], text[16];
+	struct zus_local_file *file;
+	unsigned int i;
+
+	for (i = 0; i < 12; i++) {
+		snprintf(path, sizeof(path), i ? "/data%u" : "/data", i);
+		ck_assert_int_eq(zus_local_open(fs, path, &file), 0);
+		ck_assert_int_eq(zus_local_pwrite(file, path, 8, 4090), 8);
+		ck_assert_int_eq(memcmp(device + i * MIB + 4090, path, 8), 0);
+		ck_assert_int_eq(zus_local_pread(file, text, 8, 4090), 8);
+		ck_assert_int_eq(memcmp(text, path, 8), 0);
+		zus_local_close(file);
+	}
+	for (i = 0; i < 4; i++) {
+		static const char *const none[] = { "/data0", "/data12", "/data1x", "/dat" };
+
+		ck_assert_int_eq(zus_local_open(fs, none[i], &file), -ENOENT);
+	}
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+}
+END_TEST
+
 START_TEST(options)
 {
 	static const struct { const char *text; int want; } cases[] = {
@@ -73,6 +101,13 @@ START_TEST(options)
 		{ "size=15m", -EINVAL }, { "size=1", -EINVAL }, { "size=x", -EINVAL },
 		{ "size=99999999999999999999", -ERANGE }, { "size", -EINVAL },
 		{ "mode=fast", -EINVAL }, { "mode", -EINVAL }, { "other", -EINVAL },
+		{ "files=2,size=7m", 0 }, { "files=2,size=8m", -EINVAL },
+		{ "files=0", -ERANGE }, { "files=1000001", -ERANGE },
+		{ "epoch_ms=5", 0 }, { "epoch_ms=0,epoch_check", 0 }, { "epoch_ms", -EINVAL },
+		{ "epoch_ms=3600001", -ERANGE }, { "epoch_check", -EINVAL },
+		{ "epoch_ms=5,mode=call", -EINVAL }, { "epoch_ms=5,relocate=1", 0 },
+		{ "epoch_ms=5,epoch_check,relocate=1", -EINVAL },
+		{ "files=2,relocate=1", -EINVAL },
 	};
 	const struct zus_local_device device = { .size_bytes = 16 * MIB };
 	struct zus_local_config config = {
@@ -109,7 +144,8 @@ int main(void)
 
 	tcase_add_loop_test(tc, modes, 0, 4);
 	tcase_add_loop_test(tc, commit_is_asked_for, 0, 2);
-	tcase_add_loop_test(tc, options, 0, 11);
+	tcase_add_loop_test(tc, options, 0, 24);
+	tcase_add_test(tc, several_files);
 	tcase_add_test(tc, no_device_is_refused);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

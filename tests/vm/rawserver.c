@@ -32,13 +32,25 @@ static void bump(_Atomic uint32_t *counter)
 
 /* ------------------------------------------------------------ pieces of the ABI */
 
-int rs_hello(int fd, struct zufs_hello *hello)
+static int hello_with(int fd, struct zufs_hello *hello, uint64_t features)
 {
 	*hello = (struct zufs_hello) {
 		.major = ZUFS_ABI_MAJOR, .minor = ZUFS_ABI_MINOR,
-		.struct_bytes = sizeof(*hello),
+		.struct_bytes = sizeof(*hello), .features = features,
 	};
 	return ioctl(fd, ZUFS_IOC_HELLO, hello) ? -errno : 0;
+}
+
+int rs_hello(int fd, struct zufs_hello *hello)
+{
+	return hello_with(fd, hello, ZUFS_FEAT_NONE);
+}
+
+/* What mounts with @features need. */
+static uint64_t hello_features(uint64_t features)
+{
+	return (features & ZUFS_MF_LEASES ? ZUFS_FEAT_LEASES : 0) |
+	       (features & ZUFS_MF_EPOCHS ? ZUFS_FEAT_EPOCHS : 0);
 }
 
 int rs_register(int fd, const char *type, uint32_t flags)
@@ -289,7 +301,7 @@ static int server_open(struct rs *rs)
 	rs->server_fd = open("/dev/zuf", O_RDWR | O_CLOEXEC);
 	if (rs->server_fd < 0)
 		return -errno;
-	err = rs_hello(rs->server_fd, &hello);
+	err = hello_with(rs->server_fd, &hello, hello_features(rs->options.features));
 	if (err)
 		return err;
 	err = rs_register(rs->server_fd, rs->options.type,

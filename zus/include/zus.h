@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	1	/* 1: leases */
+#define ZUS_PLUGIN_ABI_MINOR	2	/* 1: leases, 2: write epochs */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -187,6 +187,8 @@ struct zus_mount {
  * is missing in zus_mount.features, and lease flags are dropped on the way.
  */
 #define ZUS_MF_LEASES		(1u << 4)
+/* With LEASES: wants zus_epoch(). May be missing in zus_mount.features likewise. */
+#define ZUS_MF_EPOCHS		(1u << 5)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -423,6 +425,7 @@ struct zus_map {
 	uint64_t size_bytes;	/* the kernel's i_size */
 	uint32_t flags;		/* ZUS_MAP_* */
 	uint32_t max_extents;	/* not 0 */
+	uint64_t epoch;		/* of the answer, see zus_epoch(); 0 without EPOCHS */
 };
 
 struct zus_map_done {
@@ -661,6 +664,42 @@ int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *
 int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
 		   void *arg);
 int zus_recall_wait(const struct zus_recall *recall);
+
+/* ------------------------------------------------------------- write epochs */
+
+/*
+ * Begin the mount's next write epoch, to keep what its blocks hold at one moment: for
+ * snapshots and other boundaries. It costs the kernel some time for each CPU and each
+ * page stored to through mappings, however many files and leases there are.
+ *
+ * The first epoch is 1. An answer of map() belongs to the epoch in its zus_map, which
+ * libzus notes before it calls map(). What it gave, leased or not, is good for writing
+ * only in that epoch; of an older one the kernel makes no use but for reading, and
+ * asks again before it writes. So:
+ *
+ *   1 zus_epoch() is called
+ *   2 done() is called: what was written by maps of the old epoch is on the medium,
+ *     through mappings too, and nothing more will be. Here the plugin goes over to
+ *     the new epoch, in memory, under the lock that map() looks at its map with
+ *   3 done() returns: from here on answers belong to the new epoch. The first write
+ *     to each extent asks for it: map() keeps the old bytes, by copying them elsewhere
+ *     or by answering another place, and then answers
+ *
+ * While done() runs writers wait: it should be short. A map() that runs beside it may
+ * have the old number; the kernel then does not write by its answer (but maybe tells
+ * so by map_done with 0 bytes). Another place than before for a range that is leased
+ * or mapped needs zus_recall() of it first. NEW extents belong to no epoch: they may be
+ * filled while one ends, and count when map_done comes. Pages that somebody has pinned
+ * for writing, by direct I/O into a mapping, may still be stored to.
+ *
+ * done(): epoch is the number of the new one. Threads and err as for zus_recall();
+ * with EIO the new epoch has begun all the same, with ESHUTDOWN not. zus_epoch: 0,
+ * EOPNOTSUPP (no ZUS_MF_EPOCHS), ENOMEM, EBUSY, ESHUTDOWN. Any thread, not only once at a
+ * time: they are taken in order, and at most one in 10 ms.
+ */
+typedef void zus_epoch_done_fn(void *arg, int err, uint64_t epoch);
+
+int zus_epoch(struct zus_mount *mount, zus_epoch_done_fn *done, void *arg);
 
 /* ------------------------------------------------- devices and persistence */
 

@@ -158,10 +158,12 @@ struct zus_mount_entry {
 	pthread_mutex_t recall_lock;	/* what follows */
 	struct zus_recall_entry *recalls; /* under way */
 	uint64_t recall_cookie;		/* the last one's */
+	uint64_t epoch_queued;		/* the last one asked for */
 	pthread_t recall_thread;	/* reads of their end */
 	bool recall_running;
 	bool recall_closed;		/* none may be begun any more */
 	int recall_stop_fd;		/* eventfd, or -1 */
+	uint64_t epoch;			/* of answers: read without lock; 0: has none */
 };
 
 static inline struct zus_mount_entry *zus_mount_entry(struct zus_mount *mount)
@@ -182,6 +184,8 @@ struct zus_transport {
 	void (*unmap_devices)(struct zus_server *server, struct zus_mount_entry *mount);
 	/* Only with transport_leases. Queue a recall; 0 or -errno. */
 	int (*recall)(struct zus_mount_entry *mount, const struct zufs_recall *recall);
+	/* Only with transport_epochs. Queue an epoch's begin; 0 or -errno. */
+	int (*epoch)(struct zus_mount_entry *mount, const struct zufs_epoch *epoch);
 	/* The next that have ended, at least one; 0: the mount has, or must. */
 	int (*recall_wait)(struct zus_mount_entry *mount, struct zufs_recall_done *done,
 			   uint32_t max);
@@ -204,6 +208,7 @@ struct zus_server {
 	const struct zus_transport *transport;
 	void *transport_priv;
 	bool transport_leases;		/* it can take leases back */
+	bool transport_epochs;		/* and begin epochs */
 	struct zus_stats_file *stats;
 	uint64_t stats_bytes;
 	char stats_path[256];
@@ -220,6 +225,8 @@ struct zus_server {
 
 /* recall.c */
 void zus_recalls_init(struct zus_mount_entry *entry);
+/* Of @wanted what the transport can do; before the mount is used. */
+uint64_t zus_lease_features(struct zus_mount_entry *entry, uint64_t wanted);
 /* Ends the thread; who still waits is told that it did not come about. */
 void zus_recalls_end(struct zus_mount_entry *entry);
 

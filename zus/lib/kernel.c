@@ -94,7 +94,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 	h->major = ZUFS_ABI_MAJOR;
 	h->minor = ZUFS_ABI_MINOR;
 	h->struct_bytes = sizeof(*h);
-	h->features = ZUFS_FEAT_LEASES;
+	h->features = ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS;
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)
@@ -112,6 +112,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 		return -EPROTO;
 	}
 	server->transport_leases = h->features & ZUFS_FEAT_LEASES;
+	server->transport_epochs = h->features & ZUFS_FEAT_EPOCHS;
 	if (server->config.channels_per_cpu > h->channels_per_cpu_max)
 		server->config.channels_per_cpu = h->channels_per_cpu_max;
 	return server->config.channels_per_cpu ? 0 : -EPROTO;
@@ -297,6 +298,11 @@ static int kernel_map_devices(struct zus_server *server, struct zus_mount_entry 
 static int kernel_recall(struct zus_mount_entry *entry, const struct zufs_recall *recall)
 {
 	return ioctl(entry->fd, ZUFS_IOC_RECALL, recall) ? -errno : 0;
+}
+
+static int kernel_epoch(struct zus_mount_entry *entry, const struct zufs_epoch *epoch)
+{
+	return ioctl(entry->fd, ZUFS_IOC_EPOCH, epoch) ? -errno : 0;
 }
 
 /* Until the mount has ended, or the mount's @stop_fd says so. */
@@ -725,6 +731,7 @@ const struct zus_transport zus_transport_kernel = {
 	.map_devices = kernel_map_devices,
 	.unmap_devices = kernel_unmap_devices,
 	.recall = kernel_recall,
+	.epoch = kernel_epoch,
 	.recall_wait = kernel_recall_wait,
 	.run = kernel_run,
 	.stop = kernel_stop,

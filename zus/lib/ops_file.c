@@ -76,13 +76,15 @@ int zus_serve_map(struct zus_req *req)
 	if (req->max_extents > room)
 		req->max_extents = room;
 	args.max_extents = req->max_extents;
-	/* before the plugin looks at its map: a recall that comes later counts */
+	/* before the plugin looks at its map: a recall or epoch that comes later counts */
+	args.epoch = zus_load(&zus_mount_entry(req->mount)->epoch);
 	seq = __atomic_add_fetch(&inode->lease_seq, 1, __ATOMIC_SEQ_CST);
 	ret = file_ops(req)->map(req, inode, &args);
 	if (ret)
 		return ret;
 	drop_leases(req);
 	out->lease_seq = seq;
+	out->epoch = args.epoch;
 	out->count = req->count;
 	return 0;
 }

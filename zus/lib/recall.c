@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * recall.c - recalls of leases: numbers them, sends them by the transport, and
- * calls back when they have ended, in one thread a mount that the first begins.
+ * recall.c - recalls of leases and begins of write epochs: numbers them, sends them by
+ * the transport, and calls back when they have ended, in one thread a mount that the
+ * first begins.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ struct zus_recall_entry {
 	struct zus_recall_entry *next;
 	uint64_t cookie;
 	zus_recall_done_fn *done;
+	zus_epoch_done_fn *epoch_done;	/* instead, with epoch */
+	uint64_t epoch;
 	void *arg;
 };
 
@@ -24,6 +27,16 @@ void zus_recalls_init(struct zus_mount_entry *entry)
 {
 	pthread_mutex_init(&entry->recall_lock, NULL);
 	entry->recall_stop_fd = -1;
+}
+
+uint64_t zus_lease_features(struct zus_mount_entry *entry, uint64_t wanted)
+{
+	if (!entry->server->transport_leases)
+		wanted &= ~(uint64_t)ZUS_MF_LEASES;
+	if (!entry->server->transport_epochs || !(wanted & ZUS_MF_LEASES))
+		wanted &= ~(uint64_t)ZUS_MF_EPOCHS;
+	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
+	return wanted;
 }
 
 static struct zus_recall_entry *take(struct zus_mount_entry *entry, uint64_t cookie)
@@ -45,6 +58,20 @@ static const struct zus_transport *transport_of(const struct zus_mount_entry *en
 	return entry->server->transport;
 }
 
+static void end(struct zus_mount_entry *entry, struct zus_recall_entry *ended, int err)
+{
+	err = err == -ENXIO ? -ESHUTDOWN : err;
+	if (ended->epoch_done) {
+		ended->epoch_done(ended->arg, err, ended->epoch);
+		/* not sooner: what was answered meanwhile nobody writes by */
+		if (err != -ESHUTDOWN)
+			zus_store(&entry->epoch, ended->epoch);
+	} else {
+		ended->done(ended->arg, err);
+	}
+	free(ended);
+}
+
 static void *recall_main(void *arg)
 {
 	struct zus_mount_entry *entry = arg;
@@ -55,10 +82,8 @@ static void *recall_main(void *arg)
 		for (i = 0; i < count; i++) {
 			struct zus_recall_entry *ended = take(entry, done[i].cookie);
 
-			if (!ended)
-				continue;
-			ended->done(ended->arg, done[i].err);
-			free(ended);
+			if (ended)
+				end(entry, ended, done[i].err);
 		}
 	}
 	if (count < 0)
@@ -104,35 +129,47 @@ void zus_recalls_end(struct zus_mount_entry *entry)
 		close(entry->recall_stop_fd);
 	while ((left = entry->recalls)) {
 		entry->recalls = left->next;
-		left->done(left->arg, -ESHUTDOWN);
-		free(left);
+		end(entry, left, -ESHUTDOWN);
 	}
 	pthread_mutex_destroy(&entry->recall_lock);
 }
 
-static int queue(struct zus_mount *mount, struct zufs_recall *wire, zus_recall_done_fn *done,
-		 void *arg)
+/* Under recall_lock: an end that is read at once waits for it. */
+static int send(struct zus_mount_entry *entry, struct zus_recall_entry *recall,
+		struct zufs_recall *wire)
 {
-	struct zus_mount_entry *entry = zus_mount_entry(mount);
+	struct zufs_epoch epoch = { .cookie = recall->cookie };
+	int err;
+
+	if (wire) {
+		wire->cookie = recall->cookie;
+		return transport_of(entry)->recall(entry, wire);
+	}
+	epoch.epoch = recall->epoch = entry->epoch_queued + 1;
+	err = transport_of(entry)->epoch(entry, &epoch);
+	if (!err)
+		entry->epoch_queued++;
+	return err;
+}
+
+/* @wire: of a recall; NULL: an epoch. */
+static int queue(struct zus_mount_entry *entry, struct zufs_recall *wire,
+		 const struct zus_recall_entry *what)
+{
 	struct zus_recall_entry *recall;
 	int err;
 
-	if (!(mount->features & ZUS_MF_LEASES))
-		return -EOPNOTSUPP;
 	recall = malloc(sizeof(*recall));
 	if (!recall)
 		return -ENOMEM;
-	recall->done = done;
-	recall->arg = arg;
+	*recall = *what;
 	pthread_mutex_lock(&entry->recall_lock);
 	err = start_thread(entry);
 	if (!err) {
 		recall->cookie = ++entry->recall_cookie;
 		recall->next = entry->recalls;
 		entry->recalls = recall;
-		wire->cookie = recall->cookie;
-		/* under the lock: an end that is read at once waits for it */
-		err = transport_of(entry)->recall(entry, wire);
+		err = send(entry, recall, wire);
 		if (err)
 			entry->recalls = recall->next;
 	}
@@ -140,6 +177,16 @@ static int queue(struct zus_mount *mount, struct zufs_recall *wire, zus_recall_d
 	if (err)
 		free(recall);
 	return err == -ENXIO ? -ESHUTDOWN : err;
+}
+
+static int queue_recall(struct zus_mount *mount, struct zufs_recall *wire,
+			zus_recall_done_fn *done, void *arg)
+{
+	const struct zus_recall_entry what = { .done = done, .arg = arg };
+
+	if (!(mount->features & ZUS_MF_LEASES))
+		return -EOPNOTSUPP;
+	return queue(zus_mount_entry(mount), wire, &what);
 }
 
 int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *arg)
@@ -151,7 +198,7 @@ int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *
 		.seq = __atomic_add_fetch(&recall->inode->lease_seq, 1, __ATOMIC_SEQ_CST),
 	};
 
-	return queue(recall->inode->mount, &wire, done, arg);
+	return queue_recall(recall->inode->mount, &wire, done, arg);
 }
 
 int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
@@ -159,7 +206,16 @@ int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *
 {
 	struct zufs_recall wire = { .flags = flags };
 
-	return queue(mount, &wire, done, arg);
+	return queue_recall(mount, &wire, done, arg);
+}
+
+int zus_epoch(struct zus_mount *mount, zus_epoch_done_fn *done, void *arg)
+{
+	const struct zus_recall_entry what = { .epoch_done = done, .arg = arg };
+
+	if (!(mount->features & ZUS_MF_EPOCHS))
+		return -EOPNOTSUPP;
+	return queue(zus_mount_entry(mount), NULL, &what);
 }
 
 struct waiter {

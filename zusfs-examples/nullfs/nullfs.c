@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * nullfs - a filesystem of one file, for measuring the framework alone.
+ * nullfs - a filesystem of one file, or some, for measuring the framework alone.
  *
  * The root holds "data", which lies one to one on the first T1 device, from the
- * device's data_off on. No answer takes a lock or allocates. The option mode
+ * device's data_off on, and behind it "data1" and so on, if more files are wanted. No
+ * answer takes a lock or allocates, but with relocate and epoch_ms. The option mode
  * chooses which path of the framework each I/O takes:
  *
  *	mode=call	every I/O asks for a map (default)
@@ -11,37 +12,48 @@
  *	mode=leased	the first answer for a range is leased: no further calls
  *	mode=inline	data travel in the messages, the server copies
  *	relocate=SEED	leased, and the file's blocks move about while it is used
- *	size=BYTES	size of the file, with k, m, g (default: all of the device)
+ *	epoch_ms=N	leased, with a new write epoch every N ms; 0: as often as can be
+ *	epoch_check	and no block may change in one but after a map for writing
+ *	size=BYTES	size of each file, with k, m, g (default: all of the device)
+ *	files=N		so many files
  *
  * How many maps and map_dones it answered, libzus counts: see zusctl stats.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <zus.h>
 
+#include "null_epoch.h"
 #include "null_move.h"
 
 #define NULLFS_ROOT_INO		1
 #define NULLFS_DATA_INO		2
 #define NULLFS_DATA_COOKIE	3
+#define NULLFS_FILES_MAX	1000000u
 #define NULLFS_MAGIC		0x7a6e756cu
 
 enum null_mode { MODE_CALL, MODE_CALL_DONE, MODE_LEASED, MODE_INLINE };
 
 struct null_fs {
 	struct zus_inode root;
-	struct zus_inode data;
+	struct zus_inode *files; /* "data", "data1" ...: one behind the other */
+	uint64_t num_files;
 	enum null_mode mode;
 	uint64_t move_seed;	/* not 0: of move */
 	struct null_move *move;
+	bool epochs;
+	bool epoch_check;
+	uint64_t epoch_ms;
+	struct null_epoch *epoch;
 	uint32_t dev;
-	uint64_t base_off;	/* of the file on the device */
-	uint64_t size_bytes;	/* multiple of 4096; never changes */
+	uint64_t base_off;	/* of the first file on the device */
+	uint64_t size_bytes;	/* of each, multiple of 4096; never changes */
 	char *base;		/* its address */
 	/* Atomic, relaxed: a time is one word, nothing else depends on it. */
 	uint64_t mtime_ns;
@@ -53,11 +65,21 @@ struct null_fs {
 	uint32_t gid;
 };
 
-static const struct zus_name data_name = { "data", 4 };
 
 static struct null_fs *fs_of(const struct zus_inode *inode)
 {
 	return inode->mount->priv;
+}
+
+static uint64_t index_of(const struct null_fs *fs, const struct zus_inode *inode)
+{
+	return (uint64_t)(inode - fs->files);
+}
+
+/* Where the file begins, in the area of all files. */
+static uint64_t area_off(const struct null_fs *fs, const struct zus_inode *inode)
+{
+	return index_of(fs, inode) * fs->size_bytes;
 }
 
 static struct zus_time to_time(const uint64_t *ns)
@@ -90,7 +112,7 @@ static void fill_attr(const struct null_fs *fs, const struct zus_inode *inode,
 		attr->nlink = 2;
 		return;
 	}
-	attr->ino = NULLFS_DATA_INO;
+	attr->ino = NULLFS_DATA_INO + index_of(fs, inode);
 	attr->mode = S_IFREG | __atomic_load_n(&fs->mode_bits, __ATOMIC_RELAXED);
 	attr->uid = __atomic_load_n(&fs->uid, __ATOMIC_RELAXED);
 	attr->gid = __atomic_load_n(&fs->gid, __ATOMIC_RELAXED);
@@ -117,28 +139,55 @@ static int parse_mode(const char *text, enum null_mode *mode)
 	return -EINVAL;
 }
 
+static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *number)
+{
+	int err = zus_parse_bytes(text, number);
+
+	return !err && (*number < min || *number > max) ? -ERANGE : err;
+}
+
+static int parse_option(struct null_fs *fs, const char *key, const char *value)
+{
+	if (!strcmp(key, "mode"))
+		return parse_mode(value, &fs->mode);
+	if (!strcmp(key, "relocate") && value) {
+		fs->mode = MODE_LEASED;
+		return zus_parse_bytes(value, &fs->move_seed);
+	}
+	if (!strcmp(key, "epoch_ms") && value) {
+		fs->mode = MODE_LEASED;
+		fs->epochs = true;
+		return parse_number(value, 0, 3600000, &fs->epoch_ms);
+	}
+	if (!strcmp(key, "epoch_check") && !value) {
+		fs->epoch_check = true;
+		return 0;
+	}
+	if (!strcmp(key, "size") && value)
+		return zus_parse_bytes(value, &fs->size_bytes);
+	if (!strcmp(key, "files") && value)
+		return parse_number(value, 1, NULLFS_FILES_MAX, &fs->num_files);
+	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, epoch_ms=N, epoch_check, size=BYTES and files=N",
+		key);
+	return -EINVAL;
+}
+
 static int parse_options(struct null_fs *fs, const char *options)
 {
 	char buf[128], *key, *value;
 	int more, err = 0;
 
-	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
-		if (more < 0) {
-			err = more;
-		} else if (!strcmp(key, "mode")) {
-			err = parse_mode(value, &fs->mode);
-		} else if (!strcmp(key, "relocate") && value) {
-			fs->mode = MODE_LEASED;
-			err = zus_parse_bytes(value, &fs->move_seed);
-		} else if (!strcmp(key, "size") && value) {
-			err = zus_parse_bytes(value, &fs->size_bytes);
-		} else {
-			zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED and size=BYTES",
-				key);
-			err = -EINVAL;
-		}
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value)))
+		err = more < 0 ? more : parse_option(fs, key, value);
+	if (err)
+		return err;
+	if ((fs->move_seed && (fs->num_files > 1 || fs->epoch_check)) ||
+	    (fs->epoch_check && !fs->epochs) ||
+	    ((fs->move_seed || fs->epochs) && fs->mode != MODE_LEASED)) {
+		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files");
+		return -EINVAL;
 	}
-	return err;
+	return 0;
 }
 
 static int find_area(struct null_fs *fs, const struct zus_mount *mount)
@@ -157,17 +206,61 @@ static int find_area(struct null_fs *fs, const struct zus_mount *mount)
 	if (fs->move_seed && room)
 		room -= room % NULL_CHUNK_BYTES + NULL_CHUNK_BYTES;
 	if (!fs->size_bytes)
-		fs->size_bytes = room;
+		fs->size_bytes = room / fs->num_files;
 	fs->size_bytes -= fs->size_bytes % (fs->move_seed ? NULL_CHUNK_BYTES : ZUS_BLOCK_BYTES);
-	if (!fs->size_bytes || fs->size_bytes > room) {
+	if (!fs->size_bytes || fs->size_bytes > room / fs->num_files) {
 		zus_log(ZUS_LOG_ERR, "nullfs: size is %" PRIu64 " bytes, the device has room for %u to %" PRIu64,
-			fs->size_bytes, ZUS_BLOCK_BYTES, room);
+			fs->size_bytes, ZUS_BLOCK_BYTES, room / fs->num_files);
 		return -EINVAL;
 	}
 	fs->dev = dev->id;
 	fs->base_off = dev->data_off;
 	fs->base = zus_dev_addr(mount, dev->id, dev->data_off);
 	return 0;
+}
+
+static void files_put(struct null_fs *fs, uint64_t count)
+{
+	while (count)
+		zus_inode_put(&fs->files[--count]);
+	free(fs->files);
+}
+
+static int files_make(struct null_fs *fs, struct zus_mount *mount)
+{
+	uint64_t i;
+	int err;
+
+	fs->files = calloc(fs->num_files, sizeof(*fs->files));
+	if (!fs->files)
+		return -ENOMEM;
+	for (i = 0; i < fs->num_files; i++) {
+		err = zus_inode_init(mount, &fs->files[i]);
+		if (err) {
+			files_put(fs, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* What runs beside the operations. */
+static int helpers_begin(struct null_fs *fs, struct zus_mount *mount)
+{
+	const struct null_epoch_config config = {
+		.mount = mount, .period_ms = (uint32_t)fs->epoch_ms, .check = fs->epoch_check,
+		.base = fs->base, .bytes = fs->num_files * fs->size_bytes,
+	};
+	int err = 0;
+
+	if (fs->epochs)
+		err = null_epoch_begin(&config, &fs->epoch);
+	if (!err && fs->move_seed)
+		err = null_move_begin(&fs->files[0], NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
+				      fs->size_bytes, fs->move_seed, &fs->move);
+	if (err)
+		null_epoch_end(fs->epoch);
+	return err;
 }
 
 static int null_mount(struct zus_req *req, struct zus_mount *mount,
@@ -180,6 +273,7 @@ static int null_mount(struct zus_req *req, struct zus_mount *mount,
 	if (!fs)
 		return -ENOMEM;
 	fs->mode_bits = 0644;
+	fs->num_files = 1;
 	err = parse_options(fs, mount->options);
 	if (!err)
 		err = find_area(fs, mount);
@@ -189,24 +283,22 @@ static int null_mount(struct zus_req *req, struct zus_mount *mount,
 	err = zus_inode_init(mount, &fs->root);
 	if (err)
 		goto out_free;
-	err = zus_inode_init(mount, &fs->data);
+	err = files_make(fs, mount);
 	if (err)
 		goto out_put;
-	if (fs->move_seed)
-		err = null_move_begin(&fs->data, NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
-				      fs->size_bytes, fs->move_seed, &fs->move);
+	err = helpers_begin(fs, mount);
 	if (err)
-		goto out_put_data;
+		goto out_put_files;
 	zus_entry_set(&out->root, &fs->root);
 	fill_attr(fs, &fs->root, &out->root.attr);
 	out->max_file_bytes = fs->size_bytes;
 	out->magic = NULLFS_MAGIC;
 	if (fs->mode == MODE_LEASED)
-		out->features = ZUS_MF_LEASES;
+		out->features = ZUS_MF_LEASES | (fs->epochs ? ZUS_MF_EPOCHS : 0);
 	return 0;
 
-out_put_data:
-	zus_inode_put(&fs->data);
+out_put_files:
+	files_put(fs, fs->num_files);
 out_put:
 	zus_inode_put(&fs->root);
 out_free:
@@ -218,8 +310,9 @@ static void null_umount(struct zus_mount *mount)
 {
 	struct null_fs *fs = mount->priv;
 
+	null_epoch_end(fs->epoch);
 	null_move_end(fs->move);
-	zus_inode_put(&fs->data);
+	files_put(fs, fs->num_files);
 	zus_inode_put(&fs->root);
 	free(fs);
 }
@@ -230,26 +323,46 @@ static int null_statfs(struct zus_req *req, struct zus_mount *mount,
 	const struct null_fs *fs = mount->priv;
 
 	(void)req;
-	out->blocks = fs->size_bytes / ZUS_BLOCK_BYTES;
-	out->files = 2;
+	out->blocks = fs->num_files * fs->size_bytes / ZUS_BLOCK_BYTES;
+	out->files = 1 + fs->num_files;
 	return 0;
 }
 
 /* ------------------------------------------------------------------- inodes */
 
+/* Which file is called so; at least num_files: none. */
+static uint64_t index_by_name(const struct null_fs *fs, const struct zus_name *name)
+{
+	char text[24];
+	uint64_t index;
+	char *end;
+
+	if (name->bytes < 4 || name->bytes >= sizeof(text) || memcmp(name->str, "data", 4) != 0)
+		return fs->num_files;
+	if (name->bytes == 4)
+		return 0;
+	memcpy(text, name->str, name->bytes);
+	text[name->bytes] = 0;
+	if (text[4] < '1' || text[4] > '9')
+		return fs->num_files;
+	index = strtoull(text + 4, &end, 10);
+	return *end ? fs->num_files : index;
+}
+
 static int null_lookup(struct zus_req *req, struct zus_inode *dir,
 		       const struct zus_name *name, struct zus_entry *out)
 {
 	struct null_fs *fs = fs_of(dir);
+	uint64_t index;
 
 	(void)req;
 	if (dir != &fs->root)
 		return -ENOTDIR;
-	if (name->bytes != data_name.bytes ||
-	    memcmp(name->str, data_name.str, name->bytes) != 0)
+	index = index_by_name(fs, name);
+	if (index >= fs->num_files)
 		return -ENOENT;
-	zus_entry_set(out, &fs->data);
-	fill_attr(fs, &fs->data, &out->attr);
+	zus_entry_set(out, &fs->files[index]);
+	fill_attr(fs, &fs->files[index], &out->attr);
 	return 0;
 }
 
@@ -295,18 +408,26 @@ static int null_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 			uint64_t cookie, int *eof)
 {
 	struct null_fs *fs = fs_of(dir);
+	uint64_t index = cookie < NULLFS_DATA_COOKIE ? 0 : cookie - NULLFS_DATA_COOKIE + 1;
+	char text[24] = "data";
+	struct zus_name name = { text, 4 };
 
 	(void)fh;
 	if (dir != &fs->root)
 		return -ENOTDIR;
-	if (cookie < NULLFS_DATA_COOKIE &&
-	    zus_req_dirent(req, NULLFS_DATA_INO, NULLFS_DATA_COOKIE, DT_REG, &data_name))
-		return 0;
+	for (; index < fs->num_files; index++) {
+		if (index)
+			name.bytes = (uint32_t)snprintf(text, sizeof(text), "data%" PRIu64,
+							index);
+		if (zus_req_dirent(req, NULLFS_DATA_INO + index, NULLFS_DATA_COOKIE + index,
+				   DT_REG, &name))
+			return 0;
+	}
 	*eof = 1;
 	return 0;
 }
 
-/* Both inodes are parts of struct null_fs and go with it. */
+/* All inodes are parts of struct null_fs and go with it. */
 static void null_evict(struct zus_inode *inode)
 {
 	(void)inode;
@@ -314,9 +435,10 @@ static void null_evict(struct zus_inode *inode)
 
 /* --------------------------------------------------------------------- data */
 
-static int map_inline(struct zus_req *req, const struct null_fs *fs,
+static int map_inline(struct zus_req *req, const struct zus_inode *inode,
 		      const struct zus_map *args)
 {
+	const struct null_fs *fs = fs_of(inode);
 	uint64_t len = args->len_bytes;
 	void *buf;
 	int err;
@@ -331,8 +453,37 @@ static int map_inline(struct zus_req *req, const struct null_fs *fs,
 		len = zus_req_inline_max(req);
 	err = zus_req_inline(req, args->off, (uint32_t)len, &buf);
 	if (!err)
-		memcpy(buf, fs->base + args->off, len);
+		memcpy(buf, fs->base + area_off(fs, inode) + args->off, len);
 	return err;
+}
+
+static int map_moving(struct zus_req *req, const struct null_fs *fs, const struct zus_map *args)
+{
+	uint16_t flags;
+
+	/* nothing is checked, so whatever is answered; but epochs begin by it */
+	if (fs->epoch)
+		null_epoch_map(fs->epoch, 0, 0, args, &flags);
+	return null_move_map(fs->move, req, args);
+}
+
+/* All of the file lies in one piece; of what is checked as much as was asked for. */
+static int map_leased(struct zus_req *req, const struct zus_inode *inode,
+		      const struct zus_map *args, struct zus_extent *extent)
+{
+	const struct null_fs *fs = fs_of(inode);
+	int err = 0;
+
+	extent->flags = ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W;
+	if (!fs->epoch_check) {
+		extent->file_off = 0;
+		extent->len_bytes = fs->size_bytes;
+	}
+	extent->dev_off = fs->base_off + area_off(fs, inode) + extent->file_off;
+	if (fs->epoch)
+		err = null_epoch_map(fs->epoch, extent->dev_off - fs->base_off,
+				     extent->len_bytes, args, &extent->flags);
+	return err ? err : zus_req_extent(req, extent);
 }
 
 static int null_map(struct zus_req *req, struct zus_inode *inode,
@@ -346,31 +497,26 @@ static int null_map(struct zus_req *req, struct zus_inode *inode,
 	if (inode == &fs->root)
 		return -EISDIR;
 	if (fs->mode == MODE_INLINE)
-		return map_inline(req, fs, args);
+		return map_inline(req, inode, args);
 	if (fs->move)
-		return null_move_map(fs->move, req, args);
+		return map_moving(req, fs, args);
 	end = (end + ZUS_BLOCK_BYTES - 1) / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
 	if (begin >= fs->size_bytes && (args->flags & ZUS_MAP_WRITE))
 		return -ENOSPC;
 	extent.file_off = begin;
+	extent.len_bytes = end - begin;
 	if (begin >= fs->size_bytes) {
 		extent.type = ZUS_EXT_HOLE;
-	} else if (fs->mode == MODE_LEASED) {
-		/* all of the file lies in one piece */
-		extent.file_off = begin = 0;
-		end = fs->size_bytes;
-		extent.dev = fs->dev;
-		extent.dev_off = fs->base_off;
-		extent.flags = ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W;
-	} else {
-		if (end > fs->size_bytes)
-			end = fs->size_bytes;
-		extent.dev = fs->dev;
-		extent.dev_off = fs->base_off + begin;
-		if (fs->mode == MODE_CALL_DONE && (args->flags & ZUS_MAP_WRITE))
-			extent.flags = ZUS_EXTF_COMMIT;
+		return zus_req_extent(req, &extent);
 	}
-	extent.len_bytes = end - begin;
+	if (end > fs->size_bytes)
+		extent.len_bytes = fs->size_bytes - begin;
+	extent.dev = fs->dev;
+	if (fs->mode == MODE_LEASED)
+		return map_leased(req, inode, args, &extent);
+	extent.dev_off = fs->base_off + area_off(fs, inode) + begin;
+	if (fs->mode == MODE_CALL_DONE && (args->flags & ZUS_MAP_WRITE))
+		extent.flags = ZUS_EXTF_COMMIT;
 	return zus_req_extent(req, &extent);
 }
 
@@ -408,7 +554,7 @@ static int null_write(struct zus_req *req, struct zus_inode *inode,
 		return -ENOSPC;
 	if (len > fs->size_bytes - args->off)
 		len = fs->size_bytes - args->off;
-	zus_copy_nt(fs->base + args->off, args->data, len);
+	zus_copy_nt(fs->base + area_off(fs, inode) + args->off, args->data, len);
 	zus_fence();
 	data_changed(fs, &args->mtime);
 	*written = len;
