@@ -191,6 +191,19 @@ void zus_inode_get(struct zus_inode *inode)
 	__atomic_add_fetch(&inode->slot->state, 1, __ATOMIC_RELAXED);
 }
 
+int zus_inode_tryget(struct zus_inode *inode)
+{
+	uint64_t *state = &inode->slot->state;
+	uint64_t old = zus_load_relaxed(state);
+
+	do {
+		if (!state_refs(old))
+			return 0;	/* slot_put() has, or will, call evict */
+	} while (!__atomic_compare_exchange_n(state, &old, old + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
+	return 1;
+}
+
 void zus_inode_put(struct zus_inode *inode)
 {
 	slot_put(inode->slot, 1);
