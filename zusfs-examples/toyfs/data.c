@@ -47,7 +47,12 @@ static uint64_t *map_slot(struct toy_inode *ti, uint64_t bn, bool make)
 	return &node[bn & (NODE_SLOTS - 1)];
 }
 
-static zus_block map_get(struct toy_inode *ti, uint64_t bn)
+uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn)
+{
+	return map_slot(ti, bn, false);
+}
+
+static uint64_t map_get(struct toy_inode *ti, uint64_t bn)
 {
 	uint64_t *slot = map_slot(ti, bn, false);
 
@@ -68,9 +73,10 @@ static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, ui
 				free(child);
 				node[i] = 0;
 			}
-		} else if (node[i] && i >= begin && !(node[i] & TOY_RESERVED)) {
+		} else if (node[i] && i >= begin && (node[i] & TOY_STATE) != TOY_RESERVED) {
 			ti->map_blocks--;
-			zus_space_free(fs_of(&ti->zi)->space, node[i], 1);
+			if (!(node[i] & TOY_STATE))	/* else the relocator frees it */
+				zus_space_free(fs_of(&ti->zi)->space, node[i], 1);
 			node[i] = 0;
 		}
 		empty &= !node[i];
@@ -98,9 +104,9 @@ static void end_reservation(struct toy_inode *ti, uint64_t map_id, uint64_t keep
 	*link = res->next;
 	for (; res->bn < res->end; res->bn++) {
 		slot = map_slot(ti, res->bn, false);
-		if (!slot || !(*slot & TOY_RESERVED))
+		if (!slot || (*slot & TOY_STATE) != TOY_RESERVED)
 			continue;
-		*slot &= ~TOY_RESERVED;
+		*slot &= ~TOY_STATE;
 		ti->map_blocks += res->bn < keep;
 		if (res->bn >= keep) {
 			zus_space_free(fs_of(&ti->zi)->space, *slot, 1);
@@ -125,7 +131,7 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 		   zus_block *block)
 {
 	struct zus_space *space = fs_of(&ti->zi)->space;
-	struct zus_space_want want = { *n, bn, bn ? map_get(ti, bn - 1) & ~TOY_RESERVED : 0,
+	struct zus_space_want want = { *n, bn, bn ? map_get(ti, bn - 1) & ~TOY_STATE : 0,
 				       zus_req_numa_node(req) };
 	struct toy_reservation *res = ti->reserved;
 	uint64_t got, *slot;
@@ -138,7 +144,8 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 		ti->reserved = res;
 	}
 	want.goal += want.goal != 0;	/* behind the block before */
-	*block = zus_space_alloc(space, &want, &got);
+	*block = fs_of(&ti->zi)->relocator ? toy_relocate_alloc(ti, &want, &got) :
+					     zus_space_alloc(space, &want, &got);
 	if (!*block)
 		return -ENOSPC;
 	for (*n = 0; *n < got && (slot = map_slot(ti, bn + *n, true)); ++*n)
@@ -149,51 +156,81 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 	return *n ? 0 : -ENOMEM;
 }
 
-/* One extent of the answer, from bn on; *n is its length in blocks. */
-static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_map *args,
-		   uint64_t bn, uint64_t end, uint64_t *n)
+/* The slots of bn and to belong to one extent, if all between them do. */
+static bool same_run(struct toy_inode *ti, uint64_t bn, uint64_t to)
 {
-	bool make = (args->flags & ZUS_MAP_WRITE) && !(args->flags & ZUS_MAP_ZERO);
-	struct zus_extent ext = { .file_off = bn * TOY_BLOCK, .type = ZUS_EXT_DATA };
-	zus_block block = map_get(ti, bn);
+	uint64_t slot = map_get(ti, bn), other = map_get(ti, to);
+
+	return slot ? other && other - to == slot - bn : !other;
+}
+
+/*
+ * What lies around bn in one piece, or the hole there: more than was asked for, as
+ * the kernel may keep it. *bn becomes its first block; returns their number.
+ */
+static uint64_t map_run(struct toy_inode *ti, uint64_t *bn)
+{
+	uint64_t low = *bn, high = *bn + 1;
+
+	while (low % NODE_SLOTS && same_run(ti, *bn, low - 1))
+		low--;
+	while (high % NODE_SLOTS && same_run(ti, *bn, high))
+		high++;
+	*bn = low;
+	return high - low;
+}
+
+/* One extent of the answer, which holds bn. *next: the block behind it. */
+static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_map *args,
+		   uint64_t bn, uint64_t end, uint64_t *next)
+{
+	bool write = args->flags & ZUS_MAP_WRITE, make = write && !(args->flags & ZUS_MAP_ZERO);
+	struct zus_extent ext = { .type = ZUS_EXT_DATA, .flags = ZUS_EXTF_LEASE_R };
+	uint64_t slot = map_get(ti, bn), state = slot & TOY_STATE, n = 1;
 	int err;
 
-	*n = 1;
-	if (block & TOY_RESERVED) {	/* another write is making it */
-		if (args->flags & ZUS_MAP_WRITE)
-			return ZUS_BUSY_RETRY;
-		block = 0;
-	} else if (block) {
-		while (bn + *n < end && map_get(ti, bn + *n) == block + *n)
-			++*n;
+	if (state == TOY_MOVED || (state && write))
+		return ZUS_BUSY_RETRY;	/* it soon is somewhere, or there */
+	if (state == TOY_RESERVED) {
+		slot = 0;		/* a hole until its write has ended */
+		ext.flags = 0;
+	} else if (slot || !make) {
+		n = map_run(ti, &bn);
+		slot = map_get(ti, bn) & ~TOY_STATE;
+		if (slot && !state)
+			ext.flags |= ZUS_EXTF_LEASE_W;
 	} else {
-		while (bn + *n < end && !map_get(ti, bn + *n))
-			++*n;
-		if (make) {
-			err = reserve(req, ti, bn, n, &block);
-			if (err)
-				return err;
-			ext.flags = ZUS_EXTF_NEW;
-		}
+		while (bn + n < end && !map_get(ti, bn + n))
+			n++;
+		err = reserve(req, ti, bn, &n, &slot);
+		if (err)
+			return err;
+		ext.flags = ZUS_EXTF_NEW;	/* this write's, so no lease */
 	}
-	if (!block)
+	if (!slot)
 		ext.type = ZUS_EXT_HOLE;
-	ext.len_bytes = *n * TOY_BLOCK;
-	ext.dev = zus_block_dev(block);
-	ext.dev_off = block ? zus_block_off(fs_of(&ti->zi)->space, block) : 0;
+	ext.file_off = bn * TOY_BLOCK;
+	ext.len_bytes = n * TOY_BLOCK;
+	ext.dev = zus_block_dev(slot);
+	ext.dev_off = slot ? zus_block_off(fs_of(&ti->zi)->space, slot) : 0;
+	*next = bn + n;
 	return zus_req_extent(req, &ext);
 }
 
 static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
 {
 	struct toy_inode *ti = toy(inode);
-	uint64_t begin = args->off / TOY_BLOCK, bn = begin, n = 0;
+	uint64_t begin = args->off / TOY_BLOCK, bn = begin, next = 0;
 	uint64_t end = (args->off + args->len_bytes + TOY_BLOCK - 1) / TOY_BLOCK;
-	int ret = S_ISREG(ti->attr.mode) ? 0 : -EINVAL;
+	int ret = 0;
 
+	if (!S_ISREG(ti->attr.mode))
+		return -EINVAL;
 	pthread_mutex_lock(&ti->lock);
-	for (; !ret && bn < end && zus_req_extents_left(req); bn += ret ? 0 : n)
-		ret = map_one(req, ti, args, bn, end, &n);
+	for (; !ret && bn < end && zus_req_extents_left(req); bn = ret ? bn : next)
+		ret = map_one(req, ti, args, bn, end, &next);
+	if (fs_of(inode)->relocator)
+		toy_relocate_use(ti, begin);
 	pthread_mutex_unlock(&ti->lock);
 	return bn > begin ? 0 : ret;	/* a part is an answer, too */
 }

@@ -51,6 +51,8 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 		return NULL;
 	}
 	__atomic_add_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
+	if (fs->relocator && S_ISREG(args->mode))
+		toy_relocate_add(ti);
 	return ti;
 }
 
@@ -58,9 +60,12 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 static void toy_evict(struct zus_inode *inode)
 {
 	struct toy_inode *ti = toy(inode);
+	struct toy_fs *fs = fs_of(inode);
 
+	if (fs->relocator && S_ISREG(ti->attr.mode))
+		toy_relocate_del(ti);
 	toy_map_free(ti);
-	__atomic_sub_fetch(&fs_of(inode)->inodes, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
 	pthread_mutex_destroy(&ti->lock);
 	free(ti->target);
 	free(ti);
@@ -381,21 +386,45 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 
 /* ------------------------------------------------------------------- mount */
 
+static int parse_options(struct toy_fs *fs, const char *options)
+{
+	char buf[64], *key, *value;
+	uint64_t seed;
+	int more, err = 0;
+
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
+		if (more < 0 || strcmp(key, "relocate") != 0 || !value || fs->relocator)
+			err = -EINVAL;
+		else
+			err = zus_parse_bytes(value, &seed);
+		if (err)
+			zus_log(ZUS_LOG_ERR, "toyfs: the only mount option is relocate=SEED, a number");
+		else
+			err = toy_relocate_begin(fs, seed);
+	}
+	return err;
+}
+
 static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
 {
 	struct zus_create args = { .mode = S_IFDIR | 0755 };
 	struct toy_fs *fs = mount->priv = calloc(1, sizeof(*fs));
-	int err = *mount->options ? -EINVAL : -ENOMEM;
+	int err = fs ? parse_options(fs, mount->options) : -ENOMEM;
 
-	if (!fs || *mount->options)
+	if (err)
 		goto out_free;
-	pthread_rwlock_init(&fs->names, NULL);
+	err = -ENOMEM;
 	fs->space = zus_space_new(mount);
-	fs->root = fs->space ? new_inode(mount, &args) : NULL;
+	if (!fs->space) {
+		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
+		goto out_free;
+	}
+	fs->root = new_inode(mount, &args);
 	if (!fs->root)
 		goto out_space;
+	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE;
+	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
@@ -405,8 +434,8 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 out_space:
 	zus_space_delete(fs->space);
 out_free:
-	zus_log(ZUS_LOG_ERR, "toyfs: %s", err == -EINVAL ? "there are no mount options" :
-		"no memory, or no persistent-memory device");
+	if (fs)
+		toy_relocate_end(fs);
 	free(fs);
 	return err;
 }
@@ -416,6 +445,7 @@ static void toy_umount(struct zus_mount *mount)
 	struct toy_fs *fs = mount->priv;
 	struct toy_dentry *de;
 
+	toy_relocate_stop(fs);
 	while (fs->tree) {
 		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
 		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
@@ -424,6 +454,7 @@ static void toy_umount(struct zus_mount *mount)
 		free(de);
 	}
 	zus_inode_put(&fs->root->zi);
+	toy_relocate_end(fs);
 	zus_space_delete(fs->space);
 	pthread_rwlock_destroy(&fs->names);
 	free(fs);
