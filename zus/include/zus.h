@@ -634,8 +634,12 @@ void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
  *
  * Between 1 and 2 the plugin neither uses the blocks for anything else nor waits
  * in a callback for done(): it may take as long as somebody keeps a page pinned.
- * What map() gave as NEW or COMMIT is not recalled: it ends with map_done. With
- * ZUS_RECALL_DOWNGRADE leases remain, for reading.
+ * What map() gave as NEW or COMMIT is not recalled: it ends with map_done.
+ *
+ * With ZUS_RECALL_DOWNGRADE leases remain, for reading, and done() means: nobody can
+ * begin to write any more. It does not wait for pinned pages, so who had pinned one
+ * before may yet write to it, until a recall without the flag has ended. Copy behind
+ * a downgrade to save time, and compare behind the recall that must follow.
  *
  * ino, gen: the inode, as in its attributes; it stays alive until then by a
  * reference of the plugin's. done() runs once in a thread of libzus, or of the
