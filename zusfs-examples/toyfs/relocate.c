@@ -336,18 +336,26 @@ static void begin_one(struct toy_relocator *r)
 		give_up(r, move, err);
 }
 
+/* Now and then, so that others meet what is half done. */
+static void dawdle(struct toy_relocator *r)
+{
+	struct timespec delay = { .tv_nsec = (long)below(r, DELAY_NS) };
+
+	if (!below(r, 8))
+		nanosleep(&delay, NULL);
+}
+
 /* The kernel has acknowledged. */
 static void go_on(struct toy_relocator *r, struct toy_move *move)
 {
-	struct timespec delay = { .tv_nsec = (long)below(r, DELAY_NS) };
 	int err = move->err;
 
-	if (!err && !below(r, 8))
-		nanosleep(&delay, NULL);	/* those who ask for the range feel it */
+	dawdle(r);
 	if (!err && move->state == TOY_COPIED) {
 		move->copied = true;
 		r->shared++;
 		copy(r, move);
+		dawdle(r);
 		pthread_mutex_lock(&move->ti->lock);
 		mark(move, TOY_MOVED);
 		pthread_mutex_unlock(&move->ti->lock);
@@ -361,6 +369,7 @@ static void go_on(struct toy_relocator *r, struct toy_move *move)
 	}
 	if (copy(r, move) && move->copied)
 		r->late++;
+	dawdle(r);
 	settle(r, move, true);
 }
 
