@@ -19,8 +19,8 @@ models()
 	done
 }
 
-ops=3000
-[ "$VM_KERNEL" != debug ] || ops=250
+ops=1000
+[ "$VM_KERNEL" != debug ] || ops=200
 zuf_load_points
 zufs_up toyfs relocate="${ZUFS_SEED:-1}"
 cp "$BUILD/tests/vm/helpers/lease-model" zkill-model

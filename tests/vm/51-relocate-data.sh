@@ -5,8 +5,8 @@
 # TIMEOUT: 240
 . "$TOP/tests/vm/lib.sh"
 
-size=4m ops=1000 kills=5 steps=250
-[ "$VM_KERNEL" != debug ] || size=1m ops=200 kills=2 steps=100
+size=2m ops=400 kills=2 steps=100
+[ "$VM_KERNEL" != debug ] || size=512k ops=100 kills=1 steps=50
 export DATA_DIR=$PWD/mnt DATA_OPS=$ops DATA_KILLS=$kills RACE_STEPS=$steps
 all_free() { [ "$(stat -f -c %f mnt)" = "$empty" ]; }
 

@@ -30,7 +30,7 @@
 #include "toyfs.h"
 
 #define MOVE_BLOCKS	8u	/* of one move, at most */
-#define MOVES		16u	/* under way at once */
+#define MOVES		8u	/* under way at once */
 #define FREED		64u	/* lately freed blocks that are known */
 #define LOOK_BLOCKS	64u	/* for one that can be moved */
 #define PAUSE_NS	1000000u
