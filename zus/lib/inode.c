@@ -134,7 +134,7 @@ static struct zus_inode_slot *slot_alloc(struct zus_inode_table *table)
 		slot = slot_new(table);
 	}
 	if (slot)
-		table->live++;
+		__atomic_store_n(&table->live, table->live + 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&table->lock);
 	return slot;
 }
@@ -151,7 +151,7 @@ static void slot_release(struct zus_inode_slot *slot)
 	else
 		slot_at(table, table->free_last)->next_free = slot->index;
 	table->free_last = slot->index;
-	table->live--;
+	__atomic_store_n(&table->live, table->live - 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&table->lock);
 }
 
