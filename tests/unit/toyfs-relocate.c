@@ -21,7 +21,7 @@
 #define BLOCK		4096u
 #define THREADS		4u
 #define STEPS		2500u
-#define PART_BYTES	(5u * BLOCK)	/* of a thread, in each shared file */
+#define PART_BYTES	(5ul * BLOCK)	/* of a thread, in each shared file */
 #define FILES		3u
 #define ERRORS		64u		/* one recall of so many fails */
 
@@ -274,12 +274,12 @@ static const char *own_step(struct thread *t, char *buf)
 	if (zus_local_create(fs, name, 0600) || zus_local_open(fs, name, &file))
 		return "create";
 	memset(buf, t->index + 1, PART_BYTES);
-	if (leave_gate(zus_local_pwrite(file, buf, PART_BYTES, 0)) != PART_BYTES)
+	if (leave_gate(zus_local_pwrite(file, buf, PART_BYTES, 0)) != (ssize_t)PART_BYTES)
 		failed = "write of its own";
 	else if (leave_gate(zus_local_ftruncate(file, cut)) ||
 		 leave_gate(zus_local_ftruncate(file, PART_BYTES)))
 		failed = "truncate";
-	else if (leave_gate(zus_local_pread(file, buf, PART_BYTES, 0)) != PART_BYTES)
+	else if (leave_gate(zus_local_pread(file, buf, PART_BYTES, 0)) != (ssize_t)PART_BYTES)
 		failed = "read of its own";
 	for (i = 0; i < PART_BYTES && !failed; i++)
 		if (buf[i] != (char)(i < cut ? t->index + 1 : 0))
