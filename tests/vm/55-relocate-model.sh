@@ -19,7 +19,7 @@ models()
 	done
 }
 
-ops=1000
+ops=800
 [ "$VM_KERNEL" != debug ] || ops=200
 zuf_load_points
 zufs_up toyfs relocate="${ZUFS_SEED:-1}"
@@ -31,7 +31,7 @@ models $ops
 for point in replying stored read_mapped mapped fault_mapped; do
 	echo off >$ZUF_POINTS
 	echo "$point delay_us 700" >$ZUF_POINTS
-	models $((ops / 5))
+	models $((ops / 8))
 done
 echo off >$ZUF_POINTS
 for stat in hits recalled restarts; do

@@ -5,8 +5,8 @@
 # TIMEOUT: 240
 . "$TOP/tests/vm/lib.sh"
 
-size=2m ops=400 kills=2 steps=100
-[ "$VM_KERNEL" != debug ] || size=512k ops=100 kills=1 steps=50
+size=1m ops=300 kills=1 steps=60
+[ "$VM_KERNEL" != debug ] || size=512k ops=100 kills=1 steps=40
 export DATA_DIR=$PWD/mnt DATA_OPS=$ops DATA_KILLS=$kills RACE_STEPS=$steps
 all_free() { [ "$(stat -f -c %f mnt)" = "$empty" ]; }
 

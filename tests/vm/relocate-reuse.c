@@ -182,7 +182,7 @@ static void files_close(void)
 START_TEST(reused_by_another_file)
 {
 	files_open();
-	store_until_reused(0, vt_debug_kernel() ? 15 : 60);
+	store_until_reused(0, vt_debug_kernel() ? 15 : 40);
 	files_close();
 }
 END_TEST
@@ -206,7 +206,7 @@ START_TEST(pinned_block_stays)
 	snprintf(path, sizeof(path), "/sys/fs/zuf/mounts/%llu/leases",
 		 (unsigned long long)vt_mount_id());
 	vt_await(recall_waits, path, "a recall meets the pinned page");
-	store_until_reused(1, vt_debug_kernel() ? 5 : 25);
+	store_until_reused(1, vt_debug_kernel() ? 5 : 15);
 	ck_assert_int_eq(read(pipes[0], got, BLOCK), BLOCK);
 	check_words((const uint64_t *)(const void *)got, 0, 0, "what was pinned");
 	check_files(0);
