@@ -607,7 +607,7 @@ static bool map_use(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
 	const struct zufs_extent *found = zuf_map_extent(map, off);
 
 	lockdep_assert_held(&zuf_i(map->inode)->maps_lock);
-	if (!found || (map->dead && !(found->flags & OWED_FLAGS)))
+	if (!found || (map->dead && !(map->owes_done && found->flags & OWED_FLAGS)))
 		return false;
 	*ext = *found;
 	return true;
