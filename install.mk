@@ -47,7 +47,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,zusd zusctl mkfs.zufs)
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libzus.so libzus.so.1)
 	rm -rf $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/include/zufs
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,zusd.8 zusctl.8 mkfs.zufs.8)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,zusd.8 zusctl.8 mkfs.zufs.8 ztoyfs.8)
 	rm -f $(DESTDIR)$(UNITDIR)/zusd@.service
 	rm -f $(addprefix $(DESTDIR)$(COMPLETIONDIR)/,zusd zusctl mkfs.zufs)
 	rm -f $(DESTDIR)/lib/modules/$(KREL)/updates/zuf.ko

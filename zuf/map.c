@@ -476,16 +476,19 @@ void zuf_maps_recall(struct inode *inode, u64 start, u64 end, u64 seq, bool down
 	lockdep_assert_held(&zi->leases.lock);
 	spin_lock(&zi->maps_lock);
 	list_for_each_entry(map, &zi->maps, node) {
-		if (downgrade && !(map->flags & ZUFS_MAP_WRITE))
-			continue;
 		if (map->answered) {
+			if (downgrade && !(map->flags & ZUFS_MAP_WRITE))
+				continue;	/* its leases are in the cache by now */
 			last = &map->extents[map->count - 1];
 			if (map->seq <= seq && map->extents->file_off < end &&
 			    start < last->file_off + last->len_bytes)
 				map->dead = true;
 			continue;
 		}
-		/* of several recalls all that they cover, by the newest of them */
+		/*
+		 * Of several recalls all that they cover, by the newest of them. Also of
+		 * a map for reading: what is answered to it may be leased for writing.
+		 */
 		map->refuse_start = map->refuse_end ? min(map->refuse_start, start) : start;
 		map->refuse_end = max(map->refuse_end, end);
 		map->refuse_seq = max(map->refuse_seq, seq);

@@ -81,6 +81,7 @@ START_TEST(space_is_handed_out_once)
 		if (!block)
 			break;
 		ck_assert(got && got <= want.count);
+		ck_assert(!(block >> 62));		/* those are the plugin's */
 		for (i = 0; i < got; i++) {
 			uint32_t dev = zus_block_dev(block + i);
 			uint64_t off = zus_block_off(space, block + i);

@@ -74,6 +74,8 @@ static int t_mount(struct zus_req *req, struct zus_mount *mount, struct zus_moun
 static void t_umount(struct zus_mount *mount)
 {
 	(void)mount;
+	ck_assert(zus_inode_tryget(&file));
+	zus_inode_put(&file);
 	zus_inode_put(&file);
 	zus_inode_put(&root);
 }
@@ -204,7 +206,7 @@ static int t_readlink(struct zus_req *req, struct zus_inode *inode)
 
 static void t_evict(struct zus_inode *inode)
 {
-	(void)inode;
+	ck_assert(!zus_inode_tryget(inode));	/* too late */
 }
 
 static int t_open(struct zus_req *req, struct zus_inode *inode, uint32_t flags,

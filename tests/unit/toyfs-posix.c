@@ -557,16 +557,25 @@ START_TEST(attributes_are_set)
 }
 END_TEST
 
-START_TEST(options_are_refused)
+START_TEST(options)
 {
+	static const struct { const char *text; int want; } cases[] = {
+		{ "relocate=0", 0 }, { "relocate=123", 0 }, { "x=1", -EINVAL },
+		{ "relocate", -EINVAL }, { "relocate=x", -EINVAL }, { "relocate=-1", -EINVAL },
+		{ "relocate=1,relocate=2", -EINVAL }, { "relocate=1,x", -EINVAL },
+		{ "relocate=99999999999999999999", -ERANGE },
+	};
 	const struct zus_local_device device = { .size_bytes = 8 * MIB };
 	struct zus_local_config config = {
-		.plugin = unit_plugin("toyfs"), .options = "x=1", .devices = &device,
+		.plugin = unit_plugin("toyfs"), .options = cases[_i].text, .devices = &device,
 		.num_devices = 1,
 	};
 	struct zus_local *other;
+	int err = zus_local_mount(&config, &other);
 
-	ck_assert_int_eq(zus_local_mount(&config, &other), -EINVAL);
+	ck_assert_msg(err == cases[_i].want, "%s: %d", cases[_i].text, err);
+	if (!err)
+		ck_assert_int_eq(zus_local_umount(other), 0);
 }
 END_TEST
 
@@ -597,7 +606,7 @@ int main(void)
 	tcase_add_test(tc, reservation_is_not_part_of_the_file);
 	tcase_add_test(tc, reservation_ends_with_the_inode);
 	tcase_add_test(tc, attributes_are_set);
-	tcase_add_test(tc, options_are_refused);
+	tcase_add_loop_test(tc, options, 0, 9);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

@@ -11,10 +11,6 @@ DATA_DIR=$PWD/mnt "$BUILD/tests/vm/helpers/data-random"
 size=24m
 [ "$VM_KERNEL" != debug ] || size=2m
 for engine in psync mmap; do
-	fio --name="$engine" --directory=mnt --ioengine="$engine" --rw=randwrite --bsrange=512-64k \
-		--bs_unaligned --size=$size --numjobs=2 --verify=crc32c --verify_fatal=1 \
-		--do_verify=1 --randseed=7 --fallocate=none --end_fsync=1 --thread \
-		--output-format=terse >/dev/null
-	rm mnt/"$engine".*
+	fio_verify mnt $engine $size
 done
 zufs_down toyfs

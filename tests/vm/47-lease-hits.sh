@@ -7,7 +7,6 @@
 
 mount_dir() { echo /sys/fs/zuf/mounts/*; }
 calls() { awk '{ print $2 }' "$(mount_dir)/ops/$1"; }
-lease() { awk -v n="$1" '$1 == n { print $2 }' "$(mount_dir)/leases"; }
 
 zufs_up nullfs mode=leased,size=16m
 fio --name=fill --filename=mnt/data --rw=write --bs=64k --size=16m --overwrite=1 \

@@ -146,6 +146,45 @@ zufs_down()
 	zuf_unload
 }
 
+# fio_verify FOLDER ENGINE SIZE: random writes of two jobs, in files of SIZE, are read back
+fio_verify()
+{
+	fio --name="$2" --directory="$1" --ioengine="$2" --rw=randwrite --bsrange=512-64k \
+		--bs_unaligned --size="$3" --numjobs=2 --verify=crc32c --verify_fatal=1 \
+		--do_verify=1 --randseed=7 --fallocate=none --end_fsync=1 --thread \
+		--output-format=terse >/dev/null
+	rm "$1/$2".*
+}
+
+# lease NAME: of the one mount's counters of leases
+lease() { awk -v n="$1" '$1 == n { print $2 }' /sys/fs/zuf/mounts/*/leases; }
+
+# no_rule_broken: by a reply of a server
+no_rule_broken()
+{
+	local broken
+	broken=$(awk '$2 { print $1 }' /sys/fs/zuf/mounts/*/rules)
+	[ -z "$broken" ] || fail "broken rules: $broken"
+}
+
+# relocated_down: umount toyfs that was mounted with relocate=, and see that it moved
+# blocks in every way; no block was written to once it had been copied behind a downgrade
+relocated_down()
+{
+	local name value
+	no_rule_broken
+	cat /sys/fs/zuf/mounts/*/leases
+	zufs_down toyfs
+	grep -o 'relocate=.*' zusd-toyfs.log | tee relocated
+	# shellcheck disable=SC2013
+	for name in moves shared reused; do
+		value=$(grep -o "$name [0-9]*" relocated | cut -d' ' -f2)
+		[ "${value:-0}" -gt 0 ] || fail "$name is ${value:-not there}: nothing was tested"
+	done
+	grep -q ' late 0 ' relocated || fail "written to behind a downgrade"
+	grep -q ' failed 0 ' relocated || fail "moves failed"
+}
+
 # suspend_cycle: into suspend, as far as notifiers and the freezing of all tasks go, and
 # back.  No further: virtio's 9p driver, which carries the root, loses its queues when
 # devices sleep; processors going offline can be tested by themselves.

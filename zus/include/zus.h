@@ -611,11 +611,15 @@ int zus_req_payload_set(struct zus_req *req, uint32_t bytes);
  * zus_inode_init: the memory stays the plugin's. ENOMEM, ENFILE.
  * zus_inode_get, zus_inode_put: a reference of the plugin's more, or less. get is
  * allowed only while the caller knows that the inode is alive.
+ * zus_inode_tryget: 1: as get; 0: the last reference has gone, evict runs or soon
+ * will. For threads of the plugin's own, which find inodes in a list that evict
+ * takes them from: call it under the lock of that list, so that the memory is there.
  * zus_entry_set: call it while the inode cannot vanish, under the lock that found
  * it. A failing callback need not undo it.
  */
 int zus_inode_init(struct zus_mount *mount, struct zus_inode *inode);
 void zus_inode_get(struct zus_inode *inode);
+int zus_inode_tryget(struct zus_inode *inode);
 void zus_inode_put(struct zus_inode *inode);
 void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
 
@@ -633,8 +637,12 @@ void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
  *
  * Between 1 and 2 the plugin neither uses the blocks for anything else nor waits
  * in a callback for done(): it may take as long as somebody keeps a page pinned.
- * What map() gave as NEW or COMMIT is not recalled: it ends with map_done. With
- * ZUS_RECALL_DOWNGRADE leases remain, for reading.
+ * What map() gave as NEW or COMMIT is not recalled: it ends with map_done.
+ *
+ * With ZUS_RECALL_DOWNGRADE leases remain, for reading, and done() means: nobody can
+ * begin to write any more. It does not wait for pinned pages, so who had pinned one
+ * before may yet write to it, until a recall without the flag has ended. Copy behind
+ * a downgrade to save time, and compare behind the recall that must follow.
  *
  * ino, gen: the inode, as in its attributes; it stays alive until then by a
  * reference of the plugin's. done() runs once in a thread of libzus, or of the
@@ -726,7 +734,7 @@ void zus_zero_nt(void *dst, size_t bytes);
  *
  * A block is named by one number: its device in the top bits, its place in the
  * lower ones, so that neighbours on a device are neighbours as numbers. 0 is no
- * block and the top bit is never set: it is the plugin's to use.
+ * block and the top two bits are never set: they are the plugin's to use.
  */
 typedef uint64_t zus_block;
 struct zus_space;

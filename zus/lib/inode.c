@@ -134,7 +134,7 @@ static struct zus_inode_slot *slot_alloc(struct zus_inode_table *table)
 		slot = slot_new(table);
 	}
 	if (slot)
-		table->live++;
+		__atomic_store_n(&table->live, table->live + 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&table->lock);
 	return slot;
 }
@@ -151,7 +151,7 @@ static void slot_release(struct zus_inode_slot *slot)
 	else
 		slot_at(table, table->free_last)->next_free = slot->index;
 	table->free_last = slot->index;
-	table->live--;
+	__atomic_store_n(&table->live, table->live - 1, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&table->lock);
 }
 
@@ -189,6 +189,19 @@ int zus_inode_init(struct zus_mount *mount, struct zus_inode *inode)
 void zus_inode_get(struct zus_inode *inode)
 {
 	__atomic_add_fetch(&inode->slot->state, 1, __ATOMIC_RELAXED);
+}
+
+int zus_inode_tryget(struct zus_inode *inode)
+{
+	uint64_t *state = &inode->slot->state;
+	uint64_t old = zus_load_relaxed(state);
+
+	do {
+		if (!state_refs(old))
+			return 0;	/* slot_put() has, or will, call evict */
+	} while (!__atomic_compare_exchange_n(state, &old, old + 1, true, __ATOMIC_ACQUIRE,
+					      __ATOMIC_RELAXED));
+	return 1;
 }
 
 void zus_inode_put(struct zus_inode *inode)

@@ -10,6 +10,8 @@
 #define GROUP_BLOCKS	(ZUS_PMD_BYTES / ZUS_BLOCK_BYTES)
 #define DEV_SHIFT	56	/* of zus_block; the block number + 1 is below */
 
+_Static_assert(ZUFS_DEVICES_MAX <= 1u << (62 - DEV_SHIFT), "the top two bits are the plugin's");
+
 struct area {
 	pthread_mutex_t lock;
 	uint64_t *used;		/* a bit a block */

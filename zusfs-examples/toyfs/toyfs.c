@@ -1,31 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * toyfs - the tutorial filesystem: data on persistent memory, names and inodes in
- * DRAM, so all of it ends with the mount. docs/tutorial.md walks through it.
- *
- * Locks, outer first: fs->names (all directories), then inode->lock (attributes
- * and block map of one inode; never two at once). libzus locks the free space.
+ * DRAM, so all of it ends with the mount. docs/tutorial.md walks through it. This
+ * file has mounts, inodes and names; see toyfs.h for the others, and for the locks.
  */
 #include <errno.h>
 #include <linux/fs.h>
-#include <pthread.h>
 #include <search.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
 
-#include <zus.h>
-
-#pragma GCC diagnostic ignored "-Wunused-parameter" /* callbacks get more than they need */
+#include "toyfs.h"
 
 #define TOY_MAGIC	0x7a746f79u
-#define TOY_BLOCK	((uint64_t)ZUS_BLOCK_BYTES)
-#define TOY_FILE_MAX	0x7ffffffffffff000ull
-#define TOY_RESERVED	(1ull << 63)	/* block given to a write that has not ended */
-#define NODE_BITS	9
-#define NODE_SLOTS	(1u << NODE_BITS)
 
 struct toy_dentry {
 	TAILQ_ENTRY(toy_dentry) link;	/* of its directory, rising by cookie */
@@ -34,132 +23,6 @@ struct toy_dentry {
 	uint64_t cookie;		/* its place for readdir; never changes */
 	struct zus_name name;		/* the bytes follow the structure */
 };
-
-/* What one MAP gave to a write: the reserved blocks in [bn, end). */
-struct toy_reservation {
-	struct toy_reservation *next;
-	uint64_t map_id, bn, end;
-};
-
-struct toy_inode {
-	struct zus_inode zi;		/* what libzus keeps of it */
-	pthread_mutex_t lock;
-	struct zus_attr attr;
-	/* Of a file: a radix tree from its block numbers to blocks. */
-	uint64_t *map;
-	unsigned int map_levels;
-	uint64_t map_blocks;		/* without reserved ones */
-	struct toy_reservation *reserved;
-	TAILQ_HEAD(toy_list, toy_dentry) entries; /* of a directory, under fs->names */
-	uint64_t next_cookie;
-	char *target;			/* of a symlink */
-};
-
-struct toy_fs {
-	pthread_rwlock_t names;
-	void *tree;			/* all dentries by directory and name: tsearch(3) */
-	struct toy_inode *root;
-	struct zus_space *space;
-	uint64_t last_ino, inodes;	/* atomic */
-};
-
-#define toy(inode) zus_container_of(inode, struct toy_inode, zi)
-
-static struct toy_fs *fs_of(const struct zus_inode *inode)
-{
-	return inode->mount->priv;
-}
-
-/* ---------------------------------------------------------------- block map */
-
-/* Where the block of bn is kept. NULL: nowhere, or with make: no memory. */
-static uint64_t *map_slot(struct toy_inode *ti, uint64_t bn, bool make)
-{
-	unsigned int level;
-	uint64_t *node, *slot;
-
-	while (!ti->map || bn >> ti->map_levels * NODE_BITS) {	/* one level more */
-		node = make ? calloc(NODE_SLOTS, sizeof(*node)) : NULL;
-		if (!node)
-			return NULL;
-		node[0] = (uintptr_t)ti->map;
-		ti->map = node;
-		ti->map_levels++;
-	}
-	node = ti->map;
-	for (level = ti->map_levels - 1; level; level--) {
-		slot = &node[bn >> level * NODE_BITS & (NODE_SLOTS - 1)];
-		if (!*slot && make)
-			*slot = (uintptr_t)calloc(NODE_SLOTS, sizeof(*node));
-		if (!*slot)
-			return NULL;
-		node = (uint64_t *)(uintptr_t)*slot;
-	}
-	return &node[bn & (NODE_SLOTS - 1)];
-}
-
-static zus_block map_get(struct toy_inode *ti, uint64_t bn)
-{
-	uint64_t *slot = map_slot(ti, bn, false);
-
-	return slot ? *slot : 0;
-}
-
-/* Frees the file's blocks below node from first on, but no reserved one; true: empty. */
-static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, uint64_t first)
-{
-	uint64_t begin = first >> level * NODE_BITS, inner, i, *child;
-	bool empty = true;
-
-	for (i = 0; i < NODE_SLOTS; i++) {
-		inner = i == begin ? first & ((1ull << level * NODE_BITS) - 1) : 0;
-		if (node[i] && i >= begin && level) {
-			child = (uint64_t *)(uintptr_t)node[i];
-			if (map_cut(ti, child, level - 1, inner)) {
-				free(child);
-				node[i] = 0;
-			}
-		} else if (node[i] && i >= begin && !(node[i] & TOY_RESERVED)) {
-			ti->map_blocks--;
-			zus_space_free(fs_of(&ti->zi)->space, node[i], 1);
-			node[i] = 0;
-		}
-		empty &= !node[i];
-	}
-	return empty;
-}
-
-static void map_truncate(struct toy_inode *ti, uint64_t first)
-{
-	if (!(first >> ti->map_levels * NODE_BITS) && ti->map)
-		map_cut(ti, ti->map, ti->map_levels - 1, first);
-}
-
-/* Of what MAP map_id reserved, blocks below keep join the file, others are free again. */
-static void end_reservation(struct toy_inode *ti, uint64_t map_id, uint64_t keep)
-{
-	struct toy_reservation *res, **link = &ti->reserved;
-	uint64_t *slot;
-
-	while (*link && (*link)->map_id != map_id)
-		link = &(*link)->next;
-	res = *link;
-	if (!res)
-		return;		/* nothing was NEW: the write only made the file longer */
-	*link = res->next;
-	for (; res->bn < res->end; res->bn++) {
-		slot = map_slot(ti, res->bn, false);
-		if (!slot || !(*slot & TOY_RESERVED))
-			continue;
-		*slot &= ~TOY_RESERVED;
-		ti->map_blocks += res->bn < keep;
-		if (res->bn >= keep) {
-			zus_space_free(fs_of(&ti->zi)->space, *slot, 1);
-			*slot = 0;
-		}
-	}
-	free(res);
-}
 
 /* ------------------------------------------------------------------- inodes */
 
@@ -188,6 +51,8 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 		return NULL;
 	}
 	__atomic_add_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
+	if (fs->relocator && S_ISREG(args->mode))
+		toy_relocate_add(ti);
 	return ti;
 }
 
@@ -195,18 +60,18 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 static void toy_evict(struct zus_inode *inode)
 {
 	struct toy_inode *ti = toy(inode);
+	struct toy_fs *fs = fs_of(inode);
 
-	while (ti->reserved)
-		end_reservation(ti, ti->reserved->map_id, 0);
-	map_truncate(ti, 0);
-	__atomic_sub_fetch(&fs_of(inode)->inodes, 1, __ATOMIC_RELAXED);
+	if (fs->relocator && S_ISREG(ti->attr.mode))
+		toy_relocate_del(ti);
+	toy_map_free(ti);
+	__atomic_sub_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
 	pthread_mutex_destroy(&ti->lock);
-	free(ti->map);
 	free(ti->target);
 	free(ti);
 }
 
-static void get_attr(struct toy_inode *ti, struct zus_attr *out)
+void toy_get_attr(struct toy_inode *ti, struct zus_attr *out)
 {
 	pthread_mutex_lock(&ti->lock);
 	*out = ti->attr;
@@ -229,7 +94,7 @@ static void touch(struct toy_inode *ti, const struct zus_time *now, int links, b
 static int toy_getattr(struct zus_req *req, struct zus_inode *inode, uint64_t fh, uint32_t mask,
 		       struct zus_attr *out)
 {
-	get_attr(toy(inode), out);
+	toy_get_attr(toy(inode), out);
 	return 0;
 }
 
@@ -254,12 +119,12 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	if (set->valid & ZUS_SET_SIZE) {
 		/* The kernel has seen to it that nothing maps what lies behind. */
 		if (set->size_bytes < attr->size_bytes)
-			map_truncate(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK);
+			toy_map_truncate(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK);
 		attr->size_bytes = set->size_bytes;
 	}
 	attr->change++;
 	pthread_mutex_unlock(&ti->lock);
-	get_attr(ti, out);
+	toy_get_attr(ti, out);
 	return 0;
 }
 
@@ -339,7 +204,7 @@ static int toy_lookup(struct zus_req *req, struct zus_inode *dir,
 	de = find(fs, toy(dir), name);
 	if (de) {
 		zus_entry_set(out, &de->inode->zi);	/* while the name keeps it */
-		get_attr(de->inode, &out->attr);
+		toy_get_attr(de->inode, &out->attr);
 	}
 	pthread_rwlock_unlock(&fs->names);
 	return de ? 0 : -ENOENT;
@@ -361,8 +226,8 @@ static int toy_create(struct zus_req *req, struct zus_inode *zdir,
 	if (!err) {
 		touch(dir, &args->now, S_ISDIR(args->mode), true);
 		zus_entry_set(out, &ti->zi);
-		get_attr(ti, &out->attr);
-		get_attr(dir, dir_out);
+		toy_get_attr(ti, &out->attr);
+		toy_get_attr(dir, dir_out);
 	}
 	pthread_rwlock_unlock(&fs->names);
 	if (err)
@@ -386,8 +251,8 @@ static int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_ino
 		touch(ti, now, 1, false);
 		touch(dir, now, 0, true);
 	}
-	get_attr(ti, inode_out);
-	get_attr(dir, dir_out);
+	toy_get_attr(ti, inode_out);
+	toy_get_attr(dir, dir_out);
 	pthread_rwlock_unlock(&fs->names);
 	return err;
 }
@@ -421,8 +286,8 @@ static int toy_unlink(struct zus_req *req, struct zus_inode *zdir, struct zus_in
 		last = drop_name(ti, now);
 		touch(dir, now, S_ISDIR(ti->attr.mode) ? -1 : 0, true);
 	}
-	get_attr(ti, inode_out);
-	get_attr(dir, dir_out);
+	toy_get_attr(ti, inode_out);
+	toy_get_attr(dir, dir_out);
 	pthread_rwlock_unlock(&fs->names);
 	if (last)
 		zus_inode_put(inode);
@@ -492,11 +357,11 @@ static int toy_rename(struct zus_req *req, const struct zus_rename *args,
 	err = check_rename(args, from, to);
 	if (!err)
 		err = do_rename(fs, args, from, to, &last);
-	get_attr(toy(args->old_dir), &out->old_dir);
-	get_attr(toy(args->new_dir), &out->new_dir);
-	get_attr(toy(args->inode), &out->inode);
+	toy_get_attr(toy(args->old_dir), &out->old_dir);
+	toy_get_attr(toy(args->new_dir), &out->new_dir);
+	toy_get_attr(toy(args->inode), &out->inode);
 	if (args->target)
-		get_attr(toy(args->target), &out->target);
+		toy_get_attr(toy(args->target), &out->target);
 	pthread_rwlock_unlock(&fs->names);
 	if (last)
 		zus_inode_put(args->target);
@@ -519,135 +384,58 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 	return 0;
 }
 
-/* --------------------------------------------------------------------- data */
-
-/* Blocks for a hole of *n blocks, in one piece; *n: as many as there were. */
-static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint64_t *n,
-		   zus_block *block)
-{
-	struct zus_space *space = fs_of(&ti->zi)->space;
-	struct zus_space_want want = { *n, bn, bn ? map_get(ti, bn - 1) & ~TOY_RESERVED : 0,
-				       zus_req_numa_node(req) };
-	struct toy_reservation *res = ti->reserved;
-	uint64_t got, *slot;
-
-	if (!res || res->map_id != zus_req_id(req)) {	/* the first hole of this MAP */
-		res = malloc(sizeof(*res));
-		if (!res)
-			return -ENOMEM;
-		*res = (struct toy_reservation) { ti->reserved, zus_req_id(req), bn, bn };
-		ti->reserved = res;
-	}
-	want.goal += want.goal != 0;	/* behind the block before */
-	*block = zus_space_alloc(space, &want, &got);
-	if (!*block)
-		return -ENOSPC;
-	for (*n = 0; *n < got && (slot = map_slot(ti, bn + *n, true)); ++*n)
-		*slot = (*block + *n) | TOY_RESERVED;
-	if (*n < got)
-		zus_space_free(space, *block + *n, got - *n);
-	res->end = bn + *n;
-	return *n ? 0 : -ENOMEM;
-}
-
-/* One extent of the answer, from bn on; *n is its length in blocks. */
-static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_map *args,
-		   uint64_t bn, uint64_t end, uint64_t *n)
-{
-	bool make = (args->flags & ZUS_MAP_WRITE) && !(args->flags & ZUS_MAP_ZERO);
-	struct zus_extent ext = { .file_off = bn * TOY_BLOCK, .type = ZUS_EXT_DATA };
-	zus_block block = map_get(ti, bn);
-	int err;
-
-	*n = 1;
-	if (block & TOY_RESERVED) {	/* another write is making it */
-		if (args->flags & ZUS_MAP_WRITE)
-			return ZUS_BUSY_RETRY;
-		block = 0;
-	} else if (block) {
-		while (bn + *n < end && map_get(ti, bn + *n) == block + *n)
-			++*n;
-	} else {
-		while (bn + *n < end && !map_get(ti, bn + *n))
-			++*n;
-		if (make) {
-			err = reserve(req, ti, bn, n, &block);
-			if (err)
-				return err;
-			ext.flags = ZUS_EXTF_NEW;
-		}
-	}
-	if (!block)
-		ext.type = ZUS_EXT_HOLE;
-	ext.len_bytes = *n * TOY_BLOCK;
-	ext.dev = zus_block_dev(block);
-	ext.dev_off = block ? zus_block_off(fs_of(&ti->zi)->space, block) : 0;
-	return zus_req_extent(req, &ext);
-}
-
-static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
-{
-	struct toy_inode *ti = toy(inode);
-	uint64_t begin = args->off / TOY_BLOCK, bn = begin, n = 0;
-	uint64_t end = (args->off + args->len_bytes + TOY_BLOCK - 1) / TOY_BLOCK;
-	int ret = S_ISREG(ti->attr.mode) ? 0 : -EINVAL;
-
-	pthread_mutex_lock(&ti->lock);
-	for (; !ret && bn < end && zus_req_extents_left(req); bn += ret ? 0 : n)
-		ret = map_one(req, ti, args, bn, end, &n);
-	pthread_mutex_unlock(&ti->lock);
-	return bn > begin ? 0 : ret;	/* a part is an answer, too */
-}
-
-static int toy_map_done(struct zus_req *req, struct zus_inode *inode,
-			const struct zus_map_done *args, struct zus_attr *out)
-{
-	struct toy_inode *ti = toy(inode);
-	uint64_t end = args->off + args->written_bytes, keep = 0;
-
-	pthread_mutex_lock(&ti->lock);
-	if (args->written_bytes) {
-		if (end > ti->attr.size_bytes && args->size_bytes > ti->attr.size_bytes)
-			ti->attr.size_bytes = end < args->size_bytes ? end : args->size_bytes;
-		keep = end < ti->attr.size_bytes ? end : ti->attr.size_bytes;
-		ti->attr.mtime = ti->attr.ctime = args->mtime;
-		ti->attr.change++;
-	}
-	end_reservation(ti, args->map_id, (keep + TOY_BLOCK - 1) / TOY_BLOCK);
-	pthread_mutex_unlock(&ti->lock);
-	if (out)
-		get_attr(ti, out);
-	return 0;
-}
-
 /* ------------------------------------------------------------------- mount */
+
+static int parse_options(struct toy_fs *fs, const char *options)
+{
+	char buf[64], *key, *value;
+	uint64_t seed;
+	int more, err = 0;
+
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
+		if (more < 0 || strcmp(key, "relocate") != 0 || !value || fs->relocator)
+			err = -EINVAL;
+		else
+			err = zus_parse_bytes(value, &seed);
+		if (err)
+			zus_log(ZUS_LOG_ERR, "toyfs: the only mount option is relocate=SEED, a number");
+		else
+			err = toy_relocate_begin(fs, seed);
+	}
+	return err;
+}
 
 static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
 {
 	struct zus_create args = { .mode = S_IFDIR | 0755 };
 	struct toy_fs *fs = mount->priv = calloc(1, sizeof(*fs));
-	int err = *mount->options ? -EINVAL : -ENOMEM;
+	int err = fs ? parse_options(fs, mount->options) : -ENOMEM;
 
-	if (!fs || *mount->options)
+	if (err)
 		goto out_free;
-	pthread_rwlock_init(&fs->names, NULL);
+	err = -ENOMEM;
 	fs->space = zus_space_new(mount);
-	fs->root = fs->space ? new_inode(mount, &args) : NULL;
+	if (!fs->space) {
+		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
+		goto out_free;
+	}
+	fs->root = new_inode(mount, &args);
 	if (!fs->root)
 		goto out_space;
+	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE;
+	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
-	get_attr(fs->root, &out->root.attr);
+	toy_get_attr(fs->root, &out->root.attr);
 	return 0;
 
 out_space:
 	zus_space_delete(fs->space);
 out_free:
-	zus_log(ZUS_LOG_ERR, "toyfs: %s", err == -EINVAL ? "there are no mount options" :
-		"no memory, or no persistent-memory device");
+	if (fs)
+		toy_relocate_end(fs);
 	free(fs);
 	return err;
 }
@@ -657,6 +445,7 @@ static void toy_umount(struct zus_mount *mount)
 	struct toy_fs *fs = mount->priv;
 	struct toy_dentry *de;
 
+	toy_relocate_stop(fs);
 	while (fs->tree) {
 		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
 		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
@@ -665,6 +454,7 @@ static void toy_umount(struct zus_mount *mount)
 		free(de);
 	}
 	zus_inode_put(&fs->root->zi);
+	toy_relocate_end(fs);
 	zus_space_delete(fs->space);
 	pthread_rwlock_destroy(&fs->names);
 	free(fs);
@@ -690,8 +480,6 @@ static const struct zus_inode_ops toy_inode_ops = {
 	.rename = toy_rename, .readdir = toy_readdir, .readlink = toy_readlink,
 	.evict = toy_evict,
 };
-
-static const struct zus_file_ops toy_file_ops = { .map = toy_map, .map_done = toy_map_done };
 
 ZUS_EXPORT const struct zus_plugin zus_plugin = {
 	ZUS_PLUGIN_ABI,

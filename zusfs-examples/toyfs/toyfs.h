@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * toyfs.h - what the files of toyfs share. toyfs.c has mounts, inodes and names,
+ * data.c says where a file's bytes are, relocate.c moves them while they are used.
+ *
+ * Locks, outer first: fs->names (all directories), then inode->lock (attributes
+ * and block map of one inode; never two at once), then relocator->lock. libzus
+ * locks the free space.
+ */
+#ifndef TOYFS_H
+#define TOYFS_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include <zus.h>
+
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* callbacks get more than they need */
+
+#define TOY_BLOCK	((uint64_t)ZUS_BLOCK_BYTES)
+#define TOY_FILE_MAX	0x7ffffffffffff000ull
+
+/*
+ * A slot of a block map: a block, and in the bits that zus.h leaves to plugins who
+ * may have it now. 0 in them: it is the file's, for everybody.
+ */
+#define TOY_STATE	(3ull << 62)
+#define TOY_RESERVED	(1ull << 62)	/* the write that makes it, and has not ended */
+#define TOY_COPIED	(2ull << 62)	/* readers, as relocate.c copies it */
+#define TOY_MOVED	(3ull << 62)	/* nobody new, as relocate.c takes it away */
+
+struct toy_dentry;
+struct toy_reservation;
+struct toy_relocator;
+
+struct toy_inode {
+	struct zus_inode zi;		/* what libzus keeps of it */
+	pthread_mutex_t lock;
+	struct zus_attr attr;
+	/* Of a file: a radix tree from its block numbers to blocks. */
+	uint64_t *map;
+	unsigned int map_levels;
+	uint64_t map_blocks;		/* without reserved ones */
+	uint64_t last_bn;		/* where the last map began */
+	struct toy_reservation *reserved;
+	TAILQ_ENTRY(toy_inode) files;	/* of a file: in the relocator's list */
+	TAILQ_HEAD(toy_list, toy_dentry) entries; /* of a directory, under fs->names */
+	uint64_t next_cookie;
+	char *target;			/* of a symlink */
+};
+
+struct toy_fs {
+	pthread_rwlock_t names;
+	void *tree;			/* all dentries by directory and name: tsearch(3) */
+	struct toy_inode *root;
+	struct zus_space *space;
+	struct toy_relocator *relocator; /* NULL without the option */
+	uint64_t last_ino, inodes;	/* atomic */
+};
+
+#define toy(inode) zus_container_of(inode, struct toy_inode, zi)
+
+static inline struct toy_fs *fs_of(const struct zus_inode *inode)
+{
+	return inode->mount->priv;
+}
+
+/* toyfs.c: attributes as they are, with the number of blocks. */
+void toy_get_attr(struct toy_inode *ti, struct zus_attr *out);
+
+/* data.c */
+extern const struct zus_file_ops toy_file_ops;
+
+/* The slot of block number bn, NULL: there is none; ti->lock is held. */
+uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn);
+/* Blocks from number first on leave the file; ti->lock is held. */
+void toy_map_truncate(struct toy_inode *ti, uint64_t first);
+/* At the inode's end: all that it has. */
+void toy_map_free(struct toy_inode *ti);
+
+/* relocate.c: with the mount option relocate=SEED, see there. */
+int toy_relocate_begin(struct toy_fs *fs, uint64_t seed);
+/* When no operation runs any more; then, when no file is left. Without it: nothing. */
+void toy_relocate_stop(struct toy_fs *fs);
+void toy_relocate_end(struct toy_fs *fs);
+/* A file has come, is used now (by MAP; ti->lock is held), goes. */
+void toy_relocate_add(struct toy_inode *ti);
+void toy_relocate_use(struct toy_inode *ti, uint64_t bn);
+void toy_relocate_del(struct toy_inode *ti);
+/* As zus_space_alloc(), but best what was another file's until now. */
+zus_block toy_relocate_alloc(struct toy_inode *ti, struct zus_space_want *want, uint64_t *got);
+
+#endif /* TOYFS_H */
