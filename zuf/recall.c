@@ -90,7 +90,7 @@ static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, bool
 		filemap_invalidate_lock(mapping);
 		err = recall_flush(inode, first, last);
 		ret = ret ?: err;
-		page = downgrade ? NULL : dax_layout_busy_page_range(mapping, first, last);
+		page = downgrade ? NULL : zuf_busy_page(mapping, first, last);
 		if (!page)
 			break;
 		filemap_invalidate_unlock(mapping);
