@@ -32,13 +32,18 @@ static void bump(_Atomic uint32_t *counter)
 
 /* ------------------------------------------------------------ pieces of the ABI */
 
-int rs_hello(int fd, struct zufs_hello *hello)
+static int hello_with(int fd, struct zufs_hello *hello, uint64_t features)
 {
 	*hello = (struct zufs_hello) {
 		.major = ZUFS_ABI_MAJOR, .minor = ZUFS_ABI_MINOR,
-		.struct_bytes = sizeof(*hello),
+		.struct_bytes = sizeof(*hello), .features = features,
 	};
 	return ioctl(fd, ZUFS_IOC_HELLO, hello) ? -errno : 0;
+}
+
+int rs_hello(int fd, struct zufs_hello *hello)
+{
+	return hello_with(fd, hello, ZUFS_FEAT_NONE);
 }
 
 int rs_register(int fd, const char *type, uint32_t flags)
@@ -289,7 +294,8 @@ static int server_open(struct rs *rs)
 	rs->server_fd = open("/dev/zuf", O_RDWR | O_CLOEXEC);
 	if (rs->server_fd < 0)
 		return -errno;
-	err = rs_hello(rs->server_fd, &hello);
+	err = hello_with(rs->server_fd, &hello, rs->options.features & ZUFS_MF_LEASES ?
+			 ZUFS_FEAT_LEASES : ZUFS_FEAT_NONE);
 	if (err)
 		return err;
 	err = rs_register(rs->server_fd, rs->options.type,

@@ -28,3 +28,12 @@ $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
 		$(VM_DATA_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
+
+# Leases: as data, with the recalls of rawlease.h
+VM_LEASE_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,lease-pinned)
+VM_LEASE_RAW_OBJS := $(VM_RAW_OBJS) $(BUILD)/obj/tests/vm/rawlease.o
+VM_PROGS += $(VM_LEASE_RAW_PROGS)
+
+$(VM_LEASE_RAW_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_LEASE_RAW_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
