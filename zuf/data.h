@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inside of the data path: what map.c, file.c, fault.c, inline.c and dev.c
- * share. See DESIGN, 5.
+ * Inside of the data path: what map.c, file.c, dax_copy.c, fault.c, inline.c and
+ * dev.c share. See DESIGN, 5.
  *
  * Every use of a map has two phases. In the first, with no lock of the second
  * kind, zuf_map_begin() asks the server. In the second, inside the mount's gate,
@@ -136,6 +136,22 @@ struct page *zuf_busy_page(struct address_space *mapping, loff_t first, loff_t l
  * was looked at, else what lies before the next one.
  */
 bool zuf_zero_entry(struct address_space *mapping, loff_t pos, u64 *bytes);
+
+/*
+ * dax_copy.c: the file's blocks [off, off + len_bytes), hashed to 64 bits of the
+ * inode, against other sections; inside the gate, with no other lock of the second
+ * kind. Sleeps while another copies. The mask is for the unlock.
+ */
+u64 zuf_range_lock(struct inode *inode, u64 off, u64 len_bytes);
+void zuf_range_unlock(struct inode *inode, u64 mask);
+
+/*
+ * By leases alone, without the library: at most @len bytes, none of them behind
+ * i_size. Returns how many were copied; for the rest the library must be asked.
+ * What was written is durable where a fence makes it so. i_rwsem held, shared or
+ * exclusive.
+ */
+size_t zuf_dax_copy(struct kiocb *iocb, struct iov_iter *iter, size_t len);
 
 /* fault.c */
 extern const struct vm_operations_struct zuf_vm_ops;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regular files: read, write, truncate, fsync, seek. The kernel's DAX library
- * copies, with page faults disabled, as the user's buffer may be a mapping of
+ * Regular files: read, write, truncate, fsync, seek. What leases allow is copied by
+ * dax_copy.c; for all else the kernel's DAX library copies, with page faults disabled, as the user's buffer may be a mapping of
  * this very file; between two steps the pages are faulted in with nothing but
  * i_rwsem held. See data.h for the two phases of each step.
  */
@@ -79,17 +79,24 @@ static int layout_lock(struct inode *inode)
 static ssize_t copy_section(struct kiocb *iocb, struct iov_iter *iter, size_t len)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
+	bool write = iov_iter_rw(iter) == ITER_SOURCE;
 	size_t hidden = iov_iter_count(iter) - len;
 	int gate = zuf_gate_enter(inode);
+	u64 ranges = 0;
 	ssize_t ret;
 
+	/* writes here have i_rwsem exclusive; reads meet those of the fast path */
+	if (!write && zuf_leases_on(inode))
+		ranges = zuf_range_lock(inode, iocb->ki_pos, len);
 	iov_iter_truncate(iter, len);
 	pagefault_disable();
 	ret = dax_iomap_rw(iocb, iter, &zuf_iomap_ops);
 	pagefault_enable();
 	iov_iter_reexpand(iter, iov_iter_count(iter) + hidden);
-	if (iov_iter_rw(iter) == ITER_SOURCE)
+	if (write)
 		wmb();		/* before a recall that waits for us is acknowledged */
+	if (ranges)
+		zuf_range_unlock(inode, ranges);
 	zuf_gate_leave(inode, gate);
 	return ret;
 }
@@ -131,6 +138,13 @@ static ssize_t copy_leased(struct kiocb *iocb, struct iov_iter *iter, size_t len
 	return ret;
 }
 
+/* The fast path may be tried; it also wants leases of what is to be copied. */
+static bool fast_ok(const struct inode *inode)
+{
+	return zuf_leases_on(inode) && IS_DAX(inode) &&
+	       !READ_ONCE(zuf_mount_of(inode->i_sb)->library_only);
+}
+
 /* --------------------------------------------------------------------- read */
 
 static ssize_t read_step(struct kiocb *iocb, struct iov_iter *to, size_t len)
@@ -159,10 +173,21 @@ static ssize_t read_step(struct kiocb *iocb, struct iov_iter *to, size_t len)
 	return ret;
 }
 
+/* i_rwsem keeps the size. */
+static size_t read_fast(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	loff_t size = i_size_read(inode);
+
+	if (!fast_ok(inode) || iocb->ki_pos >= size)
+		return 0;
+	return zuf_dax_copy(iocb, to, min_t(u64, iov_iter_count(to), size - iocb->ki_pos));
+}
+
 static ssize_t dax_read(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	ssize_t ret = 0, done = 0;
+	ssize_t ret = 0, done = read_fast(iocb, to);
 	unsigned int idle = 0;
 	size_t len, out;
 	loff_t size;
@@ -458,25 +483,100 @@ static int write_sync(struct kiocb *iocb, ssize_t written)
 	return iocb->ki_flags & IOCB_SYNC ? zuf_sync_times(inode, 0) : 0;
 }
 
-static ssize_t zuf_write_iter(struct kiocb *iocb, struct iov_iter *from)
+/*
+ * What may change under i_rwsem shared: bytes in front of i_size, of a file with
+ * nothing to strip and no zero pages of holes that the write would have to unmap.
+ */
+static bool write_fast_ok(const struct kiocb *iocb, const struct iov_iter *from)
 {
-	struct inode *inode = file_inode(iocb->ki_filp);
+	const struct inode *inode = file_inode(iocb->ki_filp);
+	loff_t size = i_size_read(inode);
+
+	if (!fast_ok(inode) || !IS_NOSEC(inode) || iocb->ki_flags & IOCB_APPEND)
+		return false;
+	if (READ_ONCE(zuf_i(inode)->flags) & (BIT(ZUF_I_ZERO_PAGES) | BIT(ZUF_I_STALE)))
+		return false;
+	return iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
+}
+
+static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct zuf_mount *mount = zuf_mount_of(file_inode(iocb->ki_filp)->i_sb);
 	ssize_t ret;
 	int err;
 
-	if (iocb->ki_flags & IOCB_NOWAIT)
+	ret = generic_write_checks(iocb, from);
+	if (ret <= 0)
+		return ret;
+	err = file_modified(iocb->ki_filp);
+	if (err)
+		return err;
+	ret = zuf_dax_copy(iocb, from, ret);
+	if (!ret)
 		return -EAGAIN;
-	ret = file_lock(inode);
+	zuf_point(ZUF_POINT_BEFORE_FENCE, current);
+	/* it has had its fence */
+	if (likely(mount->dev_wide) || !iocb_is_dsync(iocb))
+		return ret;
+	err = zuf_mount_persist(mount);
+	if (!err)
+		return ret;
+	iov_iter_revert(from, ret);
+	iocb->ki_pos -= ret;
+	return err;
+}
+
+/* As much as leases allow, from the start on; -EAGAIN: nothing. */
+static ssize_t write_fast(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	if (!write_fast_ok(iocb, from))
+		return -EAGAIN;
+	/* looked at first: the server's own task must not wait for its caller */
+	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+		return -EDEADLK;
+	if (down_read_killable(&inode->i_rwsem))
+		return -EINTR;
+	ret = zuf_data_begin(inode);
+	if (!ret)
+		ret = write_fast_ok(iocb, from) ? write_fast_locked(iocb, from) : -EAGAIN;
+	inode_unlock_shared(inode);
+	return ret;
+}
+
+static ssize_t write_exclusive(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret = file_lock(inode);
+
 	if (ret)
 		return ret;
 	ret = write_locked(iocb, from);
 	inode_unlock(inode);
-	if (ret > 0) {
-		err = write_sync(iocb, ret);
-		if (err)
-			ret = err;
-	}
 	return ret;
+}
+
+static ssize_t zuf_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	ssize_t ret, done;
+	int err;
+
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return -EAGAIN;
+	done = write_fast(iocb, from);
+	if (done < 0 && done != -EAGAIN)
+		return done;
+	done = max_t(ssize_t, done, 0);
+	if (iov_iter_count(from)) {
+		ret = write_exclusive(iocb, from);
+		if (ret < 0 && !done)
+			return ret;
+		done += max_t(ssize_t, ret, 0);
+	}
+	err = done ? write_sync(iocb, done) : 0;
+	return err ?: done;
 }
 
 /* ----------------------------------------------------------------- truncate */

@@ -21,6 +21,8 @@ static void zuf_inode_ctor(void *object)
 	struct zuf_inode *zi = object;
 
 	init_rwsem(&zi->layout_sem);
+	atomic64_set(&zi->ranges, 0);
+	atomic_set(&zi->range_waiters, 0);
 	spin_lock_init(&zi->maps_lock);
 	INIT_LIST_HEAD(&zi->maps);
 	zuf_leases_init(&zi->leases);

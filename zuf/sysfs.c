@@ -180,6 +180,23 @@ static ssize_t mount_leases_show(struct zuf_mount *mount, char *buf)
 	return len;
 }
 
+static ssize_t mount_fast_copy_show(struct zuf_mount *mount, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", !READ_ONCE(mount->library_only));
+}
+
+static ssize_t mount_fast_copy_store(struct zuf_mount *mount, const char *buf, size_t count)
+{
+	bool yes;
+	int err;
+
+	err = kstrtobool(buf, &yes);
+	if (err)
+		return err;
+	WRITE_ONCE(mount->library_only, !yes);
+	return count;
+}
+
 static ssize_t mount_abort_store(struct zuf_mount *mount, const char *buf, size_t count)
 {
 	bool yes;
@@ -203,6 +220,9 @@ MOUNT_ATTR(inflight);
 MOUNT_ATTR(orphans);
 MOUNT_ATTR(rules);
 MOUNT_ATTR(leases);
+static struct mount_attr mount_attr_fast_copy = {
+	{ "fast_copy", 0644 }, mount_fast_copy_show, mount_fast_copy_store
+};
 static struct mount_attr mount_attr_abort = { { "abort", 0200 }, NULL, mount_abort_store };
 
 static struct attribute *mount_attrs[] = {
@@ -214,6 +234,7 @@ static struct attribute *mount_attrs[] = {
 	&mount_attr_orphans.attr,
 	&mount_attr_rules.attr,
 	&mount_attr_leases.attr,
+	&mount_attr_fast_copy.attr,
 	&mount_attr_abort.attr,
 	NULL,
 };

@@ -344,6 +344,7 @@ struct zuf_mount {
 	u32 num_devices;	/* dev[0] to dev[num_devices - 1] are there */
 	struct zuf_device *dev[ZUFS_DEVICES_MAX];
 	bool dev_wide;		/* all T1 devices end durable with a fence */
+	bool library_only;	/* no fast path; by sysfs, read without lock */
 
 	struct mutex file_lock;	/* mount_file.c */
 	struct list_head files;	/* mount files, for revoking */
@@ -408,6 +409,9 @@ struct zuf_inode {
 	spinlock_t maps_lock;		/* maps */
 	struct list_head maps;		/* struct zuf_map: asked for, and in use */
 	struct zuf_leases leases;
+
+	atomic64_t ranges;		/* zuf_range_lock() */
+	atomic_t range_waiters;		/* who sleeps for one of its bits */
 
 	struct inode vfs_inode;
 };

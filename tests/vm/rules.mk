@@ -16,7 +16,7 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 # Data: with a server of their own, or started by an NN-*.sh in a mounted filesystem
 VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view)
 VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random \
-	data-kill devtable-edit name-kill lease-model)
+	data-kill devtable-edit name-kill lease-model lease-torn)
 VM_DATA_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,vmtest killpoint)
 VM_PROGS += $(VM_DATA_RAW_PROGS) $(VM_DATA_PROGS)
 
