@@ -606,7 +606,11 @@ struct zufs_add_device {
  * number is neither kept nor used. seq 0: all that was asked for so far.
  *
  * Extents that are NEW or COMMIT are not touched: they are the caller's until
- * its MAP_DONE. With DOWNGRADE leases remain, for reading. The range is widened
+ * its MAP_DONE. With DOWNGRADE leases remain, for reading. With TRY it does not wait
+ * for pinned pages longer than direct I/O takes: EBUSY in zufs_recall_done, the
+ * blocks are in use as before, and the server answers MAP as before. A server that
+ * holds MAPs of the range back until the end must try: who has pinned the first page
+ * of a buffer may be waiting for the map of the second. The range is widened
  * to blocks. EBUSY: too many are under way. ENXIO: the mount has ended.
  */
 struct zufs_recall {
@@ -621,10 +625,11 @@ struct zufs_recall {
 };
 
 #define ZUFS_RECALL_DOWNGRADE		0x1u
+#define ZUFS_RECALL_TRY			0x2u
 
 struct zufs_recall_done {
 	__u64 cookie;
-	__s32 err;		/* EIO: stores through mappings may be lost */
+	__s32 err;		/* EIO: stores through mappings may be lost; EBUSY */
 	__u32 reserved;
 };
 
