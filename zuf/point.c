@@ -55,7 +55,15 @@ void zuf_point_hit(enum zuf_point point, struct task_struct *task)
 	struct point_state *p = &points[point];
 	unsigned int delay_us = READ_ONCE(p->delay_us);
 
-	if (!task || strncmp(task->comm, ZUF_POINT_TASK_PREFIX, strlen(ZUF_POINT_TASK_PREFIX)))
+	if (!task)
+		return;
+	/* the kernel's own: a recall's worker cannot be killed, but held up */
+	if (task->flags & PF_KTHREAD) {
+		if (delay_us)
+			udelay(delay_us);
+		return;
+	}
+	if (strncmp(task->comm, ZUF_POINT_TASK_PREFIX, strlen(ZUF_POINT_TASK_PREFIX)))
 		return;
 	if (delay_us)
 		udelay(delay_us);

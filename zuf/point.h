@@ -9,7 +9,8 @@
  *
  * kill N [every M]: send SIGKILL to the caller's task at every M-th passage, N
  * times. Only tasks whose name starts with "zkill" are killed, so that a test
- * can use the same mount to look at what is left. Reading the file prints, for
+ * can use the same mount to look at what is left. Those and the kernel's own
+ * workers are held up. Reading the file prints, for
  * each point, how often it was passed and how many kills it made.
  *
  * The first command patches the branches in, and they stay: some emulators lose
