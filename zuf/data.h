@@ -35,6 +35,7 @@ struct zuf_map {
 	u32 flags;			/* ZUFS_MAP_* */
 	bool owes_done;			/* NEW or COMMIT: MAP_DONE is wanted */
 	bool any_new;
+	bool starving;			/* recalls wait a while for its end */
 	u64 id;				/* of the MAP request */
 	/*
 	 * What the replying thread and recalls write, under leases->lock and
@@ -60,18 +61,22 @@ extern const struct iomap_ops zuf_iomap_ops;	/* map.c */
  * Phase one: ask for [off, off + len_bytes), which is not empty; the answer
  * covers [map->off, map->end), at least the first byte. @size_bytes: the file's
  * size as the server shall see it. On success zuf_map_end() must follow.
+ * @restarts: how often its use had to begin again. After some of them recalls of
+ * the inode let it go first.
  * Context: as for zuf_call(); i_rwsem or layout_sem held.
  * Return: 0, -EINTR, -ENOMEM, or what zuf_call() returns.
  */
 int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
-		  u64 size_bytes, u32 flags);
+		  u64 size_bytes, u32 flags, unsigned int restarts);
 void zuf_map_end(struct zuf_map *map);
 
 /*
  * The answer was gone when it was to be used: begin again, unless the task dies
- * or a server seems to play. @tries begins as 0. 0, -EINTR, -EIO.
+ * or a server seems to play. @restarts begins as 0. 0, -EINTR, -EIO.
  */
-int zuf_map_restart(struct inode *inode, unsigned int *tries);
+int zuf_map_restart(struct inode *inode, unsigned int *restarts);
+/* A recall, before it marks anything: uses that it would overtake yet again. Sleeps. */
+void zuf_map_let_starving_go(struct inode *inode);
 
 /* End, or with @downgrade end for writing, answers of @inode; recall.c. */
 void zuf_maps_recall(struct inode *inode, u64 start, u64 end, u64 seq, bool downgrade);

@@ -22,6 +22,7 @@ struct zuf_fault {
 	u64 off;			/* of the page or huge page */
 	u64 len_bytes;
 	unsigned int order;
+	unsigned int restarts;
 	bool write;			/* to the file: not to a private copy */
 };
 
@@ -208,7 +209,7 @@ static vm_fault_t fault_asked(const struct zuf_fault *fault, int *perr)
 	*perr = 0;
 	err = zuf_map_begin(&map, inode, fault->fh, fault->off, fault->len_bytes,
 			    i_size_read(inode), ZUFS_MAP_FAULT |
-			    (fault->write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ));
+			    (fault->write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ), fault->restarts);
 	if (err == -ENOSPC && fault->order)
 		return VM_FAULT_FALLBACK;
 	if (err)
@@ -240,34 +241,41 @@ out:
 	return ret;
 }
 
-/* Under layout_sem. */
-static vm_fault_t fault_locked(const struct zuf_fault *fault)
+/* Under layout_sem. -EAGAIN in @perr: all again. */
+static vm_fault_t fault_once(const struct zuf_fault *fault, int *perr)
 {
 	struct inode *inode = fault->inode;
-	unsigned int tries = 0;
+	vm_fault_t ret;
+
+	*perr = zuf_orphan_wait(inode);
+	if (!*perr)
+		*perr = zuf_fence_wait(inode, fault->off, fault->off + fault->len_bytes);
+	if (*perr)
+		return fault_error(*perr);
+	if (fault->off >= i_size_read(inode))
+		return VM_FAULT_SIGBUS;
+	ret = fault_leased(fault, perr);
+	if (*perr == -EAGAIN)
+		ret = fault_asked(fault, perr);
+	return ret;
+}
+
+static vm_fault_t fault_locked(struct zuf_fault *fault)
+{
 	vm_fault_t ret;
 	int err;
 
 	for (;;) {
-		err = zuf_orphan_wait(inode);
-		if (!err)
-			err = zuf_fence_wait(inode, fault->off, fault->off + fault->len_bytes);
-		if (err)
-			return fault_error(err);
-		if (fault->off >= i_size_read(inode))
-			return VM_FAULT_SIGBUS;
-		ret = fault_leased(fault, &err);
-		if (err == -EAGAIN)
-			ret = fault_asked(fault, &err);
+		ret = fault_once(fault, &err);
 		if (err != -EAGAIN)
 			return ret;
-		err = zuf_map_restart(inode, &tries);
+		err = zuf_map_restart(fault->inode, &fault->restarts);
 		if (err)
 			return fault_error(err);
 	}
 }
 
-static vm_fault_t fault_write(const struct zuf_fault *fault)
+static vm_fault_t fault_write(struct zuf_fault *fault)
 {
 	struct rw_semaphore *layout_sem = &zuf_i(fault->inode)->layout_sem;
 	struct super_block *sb = fault->inode->i_sb;
@@ -288,7 +296,7 @@ static vm_fault_t fault_write(const struct zuf_fault *fault)
 	return ret;
 }
 
-static vm_fault_t fault_read(const struct zuf_fault *fault)
+static vm_fault_t fault_read(struct zuf_fault *fault)
 {
 	struct rw_semaphore *layout_sem = &zuf_i(fault->inode)->layout_sem;
 	vm_fault_t ret;

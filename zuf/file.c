@@ -138,11 +138,20 @@ static ssize_t copy_leased(struct kiocb *iocb, struct iov_iter *iter, size_t len
 	return ret;
 }
 
-/* The fast path may be tried; it also wants leases of what is to be copied. */
-static bool fast_ok(const struct inode *inode)
+#define FAST_NOT_WHEN	(BIT(ZUF_I_INLINE) | BIT(ZUF_I_STALE) | BIT(ZUF_I_BAD))
+
+/*
+ * The fast path may be tried; it also wants leases of what is to be copied. With
+ * i_rwsem held the answer lasts.
+ */
+static bool fast_ok(const struct inode *inode, unsigned long not_when)
 {
-	return zuf_leases_on(inode) && IS_DAX(inode) &&
-	       !READ_ONCE(zuf_mount_of(inode->i_sb)->library_only);
+	const struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	const struct zuf_inode *zi = zuf_i(inode);
+
+	return mount->features & ZUFS_MF_LEASES && !READ_ONCE(mount->library_only) &&
+	       IS_DAX(inode) && !(READ_ONCE(zi->flags) & not_when) &&
+	       !atomic_read(&zi->orphans);
 }
 
 /* --------------------------------------------------------------------- read */
@@ -150,25 +159,25 @@ static bool fast_ok(const struct inode *inode)
 static ssize_t read_step(struct kiocb *iocb, struct iov_iter *to, size_t len)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	unsigned int tries = 0;
+	unsigned int restarts = 0;
 	struct zuf_map map;
 	ssize_t ret;
 	int err;
 
 	ret = copy_leased(iocb, to, len);
 	while (ret == -EAGAIN) {
-		err = zuf_map_begin(&map, inode, zuf_fh(iocb->ki_filp), iocb->ki_pos, len,
-				    i_size_read(inode), ZUFS_MAP_READ);
-		if (err)
-			return err;
+		ret = zuf_map_begin(&map, inode, zuf_fh(iocb->ki_filp), iocb->ki_pos, len,
+				    i_size_read(inode), ZUFS_MAP_READ, restarts);
+		if (ret)
+			break;
 		zuf_point(ZUF_POINT_READ_MAPPED, current);
 		ret = copy_mapped(iocb, to, map.end - map.off);
 		zuf_map_end(&map);
 		if (ret != -EAGAIN)
 			break;
-		err = zuf_map_restart(inode, &tries);
+		err = zuf_map_restart(inode, &restarts);
 		if (err)
-			return err;
+			ret = err;
 	}
 	return ret;
 }
@@ -179,7 +188,7 @@ static size_t read_fast(struct kiocb *iocb, struct iov_iter *to)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	loff_t size = i_size_read(inode);
 
-	if (!fast_ok(inode) || iocb->ki_pos >= size)
+	if (!fast_ok(inode, FAST_NOT_WHEN) || iocb->ki_pos >= size)
 		return 0;
 	return zuf_dax_copy(iocb, to, min_t(u64, iov_iter_count(to), size - iocb->ki_pos));
 }
@@ -305,7 +314,8 @@ static ssize_t write_copy(struct kiocb *iocb, struct iov_iter *from, size_t len)
 }
 
 /* Under layout_sem. 0: not one byte of the buffer was resident. */
-static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t len)
+static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t len,
+			    unsigned int restarts)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	u64 fh = zuf_fh(iocb->ki_filp);
@@ -317,7 +327,7 @@ static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t le
 	err = zero_tail(inode, fh, i_size_read(inode), pos);
 	if (!err)
 		err = zuf_map_begin(&map, inode, fh, pos, len, i_size_read(inode),
-				    ZUFS_MAP_WRITE);
+				    ZUFS_MAP_WRITE, restarts);
 	if (err)
 		return err;
 	zuf_point(ZUF_POINT_MAPPED, current);
@@ -366,24 +376,24 @@ static ssize_t write_step(struct kiocb *iocb, struct iov_iter *from, size_t len)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	struct zuf_inode *zi = zuf_i(inode);
-	unsigned int tries = 0;
+	unsigned int restarts = 0;
 	ssize_t ret;
 	int err;
 
 	ret = write_leased(iocb, from, len);
 	while (ret == -EAGAIN) {
-		err = layout_lock(inode);
-		if (err)
-			return err;
+		ret = layout_lock(inode);
+		if (ret)
+			break;
 		if (test_bit(ZUF_I_ZERO_PAGES, &zi->flags) && mapping_empty(inode->i_mapping))
 			clear_bit(ZUF_I_ZERO_PAGES, &zi->flags);
-		ret = write_mapped(iocb, from, len);
+		ret = write_mapped(iocb, from, len, restarts);
 		up_write(&zi->layout_sem);
 		if (ret != -EAGAIN)
 			break;
-		err = zuf_map_restart(inode, &tries);
+		err = zuf_map_restart(inode, &restarts);
 		if (err)
-			return err;
+			ret = err;
 	}
 	return ret;
 }
@@ -492,11 +502,8 @@ static bool write_fast_ok(const struct kiocb *iocb, const struct iov_iter *from)
 	const struct inode *inode = file_inode(iocb->ki_filp);
 	loff_t size = i_size_read(inode);
 
-	if (!fast_ok(inode) || !IS_NOSEC(inode) || iocb->ki_flags & IOCB_APPEND)
-		return false;
-	if (READ_ONCE(zuf_i(inode)->flags) & (BIT(ZUF_I_ZERO_PAGES) | BIT(ZUF_I_STALE)))
-		return false;
-	return iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
+	return fast_ok(inode, FAST_NOT_WHEN | BIT(ZUF_I_ZERO_PAGES)) && IS_NOSEC(inode) &&
+	       iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
 }
 
 static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)
@@ -532,16 +539,14 @@ static ssize_t write_fast(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t ret;
 
-	if (!write_fast_ok(iocb, from))
+	if (!zuf_leases_on(inode) || iocb->ki_flags & IOCB_APPEND)
 		return -EAGAIN;
 	/* looked at first: the server's own task must not wait for its caller */
 	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
 		return -EDEADLK;
 	if (down_read_killable(&inode->i_rwsem))
 		return -EINTR;
-	ret = zuf_data_begin(inode);
-	if (!ret)
-		ret = write_fast_ok(iocb, from) ? write_fast_locked(iocb, from) : -EAGAIN;
+	ret = write_fast_ok(iocb, from) ? write_fast_locked(iocb, from) : -EAGAIN;
 	inode_unlock_shared(inode);
 	return ret;
 }
@@ -774,7 +779,7 @@ static loff_t seek_locked(struct file *file, loff_t off, bool data)
 	while (off < size) {
 		err = zuf_map_begin(&map, inode, zuf_fh(file), off,
 				    min_t(u64, size - off, ZUFS_MAP_MAX_BYTES), size,
-				    ZUFS_MAP_READ);
+				    ZUFS_MAP_READ, 0);
 		if (err)
 			return err;
 		found = seek_in_map(&map, off, data);

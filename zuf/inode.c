@@ -3,8 +3,7 @@
  * Inodes: the cache, their identity (ino, gen) and handle, and attributes. The
  * kernel's copy of the attributes is the one that counts, as nobody but this
  * kernel changes them; it is asked for again only where an orphan left it
- * unknown. Times that the kernel alone changed are owed to the server
- * (ZUF_I_TIMES) and told by writeback, or with the next SETATTR.
+ * unknown.
  */
 #include <linux/pagemap.h>
 #include <linux/slab.h>
@@ -98,108 +97,15 @@ void zuf_evict_inode(struct inode *inode)
 
 /* -------------------------------------------------------------------- times */
 
-struct zufs_time zuf_time_to_wire(struct timespec64 ts)
-{
-	return (struct zufs_time) { .sec = ts.tv_sec, .nsec = ts.tv_nsec };
-}
-
 static struct timespec64 time_from_wire(const struct zufs_time *time)
 {
 	return (struct timespec64) { .tv_sec = time->sec, .tv_nsec = time->nsec };
-}
-
-int zuf_times_lock(struct inode *inode)
-{
-	return wait_on_bit_lock(&zuf_i(inode)->flags, ZUF_I_TIMES_LOCK, TASK_KILLABLE);
-}
-
-void zuf_times_unlock(struct inode *inode)
-{
-	clear_and_wake_up_bit(ZUF_I_TIMES_LOCK, &zuf_i(inode)->flags);
-}
-
-/*
- * Add the times owed that @in does not set. Of a directory and of a special
- * file the kernel alone changes no more than atime: mtime and ctime come with
- * the answers, and must not be sent back older than the server has them.
- */
-static bool times_take_owed(struct inode *inode, struct zufs_setattr_in *in)
-{
-	if (!test_and_clear_bit(ZUF_I_TIMES, &zuf_i(inode)->flags))
-		return false;
-	spin_lock(&inode->i_lock);
-	if (!(in->valid & ZUFS_SET_ATIME)) {
-		in->valid |= ZUFS_SET_ATIME;
-		in->atime = zuf_time_to_wire(inode_get_atime(inode));
-	}
-	if (S_ISREG(inode->i_mode)) {
-		if (!(in->valid & ZUFS_SET_MTIME)) {
-			in->valid |= ZUFS_SET_MTIME;
-			in->mtime = zuf_time_to_wire(inode_get_mtime(inode));
-		}
-		if (!(in->valid & ZUFS_SET_CTIME)) {
-			in->valid |= ZUFS_SET_CTIME;
-			in->ctime = zuf_time_to_wire(inode_get_ctime(inode));
-		}
-	}
-	spin_unlock(&inode->i_lock);
-	return true;
-}
-
-int zuf_sync_times(struct inode *inode, u16 call_flags)
-{
-	struct zuf_inode *zi = zuf_i(inode);
-	struct zufs_setattr_in in = { .inode = zi->handle };
-	struct zufs_attr attr;
-	struct zuf_call call = {
-		.mount	= zuf_mount_of(inode->i_sb),
-		.op	= ZUFS_OP_SETATTR,
-		.flags	= call_flags,
-		.in	= &in,
-		.out	= &attr,
-		.inode	= { inode },
-	};
-	int err;
-
-	if (!test_bit(ZUF_I_TIMES, &zi->flags))
-		return 0;
-	err = zuf_times_lock(inode);
-	if (err)
-		return err;
-	if (times_take_owed(inode, &in)) {
-		/* the answer holds nothing new, and may be older by now */
-		err = zuf_call_retry(&call);
-		if (err)
-			set_bit(ZUF_I_TIMES, &zi->flags);
-	}
-	zuf_times_unlock(inode);
-	return err;
-}
-
-/* Nothing but times makes an inode of zuf dirty. */
-void zuf_dirty_inode(struct inode *inode, int flags)
-{
-	set_bit(ZUF_I_TIMES, &zuf_i(inode)->flags);
 }
 
 /* One that broke a rule for good goes as soon as nobody uses it. */
 int zuf_drop_inode(struct inode *inode)
 {
 	return test_bit(ZUF_I_BAD, &zuf_i(inode)->flags) || generic_drop_inode(inode);
-}
-
-int zuf_write_inode(struct inode *inode, struct writeback_control *wbc)
-{
-	int err;
-
-	if (test_bit(ZUF_I_BAD, &zuf_i(inode)->flags))
-		return 0;
-	err = zuf_sync_times(inode, ZUF_CALL_RECLAIM);
-	if (!err || wbc->sync_mode == WB_SYNC_ALL)
-		return err;
-	/* a lost server must not stop the writeback of others: later again */
-	mark_inode_dirty_sync(inode);
-	return 0;
 }
 
 /* --------------------------------------------------------------- attributes */
@@ -227,7 +133,7 @@ static void attr_apply_times(struct inode *inode, const struct zufs_attr *attr, 
 	if (!owed || force & ZUFS_SET_ATIME)
 		inode_set_atime_to_ts(inode, time_from_wire(&attr->atime));
 	if (!S_ISREG(inode->i_mode))
-		owed = false;		/* see times_take_owed() */
+		owed = false;		/* see zuf_times_take_owed() */
 	if (!owed || force & ZUFS_SET_MTIME)
 		inode_set_mtime_to_ts(inode, time_from_wire(&attr->mtime));
 	if (!owed || timespec64_compare(&ctime, &old) > 0)
@@ -479,7 +385,7 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 
 	setattr_fill(idmap, inode, iattr, &in);
 	asked = in.valid;
-	owed = times_take_owed(inode, &in);
+	owed = zuf_times_take_owed(inode, &in);
 	if (resize)
 		err = zuf_truncate(inode, &in, &attr);
 	else

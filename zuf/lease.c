@@ -366,6 +366,7 @@ void zuf_leases_init(struct zuf_leases *leases)
 	leases->version = 0;
 	leases->num_fences = 0;
 	leases->count = 0;
+	atomic_set(&leases->starving, 0);
 }
 
 void zuf_leases_reset(struct zuf_leases *leases)

@@ -41,6 +41,7 @@ struct zuf_leases {
 	unsigned int num_fences;	/* under maps_lock; read without */
 	unsigned long count;		/* objects in the tree */
 	u64 changes;			/* of the layout, by operations of this kernel */
+	atomic_t starving;		/* maps that recalls overtook again and again */
 	struct list_head fences;	/* struct zuf_fence; under maps_lock */
 	struct list_head node;		/* with count: in the shrinker's list */
 };

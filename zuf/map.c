@@ -54,6 +54,20 @@ static bool space_may_come(struct zuf_mount *mount, bool *flushed)
 	return !fatal_signal_pending(current);
 }
 
+/* Recalls wait for @map, but not while the server says that it is busy. */
+static void map_starves(const struct zuf_map *map, bool yes)
+{
+	atomic_t *starving;
+
+	if (likely(!map || !map->starving))
+		return;
+	starving = &zuf_i(map->inode)->leases.starving;
+	if (yes)
+		atomic_inc(starving);
+	else if (atomic_dec_and_test(starving))
+		wake_up_var(starving);
+}
+
 int zuf_call_retry(struct zuf_call *call)
 {
 	struct zuf_busy busy = {};
@@ -68,7 +82,9 @@ int zuf_call_retry(struct zuf_call *call)
 			return err;
 		call->id = 0;		/* nothing is out while this waits */
 		if (err == -EAGAIN) {
+			map_starves(call->map, false);
 			err = zuf_busy_wait(&busy, call->mount);
+			map_starves(call->map, true);
 			if (err)
 				return err;
 		}
@@ -471,21 +487,32 @@ void zuf_maps_recall(struct inode *inode, u64 start, u64 end, u64 seq, bool down
 	spin_unlock(&zi->maps_lock);
 }
 
+#define ZUF_RESTARTS_PATIENCE	8u
 #define ZUF_RESTARTS_MAX	10000u
+#define ZUF_STARVING_JIFFIES	max(HZ / 10, 1)
 
-int zuf_map_restart(struct inode *inode, unsigned int *tries)
+int zuf_map_restart(struct inode *inode, unsigned int *restarts)
 {
 	zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_RESTARTS, 1);
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (!zuf_leases_on(inode) || ++*tries > ZUF_RESTARTS_MAX)
+	if (!zuf_leases_on(inode) || ++*restarts > ZUF_RESTARTS_MAX)
 		return -EIO;
 	cond_resched();
 	return 0;
 }
 
+/* Not for long: a server may hold up the answer until its recall is acknowledged. */
+void zuf_map_let_starving_go(struct inode *inode)
+{
+	atomic_t *starving = &zuf_i(inode)->leases.starving;
+
+	if (unlikely(atomic_read(starving)))
+		wait_var_event_timeout(starving, !atomic_read(starving), ZUF_STARVING_JIFFIES);
+}
+
 int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 len_bytes,
-		  u64 size_bytes, u32 flags)
+		  u64 size_bytes, u32 flags, unsigned int restarts)
 {
 	struct zuf_inode *zi = zuf_i(inode);
 	struct zufs_map_in in = {
@@ -520,6 +547,7 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	map->flags = flags;
 	map->owes_done = false;
 	map->any_new = false;
+	map->starving = restarts >= ZUF_RESTARTS_PATIENCE;
 	err = map_alloc(map, off, len_bytes);
 	if (err)
 		return err;
@@ -527,8 +555,10 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	call.reply_buf = map->extents;
 	call.reply_max = map->max_extents * sizeof(*map->extents);
 	map_link(map);
+	map_starves(map, true);
 	err = zuf_call_retry(&call);
 	if (err) {
+		map_starves(map, false);
 		map_unlink(map);
 		map_free(map);
 		return err;
@@ -541,6 +571,7 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 void zuf_map_end(struct zuf_map *map)
 {
 	map_unlink(map);
+	map_starves(map, false);
 	/* nothing was written: the server takes its reservation back */
 	if (map->owes_done)
 		zuf_map_done(map, map->off, 0, i_size_read(map->inode), false);
@@ -830,20 +861,20 @@ static int zero_mapped(struct zuf_map *map, u64 size_bytes)
 
 int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes)
 {
-	unsigned int tries = 0;
+	unsigned int restarts = 0;
 	struct zuf_map map;
 	int err = 0;
 
 	lockdep_assert_held_write(&zuf_i(inode)->layout_sem);
 	while (!err && from < to) {
 		err = zuf_map_begin(&map, inode, fh, from, to - from, size_bytes,
-				    ZUFS_MAP_WRITE | ZUFS_MAP_ZERO);
+				    ZUFS_MAP_WRITE | ZUFS_MAP_ZERO, restarts);
 		if (err)
 			return err;
 		err = zero_mapped(&map, size_bytes);
 		zuf_map_end(&map);
 		if (err == -EAGAIN)
-			err = zuf_map_restart(inode, &tries);
+			err = zuf_map_restart(inode, &restarts);
 		else
 			from = map.end;
 	}

@@ -39,6 +39,7 @@ struct zuf_mount *zuf_mount_alloc(struct zuf_type *type, struct zuf_server *serv
 	spin_lock_init(&mount->recall_lock);
 	INIT_LIST_HEAD(&mount->recalls_done);
 	init_waitqueue_head(&mount->recall_wait);
+	zuf_times_init(mount);
 	return mount;
 
 out_free:

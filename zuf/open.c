@@ -77,6 +77,7 @@ int zuf_release(struct inode *inode, struct file *file)
 	struct zuf_file *zf = file->private_data;
 
 	zuf_point(ZUF_POINT_RELEASE, current);
+	zuf_times_closed(inode, file);
 	if (zf) {
 		file->private_data = NULL;
 		release_queue(inode, &zf->release, zf->fh);

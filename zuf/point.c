@@ -65,7 +65,10 @@ void zuf_point_hit(enum zuf_point point, struct task_struct *task)
 	}
 	if (strncmp(task->comm, ZUF_POINT_TASK_PREFIX, strlen(ZUF_POINT_TASK_PREFIX)))
 		return;
-	if (delay_us)
+	/* those of filesystem code may sleep, and then others get on meanwhile */
+	if (delay_us >= USEC_PER_MSEC && point >= ZUF_POINT_READ_MAPPED)
+		usleep_range(delay_us, delay_us);
+	else if (delay_us)
 		udelay(delay_us);
 	if (atomic_inc_return(&p->passed) % READ_ONCE(p->every))
 		return;

@@ -124,6 +124,7 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32
 	u64 lost;
 	int err;
 
+	zuf_map_let_starving_go(inode);
 	mutex_lock(&leases->lock);
 	zuf_fence_add(inode, fence);
 	zuf_maps_recall(inode, fence->start, fence->end, seq, downgrade);

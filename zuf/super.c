@@ -530,8 +530,10 @@ void zuf_kill_sb(struct super_block *sb)
 	struct zuf_type *type = zuf_type_of(sb->s_type);
 	struct zuf_mount *mount = zuf_mount_of(sb);
 
-	if (mount)
+	if (mount) {
 		zuf_recalls_stop(mount);
+		zuf_times_stop(mount);
+	}
 	if (type->flags & ZUFS_REG_NODEV)
 		kill_anon_super(sb);
 	else

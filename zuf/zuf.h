@@ -361,6 +361,9 @@ struct zuf_mount {
 	struct list_head orphans;
 	atomic_t num_orphans;
 
+	struct delayed_work times_work;	/* times.c */
+	bool times_stopped;		/* for good; read without lock */
+
 	atomic_t forced_pending;
 	wait_queue_head_t forced_wait;
 
@@ -440,8 +443,6 @@ struct inode *zuf_alloc_inode(struct super_block *sb);
 void zuf_free_inode(struct inode *inode);
 void zuf_evict_inode(struct inode *inode);
 int zuf_drop_inode(struct inode *inode);
-void zuf_dirty_inode(struct inode *inode, int flags);
-int zuf_write_inode(struct inode *inode, struct writeback_control *wbc);
 /*
  * The inode of @entry, new or known; consumes the entry's reference to the
  * handle in every case. ERR_PTR(-EIO) if (ino, gen) is live with another type.
@@ -460,15 +461,29 @@ int zuf_permission(ZUF_IDMAP *idmap, struct inode *inode, int mask);
  * too, so for a regular file i_rwsem is held exclusive.
  */
 int zuf_refresh(struct inode *inode);
+/* ------------------------------------------------------------------- times (times.c) */
+
 /*
  * No times of @inode are on their way to the server while this is held, so
  * none can overtake an operation that sets them. Killable; after i_rwsem.
  */
 int zuf_times_lock(struct inode *inode);
 void zuf_times_unlock(struct inode *inode);
+/*
+ * Add the times owed that @in does not set; false: none are. Of a directory and of
+ * a special file the kernel alone changes no more than atime: mtime and ctime come
+ * with the answers, and must not be sent back older than the server has them.
+ */
+bool zuf_times_take_owed(struct inode *inode, struct zufs_setattr_in *in);
 /* Tell times that only the kernel knows, if there are any. */
 int zuf_sync_times(struct inode *inode, u16 call_flags);
+/* The same at the last close of @file. */
+void zuf_times_closed(struct inode *inode, const struct file *file);
 struct zufs_time zuf_time_to_wire(struct timespec64 ts);
+void zuf_dirty_inode(struct inode *inode, int flags);
+int zuf_write_inode(struct inode *inode, struct writeback_control *wbc);
+void zuf_times_init(struct zuf_mount *mount);
+void zuf_times_stop(struct zuf_mount *mount);	/* s_umount held exclusive */
 
 extern const struct inode_operations zuf_dir_iops;	/* namei.c */
 extern const struct inode_operations zuf_symlink_iops;	/* namei.c */

@@ -35,4 +35,22 @@ done
 for rule in $(awk '$2 { print $1 }' /sys/fs/zuf/mounts/*/rules); do
 	fail "rule $rule was broken"
 done
+umount mnt
+
+# a use that takes far longer than a recall: after some tries recalls let it go first
+zufs_mount znullfs /dev/pmem0 mnt relocate="${ZUFS_SEED:-1}",size=64k
+cp "$(command -v dd)" zkill-dd
+for point in read_mapped mapped; do
+	echo off >$ZUF_POINTS
+	echo "$point delay_us 80000" >$ZUF_POINTS
+	restarts=$(lease restarts)
+	if [ $point = mapped ]; then
+		timeout "$WAIT_SECONDS" ./zkill-dd if=/dev/zero of=mnt/data bs=4k count=1 conv=notrunc
+	else
+		timeout "$WAIT_SECONDS" ./zkill-dd if=mnt/data of=/dev/null bs=4k count=1
+	fi
+	echo "$point: $(($(lease restarts) - restarts)) restarts"
+	[ $(($(lease restarts) - restarts)) -lt 20 ] || fail "$point: starved"
+done
+echo off >$ZUF_POINTS
 zufs_down nullfs

@@ -9,11 +9,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "null_move.h"
 
 #define LEFT_BEHIND	0xdd
 #define NOTHING		UINT64_MAX
+#define WANTED_NS	50000000	/* for how long the next move waits at most */
 
 struct null_move {
 	pthread_mutex_t lock;		/* what follows */
@@ -21,6 +23,7 @@ struct null_move {
 	uint64_t moving;		/* chunk, or NOTHING */
 	bool recalled;			/* it has ended */
 	bool in_use;			/* and somebody keeps a page: not now */
+	bool wanted;			/* somebody was told to ask for it again */
 	bool running;			/* the thread, since the first map */
 	bool stop;
 	uint64_t *place;		/* of each chunk of the file, by chunks */
@@ -89,6 +92,24 @@ static int chunk_recall(struct null_move *move, uint64_t chunk)
 	return err;
 }
 
+/*
+ * Whoever asked in vain asks again: a file of one chunk would never be seen at rest
+ * otherwise. Not for ever: who asked may be dead.
+ */
+static void wait_for_wanted(struct null_move *move)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += WANTED_NS;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	while (move->wanted && !move->stop)
+		if (pthread_cond_timedwait(&move->changed, &move->lock, &end))
+			break;
+	move->wanted = false;
+}
+
 static void move_one(struct null_move *move)
 {
 	uint64_t chunk = next_random(move) % move->chunks, old = move->place[chunk];
@@ -116,6 +137,7 @@ static void *move_main(void *arg)
 	pthread_mutex_lock(&move->lock);
 	while (!move->stop) {
 		move_one(move);
+		wait_for_wanted(move);
 		pthread_mutex_unlock(&move->lock);
 		pthread_mutex_lock(&move->lock);
 	}
@@ -128,6 +150,7 @@ int null_move_begin(struct zus_inode *inode, uint64_t ino, uint64_t gen, uint32_
 		    struct null_move **made)
 {
 	struct null_move *move = calloc(1, sizeof(*move));
+	pthread_condattr_t attr;
 	uint64_t i;
 
 	if (!move)
@@ -147,7 +170,10 @@ int null_move_begin(struct zus_inode *inode, uint64_t ino, uint64_t gen, uint32_
 	move->base_off = base_off;
 	move->random = seed * 2 + 1;
 	pthread_mutex_init(&move->lock, NULL);
-	pthread_cond_init(&move->changed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&move->changed, &attr);
+	pthread_condattr_destroy(&attr);
 	*made = move;
 	return 0;
 
@@ -163,6 +189,7 @@ void null_move_end(struct null_move *move)
 		return;
 	pthread_mutex_lock(&move->lock);
 	move->stop = true;
+	pthread_cond_signal(&move->changed);
 	pthread_mutex_unlock(&move->lock);
 	if (move->running)
 		pthread_join(move->thread, NULL);
@@ -195,7 +222,9 @@ int null_move_map(struct null_move *move, struct zus_req *req, const struct zus_
 	if (!move->running)
 		move->running = !pthread_create(&move->thread, NULL, move_main, move);
 	extent.dev_off = place_off(move, move->place[chunk]);
-	ret = move->moving == chunk ? ZUS_BUSY_RETRY : zus_req_extent(req, &extent);
+	move->wanted = move->moving == chunk;
+	ret = move->wanted ? ZUS_BUSY_RETRY : zus_req_extent(req, &extent);
+	pthread_cond_signal(&move->changed);
 	pthread_mutex_unlock(&move->lock);
 	return ret;
 }
