@@ -283,7 +283,8 @@ int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire)
 
 	if (!(mount->features & ZUFS_MF_LEASES))
 		return -EOPNOTSUPP;
-	if (wire->flags & ~(ZUFS_RECALL_DOWNGRADE | ZUFS_RECALL_TRY) || wire->reserved || wire->off > LLONG_MAX ||
+	if (wire->flags & ~(ZUFS_RECALL_DOWNGRADE | ZUFS_RECALL_TRY) || wire->reserved ||
+	    wire->off > LLONG_MAX ||
 	    (!wire->ino && (wire->gen || wire->off || wire->len_bytes || wire->seq)))
 		return -EINVAL;
 	if (atomic_inc_return(&mount->num_recalls) > ZUF_RECALLS_MAX) {
