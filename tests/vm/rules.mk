@@ -30,7 +30,8 @@ $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
 
 # Leases: as data, with the recalls of rawlease.h
-VM_LEASE_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,lease-pinned lease-hostile lease-buffers)
+VM_LEASE_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,lease-pinned lease-hostile lease-buffers \
+	lease-many)
 VM_LEASE_RAW_OBJS := $(VM_RAW_OBJS) $(BUILD)/obj/tests/vm/rawlease.o
 VM_PROGS += $(VM_LEASE_RAW_PROGS)
 
