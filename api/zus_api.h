@@ -611,7 +611,11 @@ struct zufs_add_device {
  * number is neither kept nor used. seq 0: all that was asked for so far.
  *
  * Extents that are NEW or COMMIT are not touched: they are the caller's until
- * its MAP_DONE. With DOWNGRADE leases remain, for reading. The range is widened
+ * its MAP_DONE. With DOWNGRADE leases remain, for reading. With TRY it does not wait
+ * for pinned pages longer than direct I/O takes: EBUSY in zufs_recall_done, the
+ * blocks are in use as before, and the server answers MAP as before. A server that
+ * holds MAPs of the range back until the end must try: who has pinned the first page
+ * of a buffer may be waiting for the map of the second. The range is widened
  * to blocks. EBUSY: too many are under way. ENXIO: the mount has ended.
  */
 struct zufs_recall {
@@ -626,6 +630,7 @@ struct zufs_recall {
 };
 
 #define ZUFS_RECALL_DOWNGRADE		0x1u
+#define ZUFS_RECALL_TRY			0x2u
 
 /*
  * EPOCH: begin a mount's next write epoch, so that what the blocks hold at one moment
@@ -664,8 +669,9 @@ struct zufs_epoch {
 };
 
 /*
- * The end of a RECALL or EPOCH. err: EIO, stores through mappings may be lost; ENXIO,
- * an EPOCH was not begun, as the mount ends.
+ * The end of a RECALL or EPOCH. err: EIO, stores through mappings may be lost; EBUSY, a
+ * RECALL with TRY found a page that stays pinned; ENXIO, an EPOCH was not begun, as the
+ * mount ends.
  */
 struct zufs_recall_done {
 	__u64 cookie;

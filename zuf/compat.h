@@ -11,9 +11,11 @@
 #include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/page_ref.h>
 #include <linux/pagemap.h>
 #include <linux/shrinker.h>
 #include <linux/version.h>
+#include <linux/xarray.h>
 
 #if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
 #error "zuf needs Linux 6.1 or newer"
@@ -125,6 +127,41 @@ static inline vm_fault_t zuf_dax_iomap_fault(struct vm_fault *vmf, unsigned int 
 #define zuf_dax_writeback_lock(mapping)		do { } while (0)
 #define zuf_dax_writeback_unlock(mapping)	do { } while (0)
 #endif
+
+/*
+ * The entries of a DAX mapping, which fs/dax.c builds alike in 6.1 to 6.12: four
+ * bits, the lock among them, below the number of the first page frame. A huge
+ * one has DAX_PMD; one that names no page of the file DAX_ZERO_PAGE or DAX_EMPTY.
+ * Nobody uses a page whose reference count is 1. (6.15 counts from 0.)
+ */
+#define ZUF_DAX_ENTRY_PMD	BIT(1)
+#define ZUF_DAX_ENTRY_ZERO	BIT(2)
+#define ZUF_DAX_ENTRY_EMPTY	BIT(3)
+#define ZUF_DAX_ENTRY_SHIFT	4
+
+static inline unsigned long zuf_dax_entry_pfn(const void *entry)
+{
+	return xa_to_value(entry) >> ZUF_DAX_ENTRY_SHIFT;
+}
+
+static inline unsigned long zuf_dax_entry_pages(const void *entry)
+{
+	unsigned long value = xa_to_value(entry);
+
+	if (value & (ZUF_DAX_ENTRY_ZERO | ZUF_DAX_ENTRY_EMPTY))
+		return 0;
+	return value & ZUF_DAX_ENTRY_PMD ? 1ul << ZUF_PMD_ORDER : 1;
+}
+
+static inline bool zuf_dax_entry_is_zero(const void *entry)
+{
+	return xa_is_value(entry) && xa_to_value(entry) & ZUF_DAX_ENTRY_ZERO;
+}
+
+static inline bool zuf_dax_page_busy(const struct page *page)
+{
+	return page_ref_count(page) > 1;
+}
 
 /* 6.7: shrinkers are allocated. */
 #ifdef ZUF_HAVE_SHRINKER_ALLOC

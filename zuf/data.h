@@ -132,6 +132,19 @@ int zuf_data_begin(struct inode *inode);
 int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes);
 
 /*
+ * Unmap [first, last] (LLONG_MAX: to the end) and find a page of it that somebody
+ * uses all the same, or NULL; entries.c. invalidate_lock held exclusive; who waits
+ * for the page's reference count to become 1 drops it, then looks again.
+ */
+struct page *zuf_busy_page(struct address_space *mapping, loff_t first, loff_t last);
+
+/*
+ * A zero page may be mapped at @pos; then *@bytes from there, cut to it, is all that
+ * was looked at, else what lies before the next one.
+ */
+bool zuf_zero_entry(struct address_space *mapping, loff_t pos, u64 *bytes);
+
+/*
  * dax_copy.c: the file's blocks [off, off + len_bytes), hashed to 64 bits of the
  * inode, against other sections; inside the gate, with no other lock of the second
  * kind. Sleeps while another copies. The mask is for the unlock.

@@ -631,7 +631,7 @@ static int layout_lock_idle(struct inode *inode, loff_t start)
 		if (!IS_DAX(inode))
 			return 0;
 		filemap_invalidate_lock(mapping);
-		page = dax_layout_busy_page_range(mapping, start, LLONG_MAX);
+		page = zuf_busy_page(mapping, start, LLONG_MAX);
 		if (!page)
 			err = layout_drop(inode, start);
 		filemap_invalidate_unlock(mapping);

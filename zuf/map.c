@@ -694,6 +694,22 @@ static bool data_lookup(struct inode *inode, u64 off, bool write, struct zufs_ex
 	return zuf_leases_on(inode) && zuf_lease_find(inode, off, write, ext);
 }
 
+/*
+ * A zero page is mapped at @pos. Entries beside it are kept out of @iomap, as the
+ * library drops all that it covers: a recall must find what is in use.
+ */
+static bool iomap_zero_page(struct inode *inode, loff_t pos, loff_t length, struct iomap *iomap)
+{
+	u64 bytes = min_t(u64, length, iomap->offset + iomap->length - pos);
+	bool zero;
+
+	if (likely(!test_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags)))
+		return false;
+	zero = zuf_zero_entry(inode->i_mapping, pos, &bytes);
+	iomap->length = pos + bytes - iomap->offset;
+	return zero;
+}
+
 static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsigned int flags,
 			   struct iomap *iomap, struct iomap *srcmap)
 {
@@ -726,8 +742,9 @@ static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsig
 	 * Zero pages that faults mapped over a hole must go before it fills. A
 	 * fault replaces them itself, and what it maps has been published.
 	 */
-	if (flags & IOMAP_WRITE && !(flags & IOMAP_FAULT) &&
-	    (ext.flags & ZUFS_EXTF_NEW || test_bit(ZUF_I_ZERO_PAGES, &zuf_i(inode)->flags)))
+	if (!(flags & IOMAP_WRITE) || flags & IOMAP_FAULT)
+		return 0;
+	if (ext.flags & ZUFS_EXTF_NEW || iomap_zero_page(inode, pos, length, iomap))
 		iomap->flags |= IOMAP_F_NEW;
 	return 0;
 }

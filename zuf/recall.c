@@ -6,7 +6,7 @@
  *	1 fence the range; mark leases and answers in use
  *	2 wait for who is inside the gate
  *	3 under invalidate_lock: flush and write-protect what is mapped
- *	4 if a page is pinned, drop the lock, wait for it, go to 3
+ *	4 if a page is pinned, drop the lock, wait for it, go to 3; or end, if only tried
  *	5 remove the DAX entries: unmapping alone would leave the old block in them,
  *	  and a later fsync would flush that
  *	6 drop the fence, tell the server
@@ -15,6 +15,7 @@
  * a lock of the first kind, or waits for the server.
  */
 #include <linux/dax.h>
+#include <linux/overflow.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -24,6 +25,7 @@
 #include "relay.h"
 #include "data.h"
 
+#define ZUF_RECALL_TRY_MS	100u	/* I/O that pins pages may end by itself */
 #define ZUF_RECALLS_MAX		4096u	/* of a mount, not yet read by its server */
 
 /* One of the server's; an inode's work holds a reference. */
@@ -65,19 +67,26 @@ static int recall_flush(struct inode *inode, loff_t first, loff_t last)
 	return err;
 }
 
-/* Its last unpin wakes us; looks now and then whether the mount was aborted. */
-static bool recall_wait_page(struct zuf_mount *mount, struct page *page)
+/*
+ * Its last unpin wakes us; looks now and then whether the mount was aborted. 0, -EIO:
+ * the mount ends, -EBUSY: it is only tried, and somebody keeps the page.
+ */
+static int recall_wait_page(struct zuf_mount *mount, struct page *page, bool try)
 {
 	zuf_lease_count(mount, ZUF_LEASE_PINNED_WAITS, 1);
-	while (!READ_ONCE(mount->aborted) && !READ_ONCE(mount->recalls_stopped))
+	while (!READ_ONCE(mount->aborted) && !READ_ONCE(mount->recalls_stopped)) {
 		if (wait_var_event_timeout(&page->_refcount, page_ref_count(page) == 1,
-					   HZ / 10))
-			return true;
-	return false;
+					   msecs_to_jiffies(ZUF_RECALL_TRY_MS)))
+			return 0;
+		if (try)
+			return -EBUSY;
+	}
+	return -EIO;
 }
 
-static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, bool downgrade)
+static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, u32 flags)
 {
+	bool downgrade = flags & ZUFS_RECALL_DOWNGRADE;
 	struct address_space *mapping = inode->i_mapping;
 	loff_t first = round_down(fence->start, PMD_SIZE), last = LLONG_MAX;
 	struct page *page;
@@ -89,12 +98,14 @@ static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, bool
 		filemap_invalidate_lock(mapping);
 		err = recall_flush(inode, first, last);
 		ret = ret ?: err;
-		page = downgrade ? NULL : dax_layout_busy_page_range(mapping, first, last);
+		page = downgrade ? NULL : zuf_busy_page(mapping, first, last);
 		if (!page)
 			break;
 		filemap_invalidate_unlock(mapping);
-		if (!recall_wait_page(zuf_mount_of(inode->i_sb), page))
-			return -EIO;	/* the mount ends: it stays as it is */
+		err = recall_wait_page(zuf_mount_of(inode->i_sb), page,
+				       flags & ZUFS_RECALL_TRY);
+		if (err)
+			return err;	/* all stays as it is */
 	}
 	if (!downgrade) {
 		unmap_mapping_range(mapping, first, last == LLONG_MAX ? 0 : last - first + 1, 0);
@@ -104,8 +115,9 @@ static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, bool
 	return ret;
 }
 
-static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, bool downgrade)
+static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32 flags)
 {
+	bool downgrade = flags & ZUFS_RECALL_DOWNGRADE;
 	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
 	struct zuf_leases *leases = &zuf_i(inode)->leases;
 	u64 lost;
@@ -118,9 +130,9 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, boo
 	lost = zuf_lease_kill(inode, fence->start, fence->end, seq, downgrade);
 	mutex_unlock(&leases->lock);
 	zuf_lease_count(mount, ZUF_LEASE_RECALLED, lost);
-	zuf_point(ZUF_POINT_RECALL_MARKED, current);
+	zuf_point_work(ZUF_POINT_RECALL_MARKED);
 	synchronize_srcu(&mount->gate);
-	err = recall_unmap(inode, fence, downgrade);
+	err = recall_unmap(inode, fence, flags);
 	zuf_fence_del(inode, fence);
 	return err;
 }
@@ -141,12 +153,24 @@ static void recall_inode_work(struct work_struct *work)
 	u64 seq = recall->wire.ino && recall->wire.seq ? recall->wire.seq : ZUF_LEASE_SEQ_ALL;
 	int err;
 
-	err = recall_one(one->inode, &one->fence, seq, recall->wire.flags & ZUFS_RECALL_DOWNGRADE);
-	if (err)
-		WRITE_ONCE(recall->end.err, -EIO);
+	err = recall_one(one->inode, &one->fence, seq, recall->wire.flags);
+	/* of several inodes: that stores may be lost is worse */
+	if (err && READ_ONCE(recall->end.err) != -EIO)
+		WRITE_ONCE(recall->end.err, err == -EBUSY ? -EBUSY : -EIO);
 	iput(one->inode);
 	kfree(one);
 	recall_put(recall);
+}
+
+/* Of its range, in whole blocks; sums that are behind all numbers: to the end. */
+static u64 recall_end(const struct zufs_recall *wire)
+{
+	u64 end;
+
+	if (!wire->len_bytes || check_add_overflow(wire->off, wire->len_bytes, &end) ||
+	    end > LLONG_MAX - ZUFS_BLOCK_BYTES)
+		return LLONG_MAX;
+	return round_up(end, ZUFS_BLOCK_BYTES);
 }
 
 /* Takes the reference to @inode over. */
@@ -164,9 +188,7 @@ static void recall_start(struct zuf_recall *recall, struct inode *inode)
 	one->recall = recall;
 	one->inode = inode;
 	one->fence.start = round_down(wire->off, ZUFS_BLOCK_BYTES);
-	one->fence.end = LLONG_MAX;
-	if (wire->len_bytes && wire->len_bytes < LLONG_MAX - wire->off - ZUFS_BLOCK_BYTES)
-		one->fence.end = round_up(wire->off + wire->len_bytes, ZUFS_BLOCK_BYTES);
+	one->fence.end = recall_end(wire);
 	refcount_inc(&recall->ref);
 	queue_work(recall_wq, &one->work);
 }
@@ -287,7 +309,8 @@ int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire)
 
 	if (!(mount->features & ZUFS_MF_LEASES))
 		return -EOPNOTSUPP;
-	if (wire->flags & ~ZUFS_RECALL_DOWNGRADE || wire->reserved || wire->off > LLONG_MAX ||
+	if (wire->flags & ~(ZUFS_RECALL_DOWNGRADE | ZUFS_RECALL_TRY) || wire->reserved ||
+	    wire->off > LLONG_MAX ||
 	    (!wire->ino && (wire->gen || wire->off || wire->len_bytes || wire->seq)))
 		return -EINVAL;
 	recall = kzalloc(sizeof(*recall), GFP_KERNEL_ACCOUNT);
@@ -355,7 +378,7 @@ ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes,
 			return taken ?: -EFAULT;
 		taken += sizeof(done);
 	}
-	return taken ?: -EAGAIN;
+	return taken ?: READ_ONCE(mount->revoked) ? 0 : -EAGAIN;
 }
 
 void zuf_recalls_free(struct zuf_mount *mount)

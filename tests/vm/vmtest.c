@@ -403,6 +403,17 @@ long vt_rule(uint64_t id, const char *rule)
 	return count;
 }
 
+long vt_lease(uint64_t id, const char *name)
+{
+	char path[128];
+	long count;
+
+	snprintf(path, sizeof(path), MOUNTS "/%llu/leases", (unsigned long long)id);
+	count = labelled(vt_read(path), name);
+	ck_assert_msg(count >= 0, "leases are not counted as '%s'", name);
+	return count;
+}
+
 long vt_op_count(uint64_t id, const char *op)
 {
 	char path[128];

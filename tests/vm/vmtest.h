@@ -90,6 +90,8 @@ long vt_mount_number(uint64_t id, const char *file);
 void vt_await_number(uint64_t id, const char *file, long number);
 /* How often a reply of the mount broke the rule. */
 long vt_rule(uint64_t id, const char *rule);
+/* A number of "leases". */
+long vt_lease(uint64_t id, const char *name);
 /* "count" of ops/<op>. */
 long vt_op_count(uint64_t id, const char *op);
 void vt_abort(uint64_t id);

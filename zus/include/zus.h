@@ -644,10 +644,15 @@ void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
  * before may yet write to it, until a recall without the flag has ended. Copy behind
  * a downgrade to save time, and compare behind the recall that must follow.
  *
+ * With ZUS_RECALL_TRY err is EBUSY where a page stays pinned: then the blocks are in
+ * use as before, and the plugin takes its note away. Who moves blocks only because it is
+ * better should try, and try again later: an application that pinned one page of a
+ * range may wait for the map of another page of it, which would be for ever otherwise.
+ *
  * ino, gen: the inode, as in its attributes; it stays alive until then by a
  * reference of the plugin's. done() runs once in a thread of libzus, or of the
  * caller if 0 is not returned (then it is not called at all); it may sleep, and
- * must not wait for another recall. err: 0, EIO (what was stored through mappings
+ * must not wait for another recall. err: 0, EBUSY, EIO (what was stored through mappings
  * may be lost), ESHUTDOWN (the mount ends; nothing will be used any more).
  *
  * zus_recall: queue it. zus_recall_all: for every inode. Both return 0, EOPNOTSUPP
@@ -656,6 +661,7 @@ void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
  * the plugin's own, never in a callback.
  */
 #define ZUS_RECALL_DOWNGRADE	(1u << 0)
+#define ZUS_RECALL_TRY		(1u << 1)
 
 struct zus_recall {
 	struct zus_inode *inode;

@@ -21,7 +21,8 @@ struct null_move {
 	pthread_mutex_t lock;		/* what follows */
 	pthread_cond_t changed;
 	uint64_t moving;		/* chunk, or NOTHING */
-	bool recalled;			/* the kernel has let go of it */
+	bool recalled;			/* it has ended */
+	bool in_use;			/* and somebody keeps a page: not now */
 	bool wanted;			/* somebody was told to ask for it again */
 	bool running;			/* the thread, since the first map */
 	bool stop;
@@ -62,7 +63,8 @@ static void chunk_recalled(void *arg, int err)
 
 	pthread_mutex_lock(&move->lock);
 	move->recalled = true;
-	if (err)
+	move->in_use = err == -EBUSY;
+	if (err && err != -EBUSY)
 		move->stop = true;	/* the mount ends */
 	pthread_cond_signal(&move->changed);
 	pthread_mutex_unlock(&move->lock);
@@ -75,7 +77,7 @@ static int chunk_recall(struct null_move *move, uint64_t chunk)
 		.inode = move->inode, .ino = move->ino, .gen = move->gen,
 		.off = chunk * NULL_CHUNK_BYTES, .len_bytes = NULL_CHUNK_BYTES,
 		/* now and then only to see that a downgrade does no harm */
-		.flags = next_random(move) % 4 ? 0 : ZUS_RECALL_DOWNGRADE,
+		.flags = next_random(move) % 4 ? ZUS_RECALL_TRY : ZUS_RECALL_DOWNGRADE,
 	};
 	bool only = recall.flags & ZUS_RECALL_DOWNGRADE;
 	int err;
@@ -85,7 +87,7 @@ static int chunk_recall(struct null_move *move, uint64_t chunk)
 	err = zus_recall(&recall, chunk_recalled, move);
 	while (!err && !move->recalled)
 		pthread_cond_wait(&move->changed, &move->lock);
-	if (!err && (only || move->stop))
+	if (!err && (only || move->stop || move->in_use))
 		err = -EAGAIN;		/* nothing to move */
 	return err;
 }

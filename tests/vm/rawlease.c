@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* rawlease.c - see rawlease.h */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <zufs_media.h>
+
+#include "rawlease.h"
+#include "vmtest.h"
+
+#define DEVICE		"/dev/pmem0"
+#define FIRST_INO	2u		/* of f0; the root is 1 */
+#define USER_PLACE	8u		/* rs->user[] from here: place of each file */
+
+/* ------------------------------------------------------------- in the server */
+
+static int file_fd = -1;
+static char *base;
+
+static uint64_t place_off(unsigned int place)
+{
+	return ZUFS_DEVICE_ALIGN_BYTES + place * RL_FILE_BYTES;
+}
+
+static long mount_file(struct rs *rs, void *arg)
+{
+	struct zufs_mount_file file = { .mount = *(uint64_t *)arg };
+	struct zufs_map_device view = { .dev = 0 };
+
+	if (ioctl(rs->server_fd, ZUFS_IOC_MOUNT_FILE, &file))
+		return -errno;
+	file_fd = file.fd;
+	if (fcntl(file_fd, F_SETFL, O_NONBLOCK) || ioctl(file_fd, ZUFS_IOC_MAP_DEVICE, &view))
+		return -errno;
+	base = mmap(NULL, view.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_fd,
+		    (off_t)view.mmap_off);
+	return base == MAP_FAILED ? -errno : 0;
+}
+
+static long recall_queue(struct rs *rs, void *arg)
+{
+	(void)rs;
+	return ioctl(file_fd, ZUFS_IOC_RECALL, arg) ? -errno : 0;
+}
+
+static long recall_read(struct rs *rs, void *arg)
+{
+	ssize_t bytes = read(file_fd, arg, sizeof(struct zufs_recall_done));
+
+	(void)rs;
+	return bytes < 0 ? -errno : bytes ? 0 : -EIO;
+}
+
+struct move {
+	unsigned int file, place;
+	unsigned char left;
+};
+
+static long move_file(struct rs *rs, void *arg)
+{
+	const struct move *move = arg;
+	_Atomic uint32_t *place = &rs->user[USER_PLACE + move->file];
+	char *old = base + place_off(*place), *new = base + place_off(move->place);
+
+	memcpy(new, old, RL_FILE_BYTES);
+	memset(old, move->left, RL_FILE_BYTES);
+	*place = move->place;
+	return 0;
+}
+
+static enum rs_next answer_leased(struct rs_channel *ch, struct rf_msg *m)
+{
+	const struct zufs_map_in *in = m->in;
+	struct zufs_extent *ext = m->out_payload;
+	unsigned int file = (uint32_t)in->inode - FIRST_INO;
+
+	if (m->reply->err || ext->type != ZUFS_EXT_DATA || file >= RL_FILES_MAX)
+		return RS_REPLY;
+	*ext = (struct zufs_extent) {
+		.len_bytes = RL_FILE_BYTES,
+		.dev_off = place_off(atomic_load(&ch->rs->user[USER_PLACE + file])),
+		.type = ZUFS_EXT_DATA,
+		.flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W,
+	};
+	return RS_REPLY;
+}
+
+/* --------------------------------------------------------------- in the test */
+
+void rl_leased(struct rs *rs)
+{
+	rs_arm(rs, ZUFS_OP_MAP, &(struct rs_script) { .times = -1, .hook = answer_leased });
+}
+
+struct rs *rl_start(unsigned int files, uint64_t *mount_id)
+{
+	unsigned int i;
+	struct rs *rs;
+
+	vt_mkfs(DEVICE, "zraw");
+	rs = rs_start(&(struct rs_options) { .device = true, .files = files,
+					     .features = ZUFS_MF_LEASES });
+	for (i = 0; i < RL_FILES_MAX; i++)
+		rs->user[USER_PLACE + i] = i + 1;
+	vt_mount("zraw", DEVICE, RL_MNT, NULL);
+	*mount_id = vt_mount_id();
+	ck_assert_int_eq(rs_call(rs, mount_file, mount_id, sizeof(*mount_id)), 0);
+	rl_leased(rs);
+	return rs;
+}
+
+void rl_stop(struct rs *rs)
+{
+	vt_umount(RL_MNT);
+	ck_assert_int_eq(rs->counts.wild, 0);
+	ck_assert_int_eq(rs_stop(rs), 0);
+}
+
+int rl_recall(struct rs *rs, const struct zufs_recall *recall)
+{
+	return (int)rs_call(rs, recall_queue, recall, sizeof(*recall));
+}
+
+void rl_recall_file(struct rs *rs, unsigned int file)
+{
+	struct zufs_recall recall = { .ino = file + FIRST_INO, .gen = 1, .cookie = file + 1 };
+
+	ck_assert_int_eq(rl_recall(rs, &recall), 0);
+}
+
+int rl_done(struct rs *rs, struct zufs_recall_done *done)
+{
+	int err = (int)rs_call(rs, recall_read, NULL, 0);
+
+	memcpy(done, rs->call_arg, sizeof(*done));
+	return err;
+}
+
+struct await_done {
+	struct rs *rs;
+	struct zufs_recall_done done;
+};
+
+static bool done_came(void *arg)
+{
+	struct await_done *a = arg;
+	int err = rl_done(a->rs, &a->done);
+
+	ck_assert_msg(!err || err == -EAGAIN, "reading the mount file: %s", strerror(-err));
+	return !err;
+}
+
+void rl_await_done(struct rs *rs, uint64_t cookie)
+{
+	struct await_done a = { .rs = rs };
+
+	vt_await(done_came, &a, "the end of a recall");
+	ck_assert_uint_eq(a.done.cookie, cookie);
+	ck_assert_int_eq(a.done.err, 0);
+}
+
+void rl_move(struct rs *rs, unsigned int file, unsigned int place, unsigned char left)
+{
+	struct move move = { file, place, left };
+
+	ck_assert_int_eq(rs_call(rs, move_file, &move, sizeof(move)), 0);
+}
