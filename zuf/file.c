@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Regular files: read, write, truncate, fsync, seek. What leases allow is copied by
- * dax_copy.c; for all else the kernel's DAX library copies, with page faults disabled, as the user's buffer may be a mapping of
- * this very file; between two steps the pages are faulted in with nothing but
- * i_rwsem held. See data.h for the two phases of each step.
+ * dax_copy.c, all else by the kernel's DAX library. Both with page faults disabled,
+ * as the user's buffer may be a mapping of this very file; between two steps the
+ * pages are faulted in with nothing but i_rwsem held. See data.h for the two phases
+ * of each step.
  */
 #include <linux/dax.h>
 #include <linux/pagemap.h>

@@ -226,9 +226,11 @@ MOUNT_ATTR(orphans);
 MOUNT_ATTR(rules);
 MOUNT_ATTR(leases);
 MOUNT_ATTR(epochs);
+
 static struct mount_attr mount_attr_fast_copy = {
 	{ "fast_copy", 0644 }, mount_fast_copy_show, mount_fast_copy_store
 };
+
 static struct mount_attr mount_attr_abort = { { "abort", 0200 }, NULL, mount_abort_store };
 
 static struct attribute *mount_attrs[] = {
