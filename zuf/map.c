@@ -951,6 +951,30 @@ static int zuf_dax_writepages(struct address_space *mapping, struct writeback_co
 }
 
 /*
+ * Who has pinned a page of a file that nobody else knows any more still has it: its
+ * block is the server's again when that ends, or the mount is aborted.
+ */
+static void evict_wait_pinned(struct inode *inode)
+{
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	struct address_space *mapping = inode->i_mapping;
+	struct page *page;
+
+	while (!READ_ONCE(mount->aborted)) {
+		/* may be reclaim's; and but for an epoch's work nobody has it */
+		if (!down_write_trylock(&mapping->invalidate_lock)) {
+			schedule_timeout_uninterruptible(1);
+			continue;
+		}
+		page = zuf_busy_page(mapping, 0, LLONG_MAX);
+		up_write(&mapping->invalidate_lock);
+		if (!page)
+			return;
+		wait_var_event_timeout(&page->_refcount, page_ref_count(page) == 1, HZ / 10);
+	}
+}
+
+/*
  * The marks of what stores left to flush go with the entries, and writeback that
  * is not for integrity has passed them over: a later fsync would find nothing.
  */
@@ -968,6 +992,8 @@ void zuf_data_evict(struct inode *inode)
 		dax_writeback_mapping_range(mapping, dax, &wbc);
 		wmb();		/* an fsync may run on another CPU */
 	}
+	if (IS_DAX(inode) && !mapping_empty(mapping))
+		evict_wait_pinned(inode);
 	truncate_inode_pages_final(mapping);
 }
 

@@ -313,6 +313,42 @@ START_TEST(killed_while_a_page_is_pinned)
 }
 END_TEST
 
+/* Nobody has the file any more, but for one of its pages. */
+START_TEST(pinned_page_holds_evict)
+{
+	int fd = file_new(4 * BLOCK), go[2], pipes[2], status, other;
+	struct iovec vec = { .iov_len = BLOCK };
+	char *map, got[BLOCK];
+	pid_t pid;
+
+	fill(fd, 0, 4 * BLOCK, 'e');
+	ck_assert_int_eq(pipe(go), 0);
+	ck_assert_int_eq(pipe(pipes), 0);
+	pid = fork();
+	if (!pid)
+		_exit(read(go[0], got, 1) == 1 ? 0 : 1);	/* the last close */
+	map = map_file(fd, 4 * BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED);
+	vec.iov_base = map + BLOCK;
+	ck_assert_int_eq(vmsplice(pipes[1], &vec, 1, 0), BLOCK);
+	munmap(map, 4 * BLOCK);
+	close(fd);
+	ck_assert_int_eq(unlink(file_name), 0);
+	ck_assert_int_eq(write(go[1], "g", 1), 1);
+	vt_await(asleep_uninterruptible, &pid, "the last close waits for the pinned page");
+	other = file_new(16 * BLOCK);
+	fill(other, 0, 16 * BLOCK, 'o');
+	ck_assert_int_eq(read(pipes[0], got, BLOCK), BLOCK);
+	all_are(got, BLOCK, 'e', "pipe");
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	close(other);
+	close(go[0]);
+	close(go[1]);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+END_TEST
+
 /* ----------------------------------------------------------------- huge pages */
 
 static long faults(void)
@@ -502,6 +538,7 @@ int main(void)
 	/* touches a page that it keeps pinned: not where that may be recalled */
 	tcase_add_test(pinned, pinned_page_holds_truncate);
 	tcase_add_test(pinned, killed_while_a_page_is_pinned);
+	tcase_add_test(pinned, pinned_page_holds_evict);
 	suite_add_tcase(suite, pinned);
 	status = vt_data_main(suite);
 	unlink(file_name);
