@@ -22,7 +22,7 @@
 #include "vmtest.h"
 
 #define BLOCK		4096ul
-#define ELSEWHERE	30u		/* a place that no file has; zeros */
+#define ELSEWHERE	(RL_PLACES - 1)	/* a place that no file has; zeros */
 #define RECALLS_MAX	4096u		/* of a mount, until its server reads their end */
 
 static struct rs *rs;

@@ -18,7 +18,7 @@
 
 #include "vmtest.h"
 
-#define BLOCK		4096u
+#define BLOCK		4096ul
 #define THREADS		4u
 #define SKIP_BYTES	1000u		/* before the first piece */
 

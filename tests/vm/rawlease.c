@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -97,11 +98,29 @@ void rl_leased(struct rs *rs)
 	rs_arm(rs, ZUFS_OP_MAP, &(struct rs_script) { .times = -1, .hook = answer_leased });
 }
 
+/* What tests before have left behind on all places. */
+static void device_clear(void)
+{
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	char *zero = calloc(1, RL_FILE_BYTES);
+	unsigned int place;
+
+	ck_assert(fd >= 0 && zero);
+	for (place = 0; place < RL_PLACES; place++)
+		ck_assert_int_eq(pwrite(fd, zero, RL_FILE_BYTES,
+					(off_t)((2ul << 20) + place * RL_FILE_BYTES)),
+				 RL_FILE_BYTES);
+	ck_assert_int_eq(fsync(fd), 0);
+	free(zero);
+	close(fd);
+}
+
 struct rs *rl_start(unsigned int files, uint64_t *mount_id)
 {
 	unsigned int i;
 	struct rs *rs;
 
+	device_clear();
 	vt_mkfs(DEVICE, "zraw");
 	rs = rs_start(&(struct rs_options) { .device = true, .files = files,
 					     .features = ZUFS_MF_LEASES });

@@ -14,6 +14,7 @@
 #define RL_MNT		"mnt"
 #define RL_FILE_BYTES	(1ul << 20)
 #define RL_FILES_MAX	8u
+#define RL_PLACES	31u	/* that are zero at the start */
 
 /* Start a server with @files files and mount /dev/pmem0 by it; the mount's id. */
 struct rs *rl_start(unsigned int files, uint64_t *mount_id);
