@@ -80,11 +80,16 @@ static int layout_lock(struct inode *inode)
 static ssize_t copy_section(struct kiocb *iocb, struct iov_iter *iter, size_t len)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
-	bool write = iov_iter_rw(iter) == ITER_SOURCE;
+	bool write = iov_iter_rw(iter) == ITER_SOURCE, entries;
 	size_t hidden = iov_iter_count(iter) - len;
 	int gate = zuf_gate_enter(inode);
 	u64 ranges = 0;
 	ssize_t ret;
+
+	/* the library may drop zero pages of holes: not while a recall removes entries */
+	entries = write && !mapping_empty(inode->i_mapping);
+	if (entries)
+		filemap_invalidate_lock_shared(inode->i_mapping);
 
 	/* writes here have i_rwsem exclusive; reads meet those of the fast path */
 	if (!write && zuf_leases_on(inode))
@@ -98,6 +103,8 @@ static ssize_t copy_section(struct kiocb *iocb, struct iov_iter *iter, size_t le
 		wmb();		/* before a recall that waits for us is acknowledged */
 	if (ranges)
 		zuf_range_unlock(inode, ranges);
+	if (entries)
+		filemap_invalidate_unlock_shared(inode->i_mapping);
 	zuf_gate_leave(inode, gate);
 	return ret;
 }

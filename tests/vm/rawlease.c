@@ -43,10 +43,15 @@ static long mount_file(struct rs *rs, void *arg)
 	return base == MAP_FAILED ? -errno : 0;
 }
 
+int rl_recall_here(const struct zufs_recall *recall)
+{
+	return ioctl(file_fd, ZUFS_IOC_RECALL, recall) ? -errno : 0;
+}
+
 static long recall_queue(struct rs *rs, void *arg)
 {
 	(void)rs;
-	return ioctl(file_fd, ZUFS_IOC_RECALL, arg) ? -errno : 0;
+	return rl_recall_here(arg);
 }
 
 static long recall_read(struct rs *rs, void *arg)

@@ -26,6 +26,8 @@ void rl_leased(struct rs *rs);
 
 /* Queue; 0 or -errno. */
 int rl_recall(struct rs *rs, const struct zufs_recall *recall);
+/* The same, of a hook in the server. */
+int rl_recall_here(const struct zufs_recall *recall);
 /* Of all of file fN; the cookie is N + 1. Fails the test. */
 void rl_recall_file(struct rs *rs, unsigned int file);
 /* An end that was not read yet, or -EAGAIN. */
