@@ -326,9 +326,14 @@ void zuf_lease_changed(struct inode *inode, u64 start, u64 end)
 	mutex_unlock(&leases->lock);
 }
 
+/*
+ * ALLOC_RANGE, though nothing is allocated from it: what RCU frees of whole trees takes
+ * the end mark in a full inner node of the plain kind for a child (6.1 to 6.12).
+ */
 static void tree_init(struct zuf_leases *leases)
 {
-	mt_init_flags(&leases->tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
+	mt_init_flags(&leases->tree, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU |
+		      MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&leases->tree, &leases->lock);
 }
 
