@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inside of the data path: what map.c, file.c, dax_copy.c, fault.c, inline.c and
+ * Inside of the data path: what map*.c, file.c, truncate.c, dax_copy.c, fault.c, inline.c and
  * dev.c share. See DESIGN, 5.
  *
  * Every use of a map has two phases. In the first, with no lock of the second
@@ -22,6 +22,8 @@
 #include "zuf.h"
 
 #define ZUF_MAP_SMALL_EXTENTS	8
+/* Of an extent that wants MAP_DONE. */
+#define ZUF_EXTF_OWED		(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)
 
 struct zuf_done_msg;
 
@@ -102,10 +104,17 @@ static inline void zuf_gate_leave(const struct inode *inode, int idx)
  */
 int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size);
 
+/* map_done.c: what MAP_DONE of a dying caller needs; NULL: no memory. */
+struct zuf_done_msg *zuf_done_msg_get(void);
+void zuf_done_msg_put(struct zuf_done_msg *done);
+
 /* The extent that holds file offset @off, or NULL. */
 const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off);
 
-/* Zero [from, to) of the map, flushing; holes stay. No fence. -EAGAIN: recalled. */
+/* The same, to be written to, copied to @ext; false: recalled, or of an old epoch. */
+bool zuf_map_use(const struct zuf_map *map, u64 off, struct zufs_extent *ext);
+
+/* map_zero.c: zero [from, to) of the map, flushing; holes stay. No fence. -EAGAIN: recalled. */
 int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to);
 /* Zero what [from, to) leaves of its first and last block where they are NEW. */
 int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to);
@@ -130,6 +139,15 @@ int zuf_data_begin(struct inode *inode);
  * zero afterwards. i_rwsem and layout_sem held exclusive.
  */
 int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes);
+
+/* truncate.c: layout_sem exclusive, with no write of a fault pending. -EINTR, -EIO. */
+int zuf_layout_lock(struct inode *inode);
+
+/*
+ * Zero what mmap may have stored between the end of the file and the end of its
+ * last block, up to @to, before it becomes part of the file. Locks as above.
+ */
+int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to);
 
 /*
  * Unmap [first, last] (LLONG_MAX: to the end) and find a page of it that somebody

@@ -125,7 +125,7 @@ enum zuf_rule zuf_check_rename(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readlink(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
 enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
-enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map.c */
+enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map_check.c */
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
 void zuf_take_map(const struct zuf_reply *reply);		/* map.c */
@@ -495,7 +495,7 @@ extern const struct inode_operations zuf_special_iops;	/* namei.c */
 extern const struct inode_operations zuf_file_iops;	/* file.c */
 extern const struct file_operations zuf_dir_fops;	/* dir.c */
 extern const struct file_operations zuf_file_fops;	/* file.c */
-extern const struct address_space_operations zuf_dax_aops; /* map.c */
+extern const struct address_space_operations zuf_dax_aops; /* entries.c */
 
 /* Open file: file->private_data of files and directories (open.c). */
 struct zuf_file {
@@ -514,7 +514,7 @@ static inline u64 zuf_fh(const struct file *file)
 	return zf ? zf->fh : 0;
 }
 
-/* ------------------------------------------------------------- data (map.c, file.c) */
+/* ------------------------------------------------------------- data (map.c, truncate.c) */
 
 /*
  * Change the file's size on the server and here, for setattr; i_rwsem held
@@ -525,7 +525,7 @@ static inline u64 zuf_fh(const struct file *file)
 int zuf_truncate_begin(struct inode *inode, loff_t size);
 int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr);
 void zuf_truncate_end(struct inode *inode);
-void zuf_map_exit(void);		/* module exit; map.c */
+void zuf_map_exit(void);		/* module exit; map_done.c */
 /* The last of an inode's data in the kernel; never dispatches. */
 void zuf_data_evict(struct inode *inode);
 
