@@ -39,6 +39,7 @@ struct zuf_map {
 	bool owes_done;			/* NEW or COMMIT: MAP_DONE is wanted */
 	bool any_new;
 	bool starving;			/* recalls wait a while for its end */
+	bool has_word;			/* word publishes what owes MAP_DONE */
 	u64 id;				/* of the MAP request */
 	/*
 	 * What the replying thread and recalls write, under leases->lock and
@@ -52,7 +53,9 @@ struct zuf_map {
 	u64 refuse_start;		/* recalled before it was answered: an older */
 	u64 refuse_end;			/* answer for this range is dead */
 	u64 refuse_seq;
-	struct zuf_done_msg *done_msg;	/* writes: MAP_DONE of a dying caller */
+	struct zuf_done_msg *done_msg;	/* writes: a MAP_DONE that nobody waits for */
+	struct zufs_word word;
+	struct zuf_fence fence;		/* of a fault where writes may move bytes */
 	u32 count;
 	u32 max_extents;
 	struct zufs_extent *extents;	/* small_extents or allocated */
@@ -104,9 +107,32 @@ static inline void zuf_gate_leave(const struct inode *inode, int idx)
  */
 int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size);
 
-/* map_done.c: what MAP_DONE of a dying caller needs; NULL: no memory. */
+/* map_done.c: what a MAP_DONE that nobody waits for needs; NULL: no memory. */
 struct zuf_done_msg *zuf_done_msg_get(void);
 void zuf_done_msg_put(struct zuf_done_msg *done);
+/* Tell the server, soon, that the map's word was stored. */
+void zuf_done_msg_committed(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes);
+
+/*
+ * cow.c, mounts with ZUFS_MF_COW: before the server is asked where to write
+ * [map->off, map->off + len_bytes). Nothing of it stays mapped or leased; where somebody
+ * keeps a page map->flags gets ZUFS_MAP_STAY. Sleeps, for a moment also for pinned pages.
+ * layout_sem held exclusive. Return: 0, or -errno of a flush; end follows in any case.
+ */
+int zuf_cow_begin(struct zuf_map *map, u64 len_bytes);
+void zuf_cow_end(struct zuf_map *map);
+/*
+ * The write that covers all of @map is durable: store its word, in one trip, and take
+ * over the size. i_rwsem and layout_sem held exclusive. 0; -EAGAIN: the answer's epoch is
+ * over, nothing is stored; -EIO.
+ */
+int zuf_map_commit(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes);
+/* In the replying thread, extents checked. */
+enum zuf_rule zuf_check_word(struct zuf_mount *mount, const struct zufs_map_in *in,
+			     const struct zufs_extent *ext, u32 count,
+			     const struct zufs_word *word);
+enum zuf_rule zuf_check_stay(struct zuf_mount *mount, struct inode *inode,
+			     const struct zufs_extent *ext, u32 count);
 
 /* The extent that holds file offset @off, or NULL. */
 const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off);

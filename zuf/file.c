@@ -277,6 +277,8 @@ static int write_finish(struct kiocb *iocb, struct zuf_map *map, loff_t pos, siz
 		return err;
 	if (!map->owes_done && !grows)
 		return 0;
+	if (map->has_word && end == map->end)
+		return zuf_map_commit(map, pos, written, max(size, end));
 	return zuf_map_done(map, pos, written, max(size, end), true);
 }
 

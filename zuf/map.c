@@ -301,6 +301,7 @@ static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
 		zuf_lease_count(call.mount, ZUF_LEASE_MISSES, 1);
 	map->owes_done = false;
 	map->any_new = false;
+	map->has_word = false;
 	err = map_alloc(map, map->off, len_bytes);
 	if (err)
 		return err;
@@ -318,6 +319,10 @@ static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
 	}
 	map->id = call.id;
 	map_take(map, out.count, map->off + len_bytes);
+	if (out.flags & ZUFS_MAPPED_WORD) {
+		map->has_word = true;
+		map->word = out.word;
+	}
 	return 0;
 }
 
@@ -333,14 +338,18 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	map->inode = inode;
 	map->fh = fh;
 	map->off = off;
-	map->flags = flags;
 	map->starving = restarts >= ZUF_RESTARTS_PATIENCE;
 	for (;;) {
+		map->flags = flags;
+		map->fence.task = NULL;
 		err = map_wait(inode, off, len_bytes, flags);
-		if (err)
-			return err;
+		if (!err && flags & ZUFS_MAP_WRITE && mount->features & ZUFS_MF_COW)
+			err = zuf_cow_begin(map, len_bytes);
 		epoch = zuf_epoch_published(mount);
-		err = map_ask(map, len_bytes, size_bytes);
+		if (!err)
+			err = map_ask(map, len_bytes, size_bytes);
+		if (err)
+			zuf_cow_end(map);
 		if (err || likely(!(flags & ZUFS_MAP_WRITE) || map->epoch >= epoch))
 			return err;
 		/* the server has yet to go on to the epoch that it was asked in */
@@ -359,6 +368,7 @@ void zuf_map_end(struct zuf_map *map)
 	/* nothing was written: the server takes its reservation back */
 	if (map->owes_done)
 		zuf_map_done(map, map->off, 0, i_size_read(map->inode), false);
+	zuf_cow_end(map);
 	map_free(map);
 }
 

@@ -99,6 +99,7 @@ enum zuf_rule zuf_check_map(const struct zuf_reply *reply)
 	const struct zufs_map_out *out = reply->out;
 	const struct zufs_extent *ext = reply->buf;
 	const struct zufs_map_in *in;
+	enum zuf_rule rule;
 
 	if (!reply->call)	/* of an orphan: nobody will use the extents */
 		return ZUF_RULE_OK;
@@ -110,9 +111,16 @@ enum zuf_rule zuf_check_map(const struct zuf_reply *reply)
 	if (reply->mount->features & ZUFS_MF_EPOCHS &&
 	    (!out->epoch || out->epoch > zuf_epoch_published(reply->mount)))
 		return ZUF_RULE_EPOCH;
+	if (out->flags & ~ZUFS_MAPPED_WORD)
+		return ZUF_RULE_WORD;
 	if (test_bit(ZUF_I_INLINE, &zuf_i(reply->call->inode[0])->flags))
 		return check_inline(in, ext, out->count, reply->buf_bytes);
-	return check_extents(reply->mount, in, ext, out->count);
+	rule = check_extents(reply->mount, in, ext, out->count);
+	if (!rule && out->flags & ZUFS_MAPPED_WORD)
+		rule = zuf_check_word(reply->mount, in, ext, out->count, &out->word);
+	if (!rule && unlikely(in->flags & ZUFS_MAP_STAY))
+		rule = zuf_check_stay(reply->mount, reply->call->inode[0], ext, out->count);
+	return rule;
 }
 
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply)

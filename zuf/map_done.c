@@ -111,6 +111,31 @@ static void done_msg_queue(struct zuf_map *map, u64 off, u64 written_bytes, u64 
 	zuf_forced_queue(zuf_mount_of(inode->i_sb), &done->msg);
 }
 
+static void done_msg_free(struct zuf_forced_msg *msg)
+{
+	kfree(container_of(msg, struct zuf_done_msg, msg));
+}
+
+/* No inode is kept for it: forced messages of an inode go before its FORGET. */
+void zuf_done_msg_committed(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes)
+{
+	struct zuf_done_msg *done = map->done_msg;
+
+	map->done_msg = NULL;
+	memset(done, 0, sizeof(*done));
+	done->msg.free = done_msg_free;
+	done->msg.wire = (struct zufs_forced) {
+		.inode		= zuf_i(map->inode)->handle,
+		.arg		= map->id,
+		.off		= off,
+		.written_bytes	= written_bytes,
+		.size_bytes	= size_bytes,
+		.op		= ZUFS_OP_MAP_DONE,
+		.flags		= ZUFS_FORCED_COMMITTED,
+	};
+	zuf_forced_queue(zuf_mount_of(map->inode->i_sb), &done->msg);
+}
+
 int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size)
 {
 	struct inode *inode = map->inode;

@@ -39,6 +39,8 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 	[ZUF_POINT_MAPPED] = { .name = "mapped", .every = 1 },
 	[ZUF_POINT_COPYING] = { .name = "copying", .every = 1 },
 	[ZUF_POINT_BEFORE_FENCE] = { .name = "before_fence", .every = 1 },
+	[ZUF_POINT_BEFORE_WORD] = { .name = "before_word", .every = 1 },
+	[ZUF_POINT_AFTER_WORD] = { .name = "after_word", .every = 1 },
 	[ZUF_POINT_BEFORE_MAP_DONE] = { .name = "before_map_done", .every = 1 },
 	[ZUF_POINT_AFTER_MAP_DONE] = { .name = "after_map_done", .every = 1 },
 	[ZUF_POINT_FAULT_MAPPED] = { .name = "fault_mapped", .every = 1 },

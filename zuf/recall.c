@@ -189,6 +189,7 @@ static void recall_start(struct zuf_recall *recall, struct inode *inode)
 	one->inode = inode;
 	one->fence.start = round_down(wire->off, ZUFS_BLOCK_BYTES);
 	one->fence.end = recall_end(wire);
+	one->fence.task = NULL;
 	refcount_inc(&recall->ref);
 	queue_work(recall_wq, &one->work);
 }

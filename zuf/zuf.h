@@ -74,6 +74,8 @@ enum zuf_rule {
 	ZUF_RULE_WRITTEN,	/* more written than asked */
 	ZUF_RULE_MOUNT,		/* mount reply: features, limits */
 	ZUF_RULE_EPOCH,		/* of a map: none that the mount has had */
+	ZUF_RULE_WORD,		/* where it is, or what is there, or for what map */
+	ZUF_RULE_STAY,		/* a map moved what is in use */
 	ZUF_RULE_COUNT,
 };
 
@@ -307,6 +309,7 @@ void zuf_kill_sb(struct super_block *sb);		/* super.c */
 void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
+#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);

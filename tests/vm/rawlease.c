@@ -62,6 +62,34 @@ static long recall_read(struct rs *rs, void *arg)
 	return bytes < 0 ? -errno : bytes ? 0 : -EIO;
 }
 
+static long epoch_queue(struct rs *rs, void *arg)
+{
+	(void)rs;
+	return ioctl(file_fd, ZUFS_IOC_EPOCH, arg) ? -errno : 0;
+}
+
+struct u64_at {
+	uint64_t dev_off, value;
+};
+
+static long u64_get(struct rs *rs, void *arg)
+{
+	struct u64_at *at = arg;
+
+	(void)rs;
+	memcpy(&at->value, base + at->dev_off, sizeof(at->value));
+	return 0;
+}
+
+static long u64_put(struct rs *rs, void *arg)
+{
+	const struct u64_at *at = arg;
+
+	(void)rs;
+	memcpy(base + at->dev_off, &at->value, sizeof(at->value));
+	return 0;
+}
+
 struct move {
 	unsigned int file, place;
 	unsigned char left;
@@ -122,13 +150,18 @@ static void device_clear(void)
 
 struct rs *rl_start(unsigned int files, uint64_t *mount_id)
 {
+	return rl_start_with(files, ZUFS_MF_LEASES, mount_id);
+}
+
+struct rs *rl_start_with(unsigned int files, uint64_t features, uint64_t *mount_id)
+{
 	unsigned int i;
 	struct rs *rs;
 
 	device_clear();
 	vt_mkfs(DEVICE, "zraw");
 	rs = rs_start(&(struct rs_options) { .device = true, .files = files,
-					     .features = ZUFS_MF_LEASES });
+					     .features = features });
 	for (i = 0; i < RL_FILES_MAX; i++)
 		rs->user[USER_PLACE + i] = i + 1;
 	vt_mount("zraw", DEVICE, RL_MNT, NULL);
@@ -186,6 +219,30 @@ void rl_await_done(struct rs *rs, uint64_t cookie)
 	vt_await(done_came, &a, "the end of a recall");
 	ck_assert_uint_eq(a.done.cookie, cookie);
 	ck_assert_int_eq(a.done.err, 0);
+}
+
+void rl_epoch(struct rs *rs, uint64_t number)
+{
+	struct zufs_epoch wire = { .epoch = number, .cookie = number };
+
+	ck_assert_int_eq(rs_call(rs, epoch_queue, &wire, sizeof(wire)), 0);
+	rl_await_done(rs, number);
+}
+
+uint64_t rl_u64(struct rs *rs, uint64_t dev_off)
+{
+	struct u64_at at = { dev_off, 0 };
+
+	ck_assert_int_eq(rs_call(rs, u64_get, &at, sizeof(at)), 0);
+	memcpy(&at, rs->call_arg, sizeof(at));
+	return at.value;
+}
+
+void rl_u64_set(struct rs *rs, uint64_t dev_off, uint64_t value)
+{
+	struct u64_at at = { dev_off, value };
+
+	ck_assert_int_eq(rs_call(rs, u64_put, &at, sizeof(at)), 0);
 }
 
 void rl_move(struct rs *rs, unsigned int file, unsigned int place, unsigned char left)

@@ -18,6 +18,8 @@
 
 /* Start a server with @files files and mount /dev/pmem0 by it; the mount's id. */
 struct rs *rl_start(unsigned int files, uint64_t *mount_id);
+/* The same, of these ZUFS_MF_*. */
+struct rs *rl_start_with(unsigned int files, uint64_t features, uint64_t *mount_id);
 /* Unmount and stop; all that was given out has come back. */
 void rl_stop(struct rs *rs);
 
@@ -34,6 +36,13 @@ void rl_recall_file(struct rs *rs, unsigned int file);
 int rl_done(struct rs *rs, struct zufs_recall_done *done);
 /* Until the recall with @cookie, the only one, has ended, without error. */
 void rl_await_done(struct rs *rs, uint64_t cookie);
+
+/* Begin an epoch, of a number that is given, and wait until the kernel tells of it. */
+void rl_epoch(struct rs *rs, uint64_t number);
+
+/* 8 bytes of the device, in the server. */
+uint64_t rl_u64(struct rs *rs, uint64_t dev_off);
+void rl_u64_set(struct rs *rs, uint64_t dev_off, uint64_t value);
 
 /* In the server, after a recall was acknowledged: the bytes, and the old place becomes @left. */
 void rl_move(struct rs *rs, unsigned int file, unsigned int place, unsigned char left);
