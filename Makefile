@@ -42,7 +42,7 @@ $(BUILD)/obj/%.o: %.c
 .PHONY: lint lint-kernel checkpatch lint-user lint-scripts compile_commands.json
 .PHONY: debug-kernel clean distclean FORCE
 
-all: user zuf
+all: user zuf pmshadow
 
 user: $(USER_PROGS) $(BENCH_PROGS)
 
@@ -51,6 +51,12 @@ zuf: $(STOCK_KERNELS:%=zuf-%)
 # zuf-6.1, zuf-6.12, zuf-debug
 zuf-%: FORCE
 	+@ci/module $* zuf $(BUILD)/zuf/$* $(ZUF_FLAGS)
+
+# For tests: what of the persistent memory has been written back
+pmshadow: $(STOCK_KERNELS:%=pmshadow-%)
+
+pmshadow-%: FORCE
+	+@ci/module $* tests/pmshadow $(BUILD)/pmshadow/$* KCFLAGS=-Werror
 
 # A yardstick of the benchmarks
 null-dax: $(STOCK_KERNELS:%=null-dax-%)
@@ -100,6 +106,8 @@ lint-kernel-%: FORCE
 		CF="-Wsparse-error" KCFLAGS=-Werror
 	+@ci/module $* tests/null-dax $(BUILD)/lint/null-dax-$* C=1 W=1 CHECK=sparse \
 		CF="-Wsparse-error" KCFLAGS=-Werror
+	+@ci/module $* tests/pmshadow $(BUILD)/lint/pmshadow-$* C=1 W=1 CHECK=sparse \
+		CF="-Wsparse-error" KCFLAGS=-Werror
 
 checkpatch:
 	@ci/kernel --checkpatch
@@ -129,7 +137,7 @@ help:
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax lint ci vm planted)
+	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow lint ci vm planted)
 	rm -f compile_commands.json
 
 distclean: clean
