@@ -14,6 +14,7 @@
 
 #define ZUF_POINT_TASK_PREFIX	"zkill"
 #define ZUF_POINT_DELAY_MAX_US	100000u
+#define ZUF_POINT_SLEEP_MAX_US	10000000u	/* where the task may sleep */
 
 DEFINE_STATIC_KEY_FALSE(zuf_points_on);
 
@@ -151,7 +152,9 @@ static int points_command(const char *cmd)
 	if (!strcmp(verb, "kill")) {
 		WRITE_ONCE(points[i].every, every);
 		atomic_set(&points[i].left, value);
-	} else if (!strcmp(verb, "delay_us") && value <= ZUF_POINT_DELAY_MAX_US) {
+	} else if (!strcmp(verb, "delay_us") &&
+		   value <= (i < ZUF_POINT_READ_MAPPED ? ZUF_POINT_DELAY_MAX_US :
+							 ZUF_POINT_SLEEP_MAX_US)) {
 		WRITE_ONCE(points[i].delay_us, value);
 	} else if (!strcmp(verb, "hold") && value <= 1) {
 		WRITE_ONCE(points[i].hold, value);

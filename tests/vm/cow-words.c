@@ -22,11 +22,13 @@
 #define PLACE_OFF(n)	((2ul << 20) + (n) * RL_FILE_BYTES)
 #define WORDS_OFF	PLACE_OFF(RL_PLACES - 1)	/* no file is there */
 #define F0_OFF		PLACE_OFF(1)
+#define FAULT_PLACE	20u
+#define LEFT_BEHIND	'X'
 #define OLD		0x1122334455667788ull
 #define NEW		0x99aabbccddeeff00ull
 
 /* What of rs->user answers are made of. */
-enum { U_EPOCH, U_ROW, U_STAYS, U_ELSEWHERE };
+enum { U_EPOCH, U_ROW, U_STAYS, U_ELSEWHERE, U_MOVES, U_PLACE, U_FAULT_MOVES };
 
 static struct rs *rs;
 static uint64_t mount_id;
@@ -64,6 +66,16 @@ static enum rs_next with_word(struct rs_channel *ch, struct rf_msg *m)
 	struct zufs_map_out *out = m->out;
 
 	out->epoch = atomic_load(&ch->rs->user[U_EPOCH]);
+	if (atomic_load(&ch->rs->user[U_PLACE]) ^
+	    (atomic_load(&ch->rs->user[U_MOVES]) && in->flags & ZUFS_MAP_WRITE &&
+	     !(in->flags & ZUFS_MAP_STAY)))
+		ext->dev_off += 8 * RL_FILE_BYTES;
+	if (atomic_load(&ch->rs->user[U_FAULT_MOVES])) {
+		if (in->flags & ZUFS_MAP_FAULT && in->flags & ZUFS_MAP_WRITE)
+			rl_move_here(ch->rs, 1, FAULT_PLACE, LEFT_BEHIND);
+		ext->dev_off = rl_file_off(ch->rs, 1) + ext->file_off;
+		return RS_REPLY;
+	}
 	if (!(in->flags & ZUFS_MAP_WRITE))
 		return RS_REPLY;
 	if (in->flags & ZUFS_MAP_STAY) {
@@ -190,7 +202,7 @@ START_TEST(only_in_its_epoch)
 
 	atomic_store(&rs->user[U_ROW], 0);
 	do {
-		ck_assert_uint_lt(delay_us, 20000000);
+		ck_assert_uint_le(delay_us, 10000000);
 		snprintf(point, sizeof(point), "before_word delay_us %u", delay_us);
 		vt_write(POINTS, point);
 		delay_us *= 2;
@@ -255,6 +267,91 @@ START_TEST(pages_in_use_stay)
 }
 END_TEST
 
+/* What was mapped before a write moved it, and is pinned behind it, is in use there. */
+START_TEST(pages_in_use_are_where_they_moved)
+{
+	int fd = open(RL_MNT "/f1", O_RDWR), pipes[2];
+	struct iovec iov = { .iov_len = BLOCK };
+	uint32_t stays = atomic_load(&rs->user[U_STAYS]);
+	char buf[BLOCK];
+
+	ck_assert_int_ge(fd, 0);
+	atomic_store(&rs->user[U_ELSEWHERE], 0);
+	word_reset();
+	memset(buf, 'b', sizeof(buf));
+	ck_assert_int_eq(pwrite(fd, buf, sizeof(buf), 0), BLOCK);
+	iov.iov_base = mmap(NULL, BLOCK, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(iov.iov_base, MAP_FAILED);
+	ck_assert_int_eq(((const char *)iov.iov_base)[0], 'b');
+	atomic_store(&rs->user[U_MOVES], 1);
+	word_reset();
+	memset(buf, 'c', sizeof(buf));
+	ck_assert_int_eq(pwrite(fd, buf, sizeof(buf), 0), BLOCK);
+	ck_assert_uint_eq(atomic_load(&rs->user[U_STAYS]), stays);
+	atomic_store(&rs->user[U_PLACE], 1);
+	ck_assert_int_eq(((const char *)iov.iov_base)[0], 'c');
+	ck_assert_int_eq(pipe(pipes), 0);
+	ck_assert_int_eq(vmsplice(pipes[1], &iov, 1, 0), BLOCK);
+	ck_assert_int_eq(pwrite(fd, "d", 1, 0), 1);
+	ck_assert_uint_eq(atomic_load(&rs->user[U_STAYS]), stays + 1);
+	ck_assert_int_eq(((const char *)iov.iov_base)[0], 'd');
+	close(pipes[0]);
+	close(pipes[1]);
+	munmap(iov.iov_base, BLOCK);
+	close(fd);
+	atomic_store(&rs->user[U_MOVES], 0);
+	atomic_store(&rs->user[U_PLACE], 0);
+	/* this server moved no bytes back */
+	rl_recall_file(rs, 1);
+	rl_await_done(rs, 2);
+}
+END_TEST
+
+static long read_slowly(void *arg)
+{
+	int fd = open(RL_MNT "/f1", O_RDONLY);
+	char byte = 0;
+
+	(void)arg;
+	prctl(PR_SET_NAME, "zkill-read");
+	return fd < 0 || pread(fd, &byte, 1, BLOCK) != 1 ? -errno : byte;
+}
+
+/* A read has its answer; the place is somebody else's when it copies. */
+START_TEST(no_read_of_the_place_before)
+{
+	uint32_t maps;
+	struct vt_caller *caller;
+	char buf[2 * BLOCK];
+	int fd = open(RL_MNT "/f1", O_RDWR);
+	char *map;
+
+	ck_assert_int_ge(fd, 0);
+	word_reset();
+	memset(buf, 'r', sizeof(buf));
+	ck_assert_int_eq(pwrite(fd, buf, sizeof(buf), 0), sizeof(buf));
+	map = mmap(NULL, sizeof(buf), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	atomic_store(&rs->user[U_FAULT_MOVES], 1);
+	vt_write(POINTS, "read_mapped delay_us 500000");
+	maps = atomic_load(&rs->seen[ZUFS_OP_MAP]);
+	caller = vt_call(read_slowly, NULL, -1);
+	vt_await(asked, &maps, "the read's map");
+	map[BLOCK] = 's';
+	ck_assert_int_eq(map[BLOCK + 1], 'r');
+	ck_assert_int_ne(rl_file_off(rs, 1), PLACE_OFF(2));
+	ck_assert_int_ne(vt_join(caller, NULL), LEFT_BEHIND);
+	vt_write(POINTS, "off");
+	ck_assert_int_eq(pread(fd, buf, 2, BLOCK), 2);
+	ck_assert(buf[0] == 's' && buf[1] == 'r');
+	munmap(map, sizeof(buf));
+	close(fd);
+	atomic_store(&rs->user[U_FAULT_MOVES], 0);
+	rl_recall_file(rs, 1);
+	rl_await_done(rs, 2);
+}
+END_TEST
+
 /* Some words' MAP_DONEs are on their way: they come before FORGET and UMOUNT. */
 START_TEST(told_before_the_end)
 {
@@ -299,6 +396,8 @@ int main(void)
 	tcase_add_test(tc, a_file_grows);
 	tcase_add_test(tc, only_in_its_epoch);
 	tcase_add_test(tc, pages_in_use_stay);
+	tcase_add_test(tc, pages_in_use_are_where_they_moved);
+	tcase_add_test(tc, no_read_of_the_place_before);
 	tcase_add_test(tc, told_before_the_end);
 	suite_add_tcase(suite, tc);
 	return vt_main(suite);

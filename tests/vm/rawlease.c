@@ -107,6 +107,18 @@ static long move_file(struct rs *rs, void *arg)
 	return 0;
 }
 
+void rl_move_here(struct rs *rs, unsigned int file, unsigned int place, unsigned char left)
+{
+	struct move move = { file, place, left };
+
+	move_file(rs, &move);
+}
+
+uint64_t rl_file_off(const struct rs *rs, unsigned int file)
+{
+	return place_off(rs->user[USER_PLACE + file]);
+}
+
 static enum rs_next answer_leased(struct rs_channel *ch, struct rf_msg *m)
 {
 	const struct zufs_map_in *in = m->in;

@@ -47,4 +47,8 @@ void rl_u64_set(struct rs *rs, uint64_t dev_off, uint64_t value);
 /* In the server, after a recall was acknowledged: the bytes, and the old place becomes @left. */
 void rl_move(struct rs *rs, unsigned int file, unsigned int place, unsigned char left);
 
+/* The same, of a hook in the server; and where the file is. */
+void rl_move_here(struct rs *rs, unsigned int file, unsigned int place, unsigned char left);
+uint64_t rl_file_off(const struct rs *rs, unsigned int file);
+
 #endif /* RAWLEASE_H */
