@@ -226,11 +226,16 @@ static bool done_came(void *arg)
 
 void rl_await_done(struct rs *rs, uint64_t cookie)
 {
+	rl_await_end(rs, cookie, 0);
+}
+
+void rl_await_end(struct rs *rs, uint64_t cookie, int err)
+{
 	struct await_done a = { .rs = rs };
 
 	vt_await(done_came, &a, "the end of a recall");
 	ck_assert_uint_eq(a.done.cookie, cookie);
-	ck_assert_int_eq(a.done.err, 0);
+	ck_assert_int_eq(a.done.err, err);
 }
 
 void rl_epoch(struct rs *rs, uint64_t number)

@@ -36,6 +36,7 @@ void rl_recall_file(struct rs *rs, unsigned int file);
 int rl_done(struct rs *rs, struct zufs_recall_done *done);
 /* Until the recall with @cookie, the only one, has ended, without error. */
 void rl_await_done(struct rs *rs, uint64_t cookie);
+void rl_await_end(struct rs *rs, uint64_t cookie, int err);
 
 /* Begin an epoch, of a number that is given, and wait until the kernel tells of it. */
 void rl_epoch(struct rs *rs, uint64_t number);
