@@ -128,6 +128,7 @@ help:
 	@echo 'check          unit tests, sanitizers and VM tests on 6.1 (20 minutes)'
 	@echo 'check-debug    VM tests on the debug kernel; builds it first'
 	@echo 'bench          the full matrix of measurements'
+	@echo 'lease-tree     the lease cache against a model, in user mode (downloads Linux source)'
 	@echo 'vm             a shell in the virtual machine; VM_FLAGS="--kernel 6.12"'
 	@echo 'fresh          check and demo in a fresh minimal Debian 12 (as root)'
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'

@@ -72,8 +72,11 @@ static struct zuf_lease *lease_alloc(const struct zufs_extent *ext, u64 seq, u64
 
 	if (atomic_long_read(&lease_total) >= READ_ONCE(leases_max))
 		return NULL;
-	/* in the server's thread, which is charged; not into our own shrinker */
-	lease = kmem_cache_alloc(lease_cache, GFP_NOFS | __GFP_ACCOUNT | __GFP_NOWARN);
+	/*
+	 * In the server's thread, which is charged. It shall not be reclaimed from, let
+	 * alone be killed, for what is only kept because there is room.
+	 */
+	lease = kmem_cache_alloc(lease_cache, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!lease)
 		return NULL;
 	*lease = (struct zuf_lease) {
@@ -113,7 +116,8 @@ static int tree_store(struct zuf_leases *leases, unsigned long first, unsigned l
 	lockdep_assert_held(&leases->lock);
 	WRITE_ONCE(leases->version, leases->version + 1);
 	smp_wmb();		/* pairs with find_lockless() */
-	err = mas_store_gfp(&mas, lease, GFP_NOFS | __GFP_ACCOUNT | __GFP_NOWARN);
+	/* not into our own shrinker; nobody is charged, as the tree's first try has it */
+	err = mas_store_gfp(&mas, lease, GFP_NOFS | __GFP_NOWARN);
 	smp_wmb();		/* pairs with find_lockless() */
 	WRITE_ONCE(leases->version, leases->version + 1);
 	return err;
@@ -326,9 +330,14 @@ void zuf_lease_changed(struct inode *inode, u64 start, u64 end)
 	mutex_unlock(&leases->lock);
 }
 
+/*
+ * ALLOC_RANGE, though nothing is allocated from it: what RCU frees of whole trees takes
+ * the end mark in a full inner node of the plain kind for a child (6.1 to 6.12).
+ */
 static void tree_init(struct zuf_leases *leases)
 {
-	mt_init_flags(&leases->tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
+	mt_init_flags(&leases->tree, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU |
+		      MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&leases->tree, &leases->lock);
 }
 
