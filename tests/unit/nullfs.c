@@ -107,7 +107,8 @@ START_TEST(options)
 		{ "epoch_ms=3600001", -ERANGE }, { "epoch_check", -EINVAL },
 		{ "epoch_ms=5,mode=call", -EINVAL }, { "epoch_ms=5,relocate=1", 0 },
 		{ "epoch_ms=5,epoch_check,relocate=1", -EINVAL },
-		{ "files=2,relocate=1", -EINVAL },
+		{ "files=2,relocate=1", -EINVAL }, { "relocate_us=5,relocate=1", 0 },
+		{ "relocate_us=5", -EINVAL }, { "relocate_us=1000001,relocate=1", -ERANGE },
 	};
 	const struct zus_local_device device = { .size_bytes = 16 * MIB };
 	struct zus_local_config config = {

@@ -12,6 +12,7 @@
  *	mode=leased	the first answer for a range is leased: no further calls
  *	mode=inline	data travel in the messages, the server copies
  *	relocate=SEED	leased, and the file's blocks move about while it is used
+ *	relocate_us=N	with a pause of N us behind each move (default: none)
  *	epoch_ms=N	leased, with a new write epoch every N ms; 0: as often as can be
  *	epoch_check	and no block may change in one but after a map for writing
  *	size=BYTES	size of each file, with k, m, g (default: all of the device)
@@ -46,6 +47,7 @@ struct null_fs {
 	uint64_t num_files;
 	enum null_mode mode;
 	uint64_t move_seed;	/* not 0: of move */
+	uint64_t move_pause_us;
 	struct null_move *move;
 	bool epochs;
 	bool epoch_check;
@@ -154,6 +156,8 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		fs->mode = MODE_LEASED;
 		return zus_parse_bytes(value, &fs->move_seed);
 	}
+	if (!strcmp(key, "relocate_us") && value)
+		return parse_number(value, 0, NULL_PAUSE_US_MAX, &fs->move_pause_us);
 	if (!strcmp(key, "epoch_ms") && value) {
 		fs->mode = MODE_LEASED;
 		fs->epochs = true;
@@ -167,7 +171,7 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		return zus_parse_bytes(value, &fs->size_bytes);
 	if (!strcmp(key, "files") && value)
 		return parse_number(value, 1, NULLFS_FILES_MAX, &fs->num_files);
-	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, epoch_ms=N, epoch_check, size=BYTES and files=N",
+	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, relocate_us=N, epoch_ms=N, epoch_check, size=BYTES and files=N",
 		key);
 	return -EINVAL;
 }
@@ -182,9 +186,9 @@ static int parse_options(struct null_fs *fs, const char *options)
 	if (err)
 		return err;
 	if ((fs->move_seed && (fs->num_files > 1 || fs->epoch_check)) ||
-	    (fs->epoch_check && !fs->epochs) ||
+	    (fs->epoch_check && !fs->epochs) || (fs->move_pause_us && !fs->move_seed) ||
 	    ((fs->move_seed || fs->epochs) && fs->mode != MODE_LEASED)) {
-		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files");
+		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files; relocate_us wants relocate");
 		return -EINVAL;
 	}
 	return 0;
@@ -257,7 +261,7 @@ static int helpers_begin(struct null_fs *fs, struct zus_mount *mount)
 		err = null_epoch_begin(&config, &fs->epoch);
 	if (!err && fs->move_seed)
 		err = null_move_begin(&fs->files[0], NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
-				      fs->size_bytes, fs->move_seed, &fs->move);
+				      fs->size_bytes, fs->move_seed, fs->move_pause_us, &fs->move);
 	if (err)
 		null_epoch_end(fs->epoch);
 	return err;
