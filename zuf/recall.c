@@ -129,6 +129,7 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32
 	zuf_maps_recall(inode, fence->start, fence->end, seq, downgrade);
 	lost = zuf_lease_kill(inode, fence->start, fence->end, seq, downgrade);
 	mutex_unlock(&leases->lock);
+	zuf_lease_count(mount, ZUF_LEASE_RECALL_HITS, lost ? 1 : 0);
 	zuf_lease_count(mount, ZUF_LEASE_RECALLED, lost);
 	zuf_point_work(ZUF_POINT_RECALL_MARKED);
 	synchronize_srcu(&mount->gate);

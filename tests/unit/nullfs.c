@@ -223,7 +223,10 @@ START_TEST(options)
 		{ "extent=4k,space=15m", -EINVAL }, { "space=1m", -EINVAL },
 		{ "extent=5k", -EINVAL }, { "extent=1k", -ERANGE }, { "extent=8m", -EINVAL },
 		{ "extent=4k,relocate=1", -EINVAL }, { "extent=4k,mode=inline", -EINVAL },
-		{ "extent=4k,epoch_ms=5", -EINVAL }, { "extent=4k,cow=word", -EINVAL }, { "extent=4k,size=1k", -EINVAL },
+		{ "extent=4k,epoch_ms=5", -EINVAL }, { "extent=4k,cow=word", -EINVAL },
+		{ "extent=4k,size=1k", -EINVAL },
+		{ "relocate_us=5,relocate=1", 0 },
+		{ "relocate_us=5", -EINVAL }, { "relocate_us=1000001,relocate=1", -ERANGE },
 	};
 	const struct zus_local_device device = { .size_bytes = 16 * MIB };
 	struct zus_local_config config = {
@@ -260,7 +263,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, modes, 0, 4);
 	tcase_add_loop_test(tc, commit_is_asked_for, 0, 2);
-	tcase_add_loop_test(tc, options, 0, 46);
+	tcase_add_loop_test(tc, options, 0, 49);
 	tcase_add_loop_test(tc, copy_on_write, 0, 2);
 	tcase_add_loop_test(tc, scattered, 0, 4);
 	tcase_add_test(tc, scattered_data);

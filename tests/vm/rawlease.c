@@ -48,6 +48,24 @@ int rl_recall_here(const struct zufs_recall *recall)
 	return ioctl(file_fd, ZUFS_IOC_RECALL, recall) ? -errno : 0;
 }
 
+void rl_drain_here(void)
+{
+	struct zufs_recall_done done;
+
+	while (read(file_fd, &done, sizeof(done)) == sizeof(done))
+		;
+}
+
+uint64_t rl_dev_off_here(unsigned int place)
+{
+	return place_off(place);
+}
+
+char *rl_bytes_here(unsigned int place)
+{
+	return base + place_off(place);
+}
+
 static long recall_queue(struct rs *rs, void *arg)
 {
 	(void)rs;

@@ -30,6 +30,11 @@ void rl_leased(struct rs *rs);
 int rl_recall(struct rs *rs, const struct zufs_recall *recall);
 /* The same, of a hook in the server. */
 int rl_recall_here(const struct zufs_recall *recall);
+/* Of a hook: forget the recalls that have ended. */
+void rl_drain_here(void);
+/* Of a hook: where a place is on the device, and its bytes. */
+uint64_t rl_dev_off_here(unsigned int place);
+char *rl_bytes_here(unsigned int place);
 /* Of all of file fN; the cookie is N + 1. Fails the test. */
 void rl_recall_file(struct rs *rs, unsigned int file);
 /* An end that was not read yet, or -EAGAIN. */

@@ -12,6 +12,7 @@
  *	mode=leased	the first answer for a range is leased: no further calls
  *	mode=inline	data travel in the messages, the server copies
  *	relocate=SEED	leased, and the file's blocks move about while it is used
+ *	relocate_us=N	with a pause of N us behind each move (default: none)
  *	epoch_ms=N	leased, with a new write epoch every N ms; 0: as often as can be
  *	cow=word	every write goes to another place, and is made part of the file by a
  *			word that the kernel stores
@@ -54,6 +55,7 @@ struct null_fs {
 	uint64_t num_files;
 	enum null_mode mode;
 	uint64_t move_seed;	/* not 0: of move */
+	uint64_t move_pause_us;
 	struct null_move *move;
 	bool wants_cow;
 	bool cow_word;
@@ -167,6 +169,8 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		fs->mode = MODE_LEASED;
 		return zus_parse_bytes(value, &fs->move_seed);
 	}
+	if (!strcmp(key, "relocate_us") && value)
+		return parse_number(value, 0, NULL_PAUSE_US_MAX, &fs->move_pause_us);
 	if (!strcmp(key, "epoch_ms") && value) {
 		fs->mode = MODE_LEASED;
 		fs->epochs = true;
@@ -190,7 +194,7 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		return parse_number(value, ZUS_BLOCK_BYTES, NULLFS_SIZE_MAX, &fs->extent_bytes);
 	if (!strcmp(key, "space") && value)
 		return parse_number(value, ZUS_BLOCK_BYTES, NULLFS_SIZE_MAX, &fs->space_bytes);
-	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, epoch_ms=N, epoch_check, cow=word|done, size=BYTES, files=N, extent=BYTES and space=BYTES",
+	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, relocate_us=N, epoch_ms=N, epoch_check, cow=word|done, size=BYTES, files=N, extent=BYTES and space=BYTES",
 		key);
 	return -EINVAL;
 }
@@ -210,9 +214,9 @@ static int parse_options(struct null_fs *fs, const char *options)
 		return -EINVAL;
 	}
 	if ((fs->move_seed && (fs->num_files > 1 || fs->epoch_check)) ||
-	    (fs->epoch_check && !fs->epochs) ||
+	    (fs->epoch_check && !fs->epochs) || (fs->move_pause_us && !fs->move_seed) ||
 	    ((fs->move_seed || fs->epochs) && fs->mode != MODE_LEASED)) {
-		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files");
+		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files; relocate_us wants relocate");
 		return -EINVAL;
 	}
 	if (fs->extent_bytes % ZUS_BLOCK_BYTES || (fs->space_bytes && !fs->extent_bytes) ||
@@ -315,7 +319,7 @@ static int helpers_begin(struct null_fs *fs, struct zus_mount *mount)
 		err = null_epoch_begin(&config, &fs->epoch);
 	if (!err && fs->move_seed)
 		err = null_move_begin(&fs->files[0], NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
-				      fs->size_bytes, fs->move_seed, &fs->move);
+				      fs->size_bytes, fs->move_seed, fs->move_pause_us, &fs->move);
 	if (!err && fs->wants_cow)
 		err = null_cow_begin(mount, fs->dev, fs->base_off, fs->size_bytes, fs->cow_word,
 				     &fs->cow);
