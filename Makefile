@@ -38,11 +38,11 @@ $(BUILD)/obj/%.o: %.c
 
 -include $(wildcard $(foreach d,* */* */*/* */*/*/*,$(BUILD)/obj/$(d).d $(BUILD)/tests/$(d).d))
 
-.PHONY: all user zuf tests asan setup demo bench check check-debug vm fresh help
+.PHONY: all user zuf tests asan setup demo bench report check check-debug vm fresh help
 .PHONY: lint lint-kernel checkpatch lint-user lint-scripts compile_commands.json
 .PHONY: debug-kernel clean distclean FORCE
 
-all: user zuf
+all: user zuf pmshadow
 
 user: $(USER_PROGS) $(BENCH_PROGS)
 
@@ -51,6 +51,12 @@ zuf: $(STOCK_KERNELS:%=zuf-%)
 # zuf-6.1, zuf-6.12, zuf-debug
 zuf-%: FORCE
 	+@ci/module $* zuf $(BUILD)/zuf/$* $(ZUF_FLAGS)
+
+# For tests: what of the persistent memory has been written back
+pmshadow: $(STOCK_KERNELS:%=pmshadow-%)
+
+pmshadow-%: FORCE
+	+@ci/module $* tests/pmshadow $(BUILD)/pmshadow/$* KCFLAGS=-Werror
 
 # A yardstick of the benchmarks
 null-dax: $(STOCK_KERNELS:%=null-dax-%)
@@ -77,6 +83,10 @@ bench: setup
 	+@$(MAKE) --no-print-directory all null-dax
 	@ci/bench
 
+# Of the long suites that ci/shards runs
+report:
+	@ci/shards --report
+
 # The stages and their time limits stand in ci/budget
 check:
 	@ci/stages check
@@ -100,6 +110,8 @@ lint-kernel-%: FORCE
 		CF="-Wsparse-error" KCFLAGS=-Werror
 	+@ci/module $* tests/null-dax $(BUILD)/lint/null-dax-$* C=1 W=1 CHECK=sparse \
 		CF="-Wsparse-error" KCFLAGS=-Werror
+	+@ci/module $* tests/pmshadow $(BUILD)/lint/pmshadow-$* C=1 W=1 CHECK=sparse \
+		CF="-Wsparse-error" KCFLAGS=-Werror
 
 checkpatch:
 	@ci/kernel --checkpatch
@@ -121,6 +133,7 @@ help:
 	@echo 'check-debug    VM tests on the debug kernel; builds it first'
 	@echo 'bench          the full matrix of measurements'
 	@echo 'lease-tree     the lease cache against a model, in user mode (downloads Linux source)'
+	@echo 'report         what the long suites have shown, and whether that is enough'
 	@echo 'vm             a shell in the virtual machine; VM_FLAGS="--kernel 6.12"'
 	@echo 'fresh          check and demo in a fresh minimal Debian 12 (as root)'
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'
@@ -130,7 +143,7 @@ help:
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax lint ci vm planted)
+	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow lint ci vm planted)
 	rm -f compile_commands.json
 
 distclean: clean

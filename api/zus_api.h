@@ -8,6 +8,8 @@
  *        IMMUTABLE, ZUFS_IOC_RECALL, read(2) of a mount file
  *   1.2  write epochs: ZUFS_FEAT_EPOCHS, ZUFS_MF_EPOCHS, ZUFS_IOC_EPOCH,
  *        zufs_map_out.epoch
+ *   1.3  copy-on-write: ZUFS_FEAT_COW, ZUFS_MF_COW, ZUFS_MAP_STAY, zufs_map_out.word,
+ *        ZUFS_FORCED_COMMITTED
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -38,7 +40,7 @@
 #include <linux/ioctl.h>
 
 #define ZUFS_ABI_MAJOR			1
-#define ZUFS_ABI_MINOR			2
+#define ZUFS_ABI_MINOR			3
 
 /* ------------------------------------------------------------------ limits */
 
@@ -248,6 +250,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_VOLATILE		0x8u /* contents end with the mount */
 #define ZUFS_MF_LEASES			0x10u /* maps carry leases; needs ZUFS_FEAT_LEASES */
 #define ZUFS_MF_EPOCHS			0x20u /* with LEASES: EPOCH; needs ZUFS_FEAT_EPOCHS */
+#define ZUFS_MF_COW			0x40u /* overwrites may move; needs ZUFS_FEAT_COW */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -440,14 +443,45 @@ struct zufs_map_in {
 #define ZUFS_MAP_WRITE			0x2u
 #define ZUFS_MAP_FAULT			0x4u /* for a page fault */
 #define ZUFS_MAP_ZERO			0x8u /* with WRITE: to zero; holes may stay */
+/*
+ * With ZUFS_MF_COW and WRITE: somebody uses pages of the range and keeps them, so that
+ * the bytes stay where they are. What shall be kept of them is to be copied away.
+ */
+#define ZUFS_MAP_STAY			0x10u
+
+/*
+ * A commit word: a number on a device that the kernel stores when all that it copied by
+ * this answer is durable, which makes it part of the file, in one trip. Only with
+ * ZUFS_MF_COW, for a map with WRITE but not FAULT, ZERO or STAY, with at least one NEW or
+ * COMMIT extent. The server has prepared all that the word makes valid, for a write of
+ * the whole of [off, off + len) as far as the extents reach, the file's size among it. A
+ * write that copied less does not store the word, and is told by MAP_DONE as without.
+ *
+ * old: what the word is until then; if it is not, the write fails with EIO. new is
+ * another number. 8 bytes, aligned, in the bytes of no extent of the answer. The word is
+ * stored in the answer's epoch or not at all. Where it was, the server learns of it by a
+ * forced MAP_DONE with ZUFS_FORCED_COMMITTED, not later than after a second, or by a look
+ * at the word. Times come by SETATTR, as after writes by leases.
+ */
+struct zufs_word {
+	__u64 dev_off;
+	__u64 old_le64;		/* as in memory, little-endian */
+	__u64 new_le64;
+	__u64 blocks_512;	/* of the inode, once it is stored */
+	__u32 dev;
+	__u32 reserved;
+};
 
 /* Payload: struct zufs_extent[count], then the bytes of an INLINE extent. */
 struct zufs_map_out {
 	__u64 lease_seq;	/* see struct zufs_recall */
 	__u32 count;
-	__u32 flags;		/* none yet */
+	__u32 flags;		/* ZUFS_MAPPED_* */
 	__u64 epoch;		/* with ZUFS_MF_EPOCHS, see struct zufs_epoch */
+	struct zufs_word word;	/* with ZUFS_MAPPED_WORD */
 };
+
+#define ZUFS_MAPPED_WORD		0x1u
 
 /*
  * MAP_DONE: the bytes that were really copied into the extents of a MAP, sent
@@ -513,14 +547,17 @@ struct zufs_forced {
 	__u64 op_seq;
 	__u32 op_slot;
 	__u16 op;		/* FORGET, RELEASE, INTERRUPT, MAP_DONE */
-	__u16 flags;
+	__u16 flags;		/* ZUFS_FORCED_* */
 };
+
+#define ZUFS_FORCED_COMMITTED		0x1u /* MAP_DONE: the word was stored */
 
 /* ----------------------------------------------- ioctls of /dev/zuf: server */
 
 #define ZUFS_FEAT_NONE			0ull
 #define ZUFS_FEAT_LEASES		0x1ull /* RECALL, and mounts with ZUFS_MF_LEASES */
 #define ZUFS_FEAT_EPOCHS		0x2ull /* EPOCH, and mounts with ZUFS_MF_EPOCHS */
+#define ZUFS_FEAT_COW			0x4ull /* mounts with ZUFS_MF_COW */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -853,7 +890,13 @@ ZUFS_OFF(zufs_map_in, len_bytes, 24);
 ZUFS_OFF(zufs_map_in, size_bytes, 32);
 ZUFS_OFF(zufs_map_in, flags, 40);
 ZUFS_OFF(zufs_map_in, max_extents, 44);
-ZUFS_SIZE(zufs_map_out, 24);
+ZUFS_SIZE(zufs_word, 40);
+ZUFS_OFF(zufs_word, old_le64, 8);
+ZUFS_OFF(zufs_word, new_le64, 16);
+ZUFS_OFF(zufs_word, blocks_512, 24);
+ZUFS_OFF(zufs_word, dev, 32);
+ZUFS_SIZE(zufs_map_out, 64);
+ZUFS_OFF(zufs_map_out, word, 24);
 ZUFS_OFF(zufs_map_out, count, 8);
 ZUFS_OFF(zufs_map_out, flags, 12);
 ZUFS_OFF(zufs_map_out, epoch, 16);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Inside of the data path: what map.c, file.c, dax_copy.c, fault.c, inline.c and
+ * Inside of the data path: what map*.c, file.c, truncate.c, dax_copy.c, fault.c, inline.c and
  * dev.c share. See DESIGN, 5.
  *
  * Every use of a map has two phases. In the first, with no lock of the second
@@ -22,6 +22,8 @@
 #include "zuf.h"
 
 #define ZUF_MAP_SMALL_EXTENTS	8
+/* Of an extent that wants MAP_DONE. */
+#define ZUF_EXTF_OWED		(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)
 
 struct zuf_done_msg;
 
@@ -37,6 +39,7 @@ struct zuf_map {
 	bool owes_done;			/* NEW or COMMIT: MAP_DONE is wanted */
 	bool any_new;
 	bool starving;			/* recalls wait a while for its end */
+	bool has_word;			/* word publishes what owes MAP_DONE */
 	u64 id;				/* of the MAP request */
 	/*
 	 * What the replying thread and recalls write, under leases->lock and
@@ -50,7 +53,9 @@ struct zuf_map {
 	u64 refuse_start;		/* recalled before it was answered: an older */
 	u64 refuse_end;			/* answer for this range is dead */
 	u64 refuse_seq;
-	struct zuf_done_msg *done_msg;	/* writes: MAP_DONE of a dying caller */
+	struct zuf_done_msg *done_msg;	/* writes: a MAP_DONE that nobody waits for */
+	struct zufs_word word;
+	struct zuf_fence fence;		/* of a fault where writes may move bytes */
 	u32 count;
 	u32 max_extents;
 	struct zufs_extent *extents;	/* small_extents or allocated */
@@ -102,10 +107,40 @@ static inline void zuf_gate_leave(const struct inode *inode, int idx)
  */
 int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size);
 
+/* map_done.c: what a MAP_DONE that nobody waits for needs; NULL: no memory. */
+struct zuf_done_msg *zuf_done_msg_get(void);
+void zuf_done_msg_put(struct zuf_done_msg *done);
+/* Tell the server, soon, that the map's word was stored. */
+void zuf_done_msg_committed(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes);
+
+/*
+ * cow.c, mounts with ZUFS_MF_COW: before the server is asked where to write
+ * [map->off, map->off + len_bytes). Nothing of it stays mapped or leased; where somebody
+ * keeps a page map->flags gets ZUFS_MAP_STAY. Sleeps, for a moment also for pinned pages.
+ * layout_sem held exclusive. Return: 0, or -errno of a flush; end follows in any case.
+ */
+int zuf_cow_begin(struct zuf_map *map, u64 len_bytes);
+void zuf_cow_end(struct zuf_map *map);
+/*
+ * The write that covers all of @map is durable: store its word, in one trip, and take
+ * over the size. i_rwsem and layout_sem held exclusive. 0; -EAGAIN: the answer's epoch is
+ * over, nothing is stored; -EIO.
+ */
+int zuf_map_commit(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes);
+/* In the replying thread, extents checked. */
+enum zuf_rule zuf_check_word(struct zuf_mount *mount, const struct zufs_map_in *in,
+			     const struct zufs_extent *ext, u32 count,
+			     const struct zufs_word *word);
+enum zuf_rule zuf_check_stay(struct zuf_mount *mount, struct inode *inode,
+			     const struct zufs_extent *ext, u32 count);
+
 /* The extent that holds file offset @off, or NULL. */
 const struct zufs_extent *zuf_map_extent(const struct zuf_map *map, u64 off);
 
-/* Zero [from, to) of the map, flushing; holes stay. No fence. -EAGAIN: recalled. */
+/* The same, to be written to, copied to @ext; false: recalled, or of an old epoch. */
+bool zuf_map_use(const struct zuf_map *map, u64 off, struct zufs_extent *ext);
+
+/* map_zero.c: zero [from, to) of the map, flushing; holes stay. No fence. -EAGAIN: recalled. */
 int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to);
 /* Zero what [from, to) leaves of its first and last block where they are NEW. */
 int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to);
@@ -130,6 +165,15 @@ int zuf_data_begin(struct inode *inode);
  * zero afterwards. i_rwsem and layout_sem held exclusive.
  */
 int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes);
+
+/* truncate.c: layout_sem exclusive, with no write of a fault pending. -EINTR, -EIO. */
+int zuf_layout_lock(struct inode *inode);
+
+/*
+ * Zero what mmap may have stored between the end of the file and the end of its
+ * last block, up to @to, before it becomes part of the file. Locks as above.
+ */
+int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to);
 
 /*
  * Unmap [first, last] (LLONG_MAX: to the end) and find a page of it that somebody

@@ -8,6 +8,8 @@
  */
 #include <linux/dax.h>
 #include <linux/pagemap.h>
+#include <linux/wait_bit.h>
+#include <linux/writeback.h>
 #include <linux/xarray.h>
 
 #include "data.h"
@@ -85,3 +87,71 @@ bool zuf_zero_entry(struct address_space *mapping, loff_t pos, u64 *bytes)
 		*bytes = ((u64)found << PAGE_SHIFT) - pos;
 	return found == index;
 }
+
+/* --------------------------------------------------------- address space ops */
+
+static int zuf_dax_writepages(struct address_space *mapping, struct writeback_control *wbc)
+{
+	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(mapping->host->i_sb));
+	int err;
+
+	if (!dax || wbc->sync_mode != WB_SYNC_ALL)
+		return 0;
+	zuf_dax_writeback_lock(mapping);
+	err = dax_writeback_mapping_range(mapping, dax, wbc);
+	zuf_dax_writeback_unlock(mapping);
+	return err;
+}
+
+/*
+ * Who has pinned a page of a file that nobody else knows any more still has it: its
+ * block is the server's again when that ends, or the mount is aborted.
+ */
+static void evict_wait_pinned(struct inode *inode)
+{
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	struct address_space *mapping = inode->i_mapping;
+	struct page *page;
+
+	while (!READ_ONCE(mount->aborted)) {
+		/* may be reclaim's; and but for an epoch's work nobody has it */
+		if (!down_write_trylock(&mapping->invalidate_lock)) {
+			schedule_timeout_uninterruptible(1);
+			continue;
+		}
+		page = zuf_busy_page(mapping, 0, LLONG_MAX);
+		up_write(&mapping->invalidate_lock);
+		if (!page)
+			return;
+		wait_var_event_timeout(&page->_refcount, page_ref_count(page) == 1, HZ / 10);
+	}
+}
+
+/*
+ * The marks of what stores left to flush go with the entries, and writeback that
+ * is not for integrity has passed them over: a later fsync would find nothing.
+ */
+void zuf_data_evict(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct dax_device *dax;
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.range_end	= LLONG_MAX,
+	};
+
+	if (IS_DAX(inode) && inode->i_nlink && !mapping_empty(mapping)) {
+		dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
+		dax_writeback_mapping_range(mapping, dax, &wbc);
+		wmb();		/* an fsync may run on another CPU */
+	}
+	if (IS_DAX(inode) && !mapping_empty(mapping))
+		evict_wait_pinned(inode);
+	truncate_inode_pages_final(mapping);
+}
+
+const struct address_space_operations zuf_dax_aops = {
+	.writepages	= zuf_dax_writepages,
+	.dirty_folio	= noop_dirty_folio,
+	.direct_IO	= noop_direct_IO,	/* lets O_DIRECT open */
+};

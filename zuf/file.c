@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regular files: read, write, truncate, fsync, seek. What leases allow is copied by
+ * Regular files: read, write, fsync, seek. What leases allow is copied by
  * dax_copy.c, all else by the kernel's DAX library. Both with page faults disabled,
  * as the user's buffer may be a mapping of this very file; between two steps the
  * pages are faulted in with nothing but i_rwsem held. See data.h for the two phases
@@ -11,8 +11,6 @@
 #include <linux/sched/signal.h>
 #include <linux/splice.h>
 #include <linux/uio.h>
-#include <linux/wait_bit.h>
-#include <linux/writeback.h>
 
 #include "data.h"
 
@@ -57,20 +55,6 @@ static int file_lock(struct inode *inode)
 		err = zuf_refresh(inode);
 	if (err)
 		inode_unlock(inode);
-	return err;
-}
-
-static int layout_lock(struct inode *inode)
-{
-	struct zuf_inode *zi = zuf_i(inode);
-	int err;
-
-	if (down_write_killable(&zi->layout_sem))
-		return -EINTR;
-	/* a fault's write may have become an orphan since i_rwsem was taken */
-	err = zuf_orphan_wait(inode);
-	if (err)
-		up_write(&zi->layout_sem);
 	return err;
 }
 
@@ -272,17 +256,6 @@ static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 /* -------------------------------------------------------------------- write */
 
-/*
- * Zero what mmap may have stored between the end of the file and the end of its
- * last block, before it becomes part of the file.
- */
-static int zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
-{
-	loff_t end = min_t(loff_t, round_up(size, ZUFS_BLOCK_BYTES), to);
-
-	return size < end ? zuf_zero_range(inode, fh, size, end, size) : 0;
-}
-
 /* Make durable, and tell. @pos: where the copy of @written bytes began. */
 static int write_finish(struct kiocb *iocb, struct zuf_map *map, loff_t pos, size_t written)
 {
@@ -304,6 +277,8 @@ static int write_finish(struct kiocb *iocb, struct zuf_map *map, loff_t pos, siz
 		return err;
 	if (!map->owes_done && !grows)
 		return 0;
+	if (map->has_word && end == map->end)
+		return zuf_map_commit(map, pos, written, max(size, end));
 	return zuf_map_done(map, pos, written, max(size, end), true);
 }
 
@@ -332,7 +307,7 @@ static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t le
 	ssize_t ret;
 	int err;
 
-	err = zero_tail(inode, fh, i_size_read(inode), pos);
+	err = zuf_zero_tail(inode, fh, i_size_read(inode), pos);
 	if (!err)
 		err = zuf_map_begin(&map, inode, fh, pos, len, i_size_read(inode),
 				    ZUFS_MAP_WRITE, restarts);
@@ -390,7 +365,7 @@ static ssize_t write_step(struct kiocb *iocb, struct iov_iter *from, size_t len)
 
 	ret = write_leased(iocb, from, len);
 	while (ret == -EAGAIN) {
-		ret = layout_lock(inode);
+		ret = zuf_layout_lock(inode);
 		if (ret)
 			break;
 		if (test_bit(ZUF_I_ZERO_PAGES, &zi->flags) && mapping_empty(inode->i_mapping))
@@ -594,127 +569,6 @@ static ssize_t zuf_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	}
 	err = done ? write_sync(iocb, done) : 0;
 	return err ?: done;
-}
-
-/* ----------------------------------------------------------------- truncate */
-
-/* Entries from @start on go; those of a huge page may reach below it. */
-static int layout_drop(struct inode *inode, loff_t start)
-{
-	struct address_space *mapping = inode->i_mapping;
-	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
-	struct writeback_control wbc = {
-		.sync_mode	= WB_SYNC_ALL,
-		.range_start	= round_down(start, PMD_SIZE),
-		.range_end	= LLONG_MAX,
-	};
-	int err;
-
-	lockdep_assert_held_write(&mapping->invalidate_lock);
-	/* with its entry goes the mark that a store is yet to be flushed */
-	err = dax_writeback_mapping_range(mapping, dax, &wbc);
-	if (err)
-		return err;
-	/* private copies stay: the server may refuse */
-	unmap_mapping_range(mapping, start, 0, 0);
-	truncate_inode_pages(mapping, start);
-	return 0;
-}
-
-/*
- * Take layout_sem exclusive, with nothing from @start on mapped or pinned by
- * anybody: the server may free those blocks now.
- */
-static int layout_lock_idle(struct inode *inode, loff_t start)
-{
-	struct address_space *mapping = inode->i_mapping;
-	struct zuf_inode *zi = zuf_i(inode);
-	struct page *page;
-	int err;
-
-	for (;;) {
-		err = layout_lock(inode);
-		if (err)
-			return err;
-		if (!IS_DAX(inode))
-			return 0;
-		filemap_invalidate_lock(mapping);
-		page = zuf_busy_page(mapping, start, LLONG_MAX);
-		if (!page)
-			err = layout_drop(inode, start);
-		filemap_invalidate_unlock(mapping);
-		if (!page && !err) {
-			zuf_lease_changed(inode, start, LLONG_MAX);
-			return 0;
-		}
-		up_write(&zi->layout_sem);
-		if (err)
-			return err;
-		/* woken by the last unpin; with no lock that a fault wants */
-		err = ___wait_var_event(&page->_refcount, atomic_read(&page->_refcount) == 1,
-					TASK_KILLABLE, 0, 0, schedule());
-		if (err)
-			return -EINTR;
-	}
-}
-
-static int truncate_send(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr)
-{
-	struct zuf_call call = {
-		.mount	= zuf_mount_of(inode->i_sb),
-		.op	= ZUFS_OP_SETATTR,
-		.in	= in,
-		.out	= attr,
-		.inode	= { inode },
-	};
-	int err = zuf_call_retry(&call);
-
-	if (err)
-		return err;
-	if (attr->size_bytes != in->size_bytes) {
-		zuf_rule_broken(call.mount, call.op, ZUF_RULE_FILE_SIZE);
-		set_bit(ZUF_I_STALE, &zuf_i(inode)->flags);
-		return -EIO;
-	}
-	return 0;
-}
-
-int zuf_truncate_begin(struct inode *inode, loff_t new)
-{
-	lockdep_assert_held_write(&inode->i_rwsem);
-	inode_dio_wait(inode);
-	return layout_lock_idle(inode, round_up(min(i_size_read(inode), new), ZUFS_BLOCK_BYTES));
-}
-
-void zuf_truncate_end(struct inode *inode)
-{
-	up_write(&zuf_i(inode)->layout_sem);
-}
-
-int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr)
-{
-	loff_t old = i_size_read(inode), new = in->size_bytes;
-	bool tail = IS_DAX(inode);
-	int err = 0;
-
-	lockdep_assert_held_write(&zuf_i(inode)->layout_sem);
-	if (tail && new > old)
-		err = zero_tail(inode, in->fh, old, new);
-	zuf_point(ZUF_POINT_TRUNCATE_CUT, current);
-	if (!err) {
-		err = truncate_send(inode, in, attr);
-		zuf_lease_changed(inode, round_up(min(old, new), ZUFS_BLOCK_BYTES), LLONG_MAX);
-	}
-	if (err)
-		return err;
-	/* the blocks are gone, whatever becomes of the tail */
-	if (tail && new < old)
-		err = zero_tail(inode, in->fh, new, LLONG_MAX);
-	i_size_write(inode, new);
-	filemap_invalidate_lock(inode->i_mapping);
-	truncate_pagecache(inode, new);
-	filemap_invalidate_unlock(inode->i_mapping);
-	return err;
 }
 
 /* -------------------------------------------------------------------- fsync */

@@ -3,6 +3,10 @@
  * Forced messages: what a dying task or memory reclaim must still say. They are
  * preallocated, queued without waiting on a list of the CPU, and sent in batches
  * by the server's worker, which may wait. With the server gone they are dropped.
+ *
+ * What is said of an inode goes before its FORGET, though lists of several CPUs have no
+ * order: FORGETs wait for a second look at the lists, which finds all that was queued
+ * before they were.
  */
 #include <linux/slab.h>
 
@@ -10,6 +14,8 @@
 
 #define ZUF_FORGET_DELAY_MS	10u	/* FORGETs gather */
 #define ZUF_BATCH_MAX		64u
+#define ZUF_COMMITTED_DELAY	HZ	/* who must know sooner looks at the word */
+#define ZUF_COMMITTED_MANY	64u
 
 static struct workqueue_struct *zuf_forced_wq;
 static struct kmem_cache *zuf_forced_cache;
@@ -32,20 +38,23 @@ void zuf_forced_queue(struct zuf_mount *mount, struct zuf_forced_msg *msg)
 {
 	struct zuf_server *server = mount->server;
 	bool gathers = msg->wire.op == ZUFS_OP_FORGET;
-	bool first;
+	bool lazy = msg->wire.flags & ZUFS_FORCED_COMMITTED;
+	int pending;
 
 	msg->mount = mount;
 	msg->wire.mount = mount->id;
 	msg->wire.op_slot = ZUFS_NO_SLOT;
 	zuf_mount_get(mount);
-	atomic_inc(&mount->forced_pending);
+	pending = atomic_inc_return(&mount->forced_pending);
 	/* from here on the worker may have sent and freed it */
-	first = llist_add(&msg->node, &raw_cpu_ptr(server->cpu)->forced);
-	if (!gathers)
-		mod_delayed_work(zuf_forced_wq, &server->forced_work, 0);
-	else if (first)
+	llist_add(&msg->node, &raw_cpu_ptr(server->cpu)->forced);
+	if (lazy && pending % ZUF_COMMITTED_MANY)
+		queue_delayed_work(zuf_forced_wq, &server->lazy_work, ZUF_COMMITTED_DELAY);
+	else if (gathers)
 		queue_delayed_work(zuf_forced_wq, &server->forced_work,
 				   msecs_to_jiffies(ZUF_FORGET_DELAY_MS));
+	else
+		mod_delayed_work(zuf_forced_wq, &server->forced_work, 0);
 }
 
 void zuf_forget_handle(struct zuf_mount *mount, u64 handle)
@@ -126,18 +135,54 @@ static void forced_drain(struct zuf_server *server, struct llist_node *list)
 	}
 }
 
-static void forced_work(struct work_struct *work)
+/* All that is queued, FORGETs apart; each oldest first as far as one CPU queued it. */
+static void forced_take(struct zuf_server *server, struct llist_node ***messages,
+			struct llist_node ***forgets)
 {
-	struct zuf_server *server = container_of(to_delayed_work(work), struct zuf_server,
-						 forced_work);
+	struct zuf_forced_msg *msg, *next;
 	struct llist_node *list;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
 		list = llist_del_all(&per_cpu_ptr(server->cpu, cpu)->forced);
-		if (list)
-			forced_drain(server, llist_reverse_order(list));
+		llist_for_each_entry_safe(msg, next, llist_reverse_order(list), node) {
+			struct llist_node ***tail = msg->wire.op == ZUFS_OP_FORGET ? forgets :
+										     messages;
+
+			msg->node.next = NULL;
+			**tail = &msg->node;
+			*tail = &msg->node.next;
+		}
 	}
+}
+
+static void forced_work(struct work_struct *work)
+{
+	struct zuf_server *server = container_of(to_delayed_work(work), struct zuf_server,
+						 forced_work);
+	struct llist_node *messages = NULL, **last_message = &messages;
+	struct llist_node *forgets = NULL, **last_forget = &forgets;
+
+	/* left by the last run's second look, then the first look */
+	forgets = server->forgets_behind;
+	while (*last_forget)
+		last_forget = &(*last_forget)->next;
+	forced_take(server, &last_message, &last_forget);
+	server->forgets_behind = NULL;
+	last_forget = &server->forgets_behind;
+	forced_take(server, &last_message, &last_forget);
+	forced_drain(server, messages);
+	forced_drain(server, forgets);
+	if (server->forgets_behind)
+		mod_delayed_work(zuf_forced_wq, &server->forced_work, 0);
+}
+
+static void lazy_work(struct work_struct *work)
+{
+	struct zuf_server *server = container_of(to_delayed_work(work), struct zuf_server,
+						 lazy_work);
+
+	mod_delayed_work(zuf_forced_wq, &server->forced_work, 0);
 }
 
 int zuf_forced_init_server(struct zuf_server *server)
@@ -145,6 +190,7 @@ int zuf_forced_init_server(struct zuf_server *server)
 	int cpu;
 
 	INIT_DELAYED_WORK(&server->forced_work, forced_work);
+	INIT_DELAYED_WORK(&server->lazy_work, lazy_work);
 	for_each_possible_cpu(cpu)
 		init_llist_head(&per_cpu_ptr(server->cpu, cpu)->forced);
 	server->forced_buf = kmalloc_array(ZUF_BATCH_MAX, sizeof(*server->forced_buf),
@@ -157,6 +203,7 @@ void zuf_forced_exit_server(struct zuf_server *server)
 {
 	if (!server->forced_buf)
 		return;
+	cancel_delayed_work_sync(&server->lazy_work);
 	cancel_delayed_work_sync(&server->forced_work);
 	kfree(server->forced_buf);
 }

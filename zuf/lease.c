@@ -430,7 +430,7 @@ static bool fenced(struct inode *inode, u64 start, u64 end)
 		return false;
 	spin_lock(&zuf_i(inode)->maps_lock);
 	list_for_each_entry(fence, &leases->fences, node)
-		yes |= fence->start < end && start < fence->end;
+		yes |= fence->start < end && start < fence->end && fence->task != current;
 	spin_unlock(&zuf_i(inode)->maps_lock);
 	return yes;
 }

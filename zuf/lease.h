@@ -20,6 +20,7 @@
 
 struct inode;
 struct super_block;
+struct task_struct;
 struct zuf_mount;
 struct zuf_reply;
 struct zufs_extent;
@@ -51,6 +52,7 @@ struct zuf_fence {
 	struct list_head node;
 	u64 start;
 	u64 end;
+	const struct task_struct *task;	/* may go on all the same; NULL: nobody */
 };
 
 enum zuf_lease_stat {
@@ -60,10 +62,13 @@ enum zuf_lease_stat {
 	ZUF_LEASE_REFUSED,	/* answers older than a recall */
 	ZUF_LEASE_KEPT,		/* extents taken into the cache */
 	ZUF_LEASE_RECALLS,	/* of the server */
+	ZUF_LEASE_RECALL_HITS,	/* of one file each, that met a live lease */
 	ZUF_LEASE_RECALLED,	/* leases that were live when recalled */
 	ZUF_LEASE_PINNED_WAITS,	/* for pages that somebody kept */
 	ZUF_LEASE_FENCE_WAITS,
 	ZUF_LEASE_SHRUNK,	/* dropped for their memory */
+	ZUF_LEASE_WORDS,	/* writes that a word on the device made part of the file */
+	ZUF_LEASE_STAYS,	/* that had to stay in their place, for pages in use */
 	ZUF_LEASE_STAT_COUNT,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Maps: asking the server where bytes are, checking what it says, handing it to
- * the kernel's iomap and DAX library, and telling the server what was written.
+ * Maps: asking the server where bytes are, and handing it to the kernel's iomap and DAX
+ * library. What it says is checked in map_check.c, and told in map_done.c what was written.
  */
 #include <linux/dax.h>
 #include <linux/hrtimer.h>
@@ -9,8 +9,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
-#include <linux/workqueue.h>
-#include <linux/writeback.h>
 
 #include "relay.h"
 #include "data.h"
@@ -100,262 +98,6 @@ int zuf_data_begin(struct inode *inode)
 	return zuf_orphan_wait(inode);
 }
 
-/* ----------------------------------------------------------------- checking */
-
-#define OWED_FLAGS	(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)
-#define LEASE_FLAGS	(ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W | ZUFS_EXTF_IMMUTABLE)
-
-static bool lease_flags_ok(struct zuf_mount *mount, const struct zufs_extent *ext)
-{
-	u16 lease = ext->flags & LEASE_FLAGS;
-
-	if (!lease)
-		return true;
-	if (!(mount->features & ZUFS_MF_LEASES) || ext->flags & OWED_FLAGS)
-		return false;
-	if (lease & ZUFS_EXTF_LEASE_W)
-		return ext->type == ZUFS_EXT_DATA && !(lease & ZUFS_EXTF_IMMUTABLE);
-	return lease & ZUFS_EXTF_LEASE_R;
-}
-
-static enum zuf_rule check_type(struct zuf_mount *mount, const struct zufs_map_in *in,
-				const struct zufs_extent *ext)
-{
-	bool write = in->flags & ZUFS_MAP_WRITE;
-
-	if (ext->flags & ~(OWED_FLAGS | LEASE_FLAGS) || !lease_flags_ok(mount, ext))
-		return ZUF_RULE_EXTENT_TYPE;
-	if (ext->type == ZUFS_EXT_DATA)
-		return ext->flags & OWED_FLAGS && !write ? ZUF_RULE_EXTENT_TYPE : ZUF_RULE_OK;
-	if (ext->type != ZUFS_EXT_HOLE && ext->type != ZUFS_EXT_UNWRITTEN)
-		return ZUF_RULE_EXTENT_TYPE;
-	/* the library writes to data only; zeroing may leave a hole alone */
-	if (ext->flags & OWED_FLAGS || (write && !(in->flags & ZUFS_MAP_ZERO)))
-		return ZUF_RULE_EXTENT_TYPE;
-	return ZUF_RULE_OK;
-}
-
-static enum zuf_rule check_device(struct zuf_mount *mount, const struct zufs_extent *ext)
-{
-	const struct zuf_device *device;
-
-	if (ext->type != ZUFS_EXT_DATA)
-		return ZUF_RULE_OK;
-	device = zuf_device(mount, ext->dev);
-	if (!device || !device->dax || device->info.tier != ZUFS_TIER_T1)
-		return ZUF_RULE_EXTENT_DEVICE;
-	if (ext->dev_off < device->info.data_off || ext->dev_off > device->info.size_bytes ||
-	    ext->len_bytes > device->info.size_bytes - ext->dev_off)
-		return ZUF_RULE_EXTENT_DEVICE;
-	return ZUF_RULE_OK;
-}
-
-static enum zuf_rule check_extents(struct zuf_mount *mount, const struct zufs_map_in *in,
-				   const struct zufs_extent *ext, u32 count)
-{
-	u64 next = 0;
-	enum zuf_rule rule;
-	u32 i;
-
-	for (i = 0; i < count; i++, ext++) {
-		if (!ext->len_bytes || ext->file_off > MAX_LFS_FILESIZE ||
-		    ext->len_bytes > MAX_LFS_FILESIZE - ext->file_off)
-			return ZUF_RULE_EXTENT_RANGE;
-		if (i ? ext->file_off != next : ext->file_off > in->off ||
-		    in->off - ext->file_off >= ext->len_bytes)
-			return ZUF_RULE_EXTENT_RANGE;
-		next = ext->file_off + ext->len_bytes;
-		rule = check_type(mount, in, ext);
-		if (rule)
-			return rule;
-		if (!IS_ALIGNED(ext->file_off | ext->len_bytes, ZUFS_BLOCK_BYTES) ||
-		    (ext->type == ZUFS_EXT_DATA && !IS_ALIGNED(ext->dev_off, ZUFS_BLOCK_BYTES)))
-			return ZUF_RULE_EXTENT_ALIGN;
-		rule = check_device(mount, ext);
-		if (rule)
-			return rule;
-	}
-	return ZUF_RULE_OK;
-}
-
-/* One extent, its bytes behind it in the payload. */
-static enum zuf_rule check_inline(const struct zufs_map_in *in, const struct zufs_extent *ext,
-				  u32 count, u32 buf_bytes)
-{
-	if (count != 1 || ext->type != ZUFS_EXT_INLINE || ext->flags ||
-	    !(in->flags & ZUFS_MAP_READ))
-		return ZUF_RULE_EXTENT_TYPE;
-	if (!ext->len_bytes || ext->file_off > in->off ||
-	    in->off - ext->file_off >= ext->len_bytes)
-		return ZUF_RULE_EXTENT_RANGE;
-	if (ext->dev_off < sizeof(*ext) || ext->dev_off > buf_bytes ||
-	    ext->len_bytes > buf_bytes - ext->dev_off)
-		return ZUF_RULE_SIZE;
-	return ZUF_RULE_OK;
-}
-
-enum zuf_rule zuf_check_map(const struct zuf_reply *reply)
-{
-	const struct zufs_map_out *out = reply->out;
-	const struct zufs_extent *ext = reply->buf;
-	const struct zufs_map_in *in;
-
-	if (!reply->call)	/* of an orphan: nobody will use the extents */
-		return ZUF_RULE_OK;
-	in = reply->call->in;
-	if (!out->count || out->count > in->max_extents ||
-	    (u64)out->count * sizeof(*ext) > reply->buf_bytes)
-		return ZUF_RULE_SIZE;
-	/* it cannot know of one that the kernel has not told it of */
-	if (reply->mount->features & ZUFS_MF_EPOCHS &&
-	    (!out->epoch || out->epoch > zuf_epoch_published(reply->mount)))
-		return ZUF_RULE_EPOCH;
-	if (test_bit(ZUF_I_INLINE, &zuf_i(reply->call->inode[0])->flags))
-		return check_inline(in, ext, out->count, reply->buf_bytes);
-	return check_extents(reply->mount, in, ext, out->count);
-}
-
-enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply)
-{
-	return zuf_check_attr(reply->mount, reply->out,
-			      reply->call ? reply->call->inode[0] : NULL);
-}
-
-/* A write's extents that nobody will ever fill. */
-void zuf_undo_map(struct zuf_orphan *orphan, const void *out)
-{
-	struct zuf_forced_msg *msg;
-
-	if (!(orphan->map.flags & ZUFS_MAP_WRITE))
-		return;
-	msg = zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL);
-	msg->wire.op = ZUFS_OP_MAP_DONE;
-	msg->wire.inode = orphan->map.inode;
-	msg->wire.arg = orphan->id;
-	msg->wire.off = orphan->map.off;
-	msg->wire.size_bytes = orphan->map.size_bytes;
-	zuf_forced_queue(orphan->mount, msg);
-}
-
-/* ---------------------------------------------- MAP_DONE of a dying caller */
-
-/*
- * Counts as an orphan of the inode until the server has it, so that the next
- * operation finds the reservation settled.
- */
-struct zuf_done_msg {
-	struct zuf_forced_msg msg;
-	struct work_struct work;
-	struct inode *inode;
-};
-
-/* Hardly ever sent, so each CPU keeps the last one for its next write. */
-static DEFINE_PER_CPU(struct zuf_done_msg *, done_msg_spare);
-
-static struct zuf_done_msg *done_msg_get(void)
-{
-	struct zuf_done_msg *done = this_cpu_xchg(done_msg_spare, NULL);
-
-	return done ?: kmalloc(sizeof(*done), GFP_KERNEL);
-}
-
-static void done_msg_put(struct zuf_done_msg *done)
-{
-	kfree(this_cpu_xchg(done_msg_spare, done));
-}
-
-void zuf_map_exit(void)
-{
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		kfree(per_cpu(done_msg_spare, cpu));
-}
-
-/* The last reference to the superblock may go here: never in the sender. */
-static void done_msg_work(struct work_struct *work)
-{
-	struct zuf_done_msg *done = container_of(work, struct zuf_done_msg, work);
-	struct super_block *sb = done->inode->i_sb;
-	struct zuf_inode *zi = zuf_i(done->inode);
-
-	set_bit(ZUF_I_STALE, &zi->flags);
-	zuf_lease_changed(done->inode, 0, LLONG_MAX);
-	if (atomic_dec_and_test(&zi->orphans))
-		wake_up_var(&zi->orphans);
-	iput(done->inode);
-	deactivate_super(sb);
-	kfree(done);
-}
-
-static void done_msg_sent(struct zuf_forced_msg *msg)
-{
-	struct zuf_done_msg *done = container_of(msg, struct zuf_done_msg, msg);
-
-	queue_work(zuf_wq, &done->work);
-}
-
-static void done_msg_queue(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes)
-{
-	struct zuf_done_msg *done = map->done_msg;
-	struct inode *inode = map->inode;
-
-	map->done_msg = NULL;
-	memset(done, 0, sizeof(*done));
-	done->msg.free = done_msg_sent;
-	INIT_WORK(&done->work, done_msg_work);
-	done->inode = inode;
-	ihold(inode);
-	atomic_inc(&inode->i_sb->s_active);
-	atomic_inc(&zuf_i(inode)->orphans);
-	done->msg.wire = (struct zufs_forced) {
-		.inode		= zuf_i(inode)->handle,
-		.arg		= map->id,
-		.off		= off,
-		.written_bytes	= written_bytes,
-		.size_bytes	= size_bytes,
-		.op		= ZUFS_OP_MAP_DONE,
-	};
-	zuf_forced_queue(zuf_mount_of(inode->i_sb), &done->msg);
-}
-
-int zuf_map_done(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes, bool set_size)
-{
-	struct inode *inode = map->inode;
-	struct zufs_map_done_in in = {
-		.inode		= zuf_i(inode)->handle,
-		.fh		= map->fh,
-		.map_id		= map->id,
-		.off		= off,
-		.written_bytes	= written_bytes,
-		.size_bytes	= size_bytes,
-		.mtime		= zuf_time_to_wire(inode_get_mtime(inode)),
-		.flags		= map->flags,
-	};
-	struct zufs_attr attr;
-	struct zuf_call call = {
-		.mount	= zuf_mount_of(inode->i_sb),
-		.op	= ZUFS_OP_MAP_DONE,
-		.in	= &in,
-		.out	= &attr,
-		.inode	= { inode },
-	};
-	int err = -EINTR;
-
-	map->owes_done = false;
-	zuf_point(ZUF_POINT_BEFORE_MAP_DONE, current);
-	if (!fatal_signal_pending(current))
-		err = zuf_call_retry(&call);
-	if ((err == -EINTR || err == -ETIMEDOUT) && !call.id)	/* it was never sent */
-		done_msg_queue(map, off, written_bytes, size_bytes);
-	zuf_point(ZUF_POINT_AFTER_MAP_DONE, current);
-	/* whatever came of it: if nothing is known, again when the orphan ends */
-	zuf_lease_changed(inode, off, off + max_t(u64, written_bytes, 1));
-	if (!err)
-		zuf_attr_apply(inode, &attr, set_size);
-	return err;
-}
-
 /* ------------------------------------------------------------------- asking */
 
 static int map_alloc(struct zuf_map *map, u64 off, u64 len_bytes)
@@ -367,7 +109,7 @@ static int map_alloc(struct zuf_map *map, u64 off, u64 len_bytes)
 	map->max_extents = min_t(u64, blocks, ZUF_MAP_SMALL_EXTENTS);
 	map->done_msg = NULL;
 	if (map->flags & ZUFS_MAP_WRITE) {
-		map->done_msg = done_msg_get();
+		map->done_msg = zuf_done_msg_get();
 		if (!map->done_msg)
 			return -ENOMEM;
 	}
@@ -391,7 +133,7 @@ static void map_free(struct zuf_map *map)
 	if (map->extents != map->small_extents)
 		kfree(map->extents);
 	if (map->done_msg)
-		done_msg_put(map->done_msg);
+		zuf_done_msg_put(map->done_msg);
 }
 
 static void map_take(struct zuf_map *map, u32 count, u64 end)
@@ -401,7 +143,7 @@ static void map_take(struct zuf_map *map, u32 count, u64 end)
 
 	map->count = count;
 	for (i = 0; i < count; i++, ext++) {
-		map->owes_done |= ext->flags & OWED_FLAGS;
+		map->owes_done |= ext->flags & ZUF_EXTF_OWED;
 		map->any_new |= ext->flags & ZUFS_EXTF_NEW;
 	}
 	ext--;
@@ -559,6 +301,7 @@ static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
 		zuf_lease_count(call.mount, ZUF_LEASE_MISSES, 1);
 	map->owes_done = false;
 	map->any_new = false;
+	map->has_word = false;
 	err = map_alloc(map, map->off, len_bytes);
 	if (err)
 		return err;
@@ -576,6 +319,10 @@ static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
 	}
 	map->id = call.id;
 	map_take(map, out.count, map->off + len_bytes);
+	if (out.flags & ZUFS_MAPPED_WORD) {
+		map->has_word = true;
+		map->word = out.word;
+	}
 	return 0;
 }
 
@@ -591,14 +338,18 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	map->inode = inode;
 	map->fh = fh;
 	map->off = off;
-	map->flags = flags;
 	map->starving = restarts >= ZUF_RESTARTS_PATIENCE;
 	for (;;) {
+		map->flags = flags;
+		map->fence.task = NULL;
 		err = map_wait(inode, off, len_bytes, flags);
-		if (err)
-			return err;
+		if (!err && flags & ZUFS_MAP_WRITE && mount->features & ZUFS_MF_COW)
+			err = zuf_cow_begin(map, len_bytes);
 		epoch = zuf_epoch_published(mount);
-		err = map_ask(map, len_bytes, size_bytes);
+		if (!err)
+			err = map_ask(map, len_bytes, size_bytes);
+		if (err)
+			zuf_cow_end(map);
 		if (err || likely(!(flags & ZUFS_MAP_WRITE) || map->epoch >= epoch))
 			return err;
 		/* the server has yet to go on to the epoch that it was asked in */
@@ -617,6 +368,7 @@ void zuf_map_end(struct zuf_map *map)
 	/* nothing was written: the server takes its reservation back */
 	if (map->owes_done)
 		zuf_map_done(map, map->off, 0, i_size_read(map->inode), false);
+	zuf_cow_end(map);
 	map_free(map);
 }
 
@@ -652,13 +404,24 @@ static bool map_use(const struct zuf_map *map, u64 off, bool write, struct zufs_
 	lockdep_assert_held(&zuf_i(map->inode)->maps_lock);
 	if (!found)
 		return false;
-	owned = map->owes_done ? found->flags & OWED_FLAGS : 0;
+	owned = map->owes_done ? found->flags & ZUF_EXTF_OWED : 0;
 	if (map->dead && !owned)
 		return false;
 	if (write && !(owned & ZUFS_EXTF_NEW) && !zuf_epoch_is_open(map->inode, map->epoch))
 		return false;
 	*ext = *found;
 	return true;
+}
+
+bool zuf_map_use(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
+{
+	struct zuf_inode *zi = zuf_i(map->inode);
+	bool found;
+
+	spin_lock(&zi->maps_lock);
+	found = map_use(map, off, true, ext);
+	spin_unlock(&zi->maps_lock);
+	return found;
 }
 
 /* In a map of the calling task's own. */
@@ -780,225 +543,4 @@ static int zuf_iomap_end(struct inode *inode, loff_t pos, loff_t length, ssize_t
 const struct iomap_ops zuf_iomap_ops = {
 	.iomap_begin	= zuf_iomap_begin,
 	.iomap_end	= zuf_iomap_end,
-};
-
-/* ---------------------------------------------------------- zero and flush */
-
-struct map_piece {
-	struct dax_device *dax;
-	void *addr;
-	pgoff_t pgoff;
-	u64 bytes;
-};
-
-/*
- * The piece from @from that is contiguous in memory, and not longer than one
- * section of the gate may last; inside of that, and under dax_read_lock().
- */
-static int map_piece(struct inode *inode, const struct zufs_extent *ext, u64 from, u64 to,
-		     struct map_piece *piece)
-{
-	const struct zuf_device *device;
-	unsigned int skip = offset_in_page(from);
-	void *kaddr;
-	long pages;
-
-	piece->dax = NULL;
-	piece->bytes = min(to, ext->file_off + ext->len_bytes) - from;
-	if (ext->type != ZUFS_EXT_DATA)
-		return 0;
-	piece->bytes = min_t(u64, piece->bytes, ZUF_GATE_MAX_BYTES);
-	device = zuf_device(zuf_mount_of(inode->i_sb), ext->dev);
-	piece->pgoff = PHYS_PFN(device->dax_off + ext->dev_off + (from - ext->file_off));
-	pages = dax_direct_access(device->dax, piece->pgoff, PHYS_PFN(piece->bytes + skip +
-				  PAGE_SIZE - 1), DAX_ACCESS, &kaddr, NULL);
-	if (pages < 0)
-		return -EIO;
-	piece->dax = device->dax;
-	piece->addr = kaddr + skip;
-	piece->bytes = min_t(u64, piece->bytes, PFN_PHYS(pages) - skip);
-	return 0;
-}
-
-static int piece_zero(const struct map_piece *piece)
-{
-	u64 done = 0;
-	int err;
-
-	while (done < piece->bytes) {
-		u64 step = min_t(u64, piece->bytes - done,
-				 PAGE_SIZE - offset_in_page(piece->addr + done));
-
-		if (step == PAGE_SIZE) {
-			/* whole pages lose their poison, too */
-			err = dax_zero_page_range(piece->dax, piece->pgoff +
-						  PHYS_PFN(done + offset_in_page(piece->addr)), 1);
-			if (err)
-				return -EIO;
-		} else {
-			memset(piece->addr + done, 0, step);
-			dax_flush(piece->dax, piece->addr + done, step);
-		}
-		done += step;
-	}
-	return 0;
-}
-
-/* To write. */
-static bool map_use_locked(const struct zuf_map *map, u64 off, struct zufs_extent *ext)
-{
-	struct zuf_inode *zi = zuf_i(map->inode);
-	bool found;
-
-	spin_lock(&zi->maps_lock);
-	found = map_use(map, off, true, ext);
-	spin_unlock(&zi->maps_lock);
-	return found;
-}
-
-int zuf_map_zero(const struct zuf_map *map, u64 from, u64 to)
-{
-	struct map_piece piece;
-	struct zufs_extent ext;
-	int err, id, gate;
-
-	while (from < to) {
-		gate = zuf_gate_enter(map->inode);
-		id = dax_read_lock();
-		err = -EAGAIN;
-		if (map_use_locked(map, from, &ext))
-			err = map_piece(map->inode, &ext, from, to, &piece);
-		if (!err && piece.dax)
-			err = piece_zero(&piece);
-		dax_read_unlock(id);
-		wmb();		/* before a recall that waits for us is acknowledged */
-		zuf_gate_leave(map->inode, gate);
-		if (err)
-			return err;
-		from += piece.bytes;
-		cond_resched();
-	}
-	return 0;
-}
-
-int zuf_map_zero_edges(const struct zuf_map *map, u64 from, u64 to)
-{
-	const struct zufs_extent *first, *last;
-	int err = 0;
-
-	if (!map->any_new)
-		return 0;
-	first = zuf_map_extent(map, from);
-	last = zuf_map_extent(map, to - 1);
-	if (WARN_ON_ONCE(!first || !last))
-		return -EIO;
-	if (first->flags & ZUFS_EXTF_NEW)
-		err = zuf_map_zero(map, round_down(from, ZUFS_BLOCK_BYTES), from);
-	if (!err && last->flags & ZUFS_EXTF_NEW)
-		err = zuf_map_zero(map, to, round_up(to, ZUFS_BLOCK_BYTES));
-	return err;
-}
-
-static int zero_mapped(struct zuf_map *map, u64 size_bytes)
-{
-	int err;
-
-	err = zuf_map_zero(map, map->off, map->end);
-	if (!err)
-		err = zuf_map_zero_edges(map, map->off, map->end);
-	if (!err)
-		err = zuf_mount_persist(zuf_mount_of(map->inode->i_sb));
-	if (!err && map->owes_done)
-		err = zuf_map_done(map, map->off, map->end - map->off, size_bytes, false);
-	return err;
-}
-
-int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes)
-{
-	unsigned int restarts = 0;
-	struct zuf_map map;
-	int err = 0;
-
-	lockdep_assert_held_write(&zuf_i(inode)->layout_sem);
-	while (!err && from < to) {
-		err = zuf_map_begin(&map, inode, fh, from, to - from, size_bytes,
-				    ZUFS_MAP_WRITE | ZUFS_MAP_ZERO, restarts);
-		if (err)
-			return err;
-		err = zero_mapped(&map, size_bytes);
-		zuf_map_end(&map);
-		if (err == -EAGAIN)
-			err = zuf_map_restart(inode, &restarts);
-		else
-			from = map.end;
-	}
-	return err;
-}
-
-/* --------------------------------------------------------- address space ops */
-
-static int zuf_dax_writepages(struct address_space *mapping, struct writeback_control *wbc)
-{
-	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(mapping->host->i_sb));
-	int err;
-
-	if (!dax || wbc->sync_mode != WB_SYNC_ALL)
-		return 0;
-	zuf_dax_writeback_lock(mapping);
-	err = dax_writeback_mapping_range(mapping, dax, wbc);
-	zuf_dax_writeback_unlock(mapping);
-	return err;
-}
-
-/*
- * Who has pinned a page of a file that nobody else knows any more still has it: its
- * block is the server's again when that ends, or the mount is aborted.
- */
-static void evict_wait_pinned(struct inode *inode)
-{
-	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
-	struct address_space *mapping = inode->i_mapping;
-	struct page *page;
-
-	while (!READ_ONCE(mount->aborted)) {
-		/* may be reclaim's; and but for an epoch's work nobody has it */
-		if (!down_write_trylock(&mapping->invalidate_lock)) {
-			schedule_timeout_uninterruptible(1);
-			continue;
-		}
-		page = zuf_busy_page(mapping, 0, LLONG_MAX);
-		up_write(&mapping->invalidate_lock);
-		if (!page)
-			return;
-		wait_var_event_timeout(&page->_refcount, page_ref_count(page) == 1, HZ / 10);
-	}
-}
-
-/*
- * The marks of what stores left to flush go with the entries, and writeback that
- * is not for integrity has passed them over: a later fsync would find nothing.
- */
-void zuf_data_evict(struct inode *inode)
-{
-	struct address_space *mapping = inode->i_mapping;
-	struct dax_device *dax;
-	struct writeback_control wbc = {
-		.sync_mode	= WB_SYNC_ALL,
-		.range_end	= LLONG_MAX,
-	};
-
-	if (IS_DAX(inode) && inode->i_nlink && !mapping_empty(mapping)) {
-		dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
-		dax_writeback_mapping_range(mapping, dax, &wbc);
-		wmb();		/* an fsync may run on another CPU */
-	}
-	if (IS_DAX(inode) && !mapping_empty(mapping))
-		evict_wait_pinned(inode);
-	truncate_inode_pages_final(mapping);
-}
-
-const struct address_space_operations zuf_dax_aops = {
-	.writepages	= zuf_dax_writepages,
-	.dirty_folio	= noop_dirty_folio,
-	.direct_IO	= noop_direct_IO,	/* lets O_DIRECT open */
 };

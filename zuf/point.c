@@ -14,6 +14,7 @@
 
 #define ZUF_POINT_TASK_PREFIX	"zkill"
 #define ZUF_POINT_DELAY_MAX_US	100000u
+#define ZUF_POINT_SLEEP_MAX_US	10000000u	/* where the task may sleep */
 
 DEFINE_STATIC_KEY_FALSE(zuf_points_on);
 
@@ -39,6 +40,8 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 	[ZUF_POINT_MAPPED] = { .name = "mapped", .every = 1 },
 	[ZUF_POINT_COPYING] = { .name = "copying", .every = 1 },
 	[ZUF_POINT_BEFORE_FENCE] = { .name = "before_fence", .every = 1 },
+	[ZUF_POINT_BEFORE_WORD] = { .name = "before_word", .every = 1 },
+	[ZUF_POINT_AFTER_WORD] = { .name = "after_word", .every = 1 },
 	[ZUF_POINT_BEFORE_MAP_DONE] = { .name = "before_map_done", .every = 1 },
 	[ZUF_POINT_AFTER_MAP_DONE] = { .name = "after_map_done", .every = 1 },
 	[ZUF_POINT_FAULT_MAPPED] = { .name = "fault_mapped", .every = 1 },
@@ -149,7 +152,9 @@ static int points_command(const char *cmd)
 	if (!strcmp(verb, "kill")) {
 		WRITE_ONCE(points[i].every, every);
 		atomic_set(&points[i].left, value);
-	} else if (!strcmp(verb, "delay_us") && value <= ZUF_POINT_DELAY_MAX_US) {
+	} else if (!strcmp(verb, "delay_us") &&
+		   value <= (i < ZUF_POINT_READ_MAPPED ? ZUF_POINT_DELAY_MAX_US :
+							 ZUF_POINT_SLEEP_MAX_US)) {
 		WRITE_ONCE(points[i].delay_us, value);
 	} else if (!strcmp(verb, "hold") && value <= 1) {
 		WRITE_ONCE(points[i].hold, value);

@@ -36,6 +36,8 @@ enum zuf_point {
 	ZUF_POINT_MAPPED,	/* a write has its map, nothing copied */
 	ZUF_POINT_COPYING,	/* part of the bytes are copied */
 	ZUF_POINT_BEFORE_FENCE,
+	ZUF_POINT_BEFORE_WORD,	/* all is durable, the commit word not stored */
+	ZUF_POINT_AFTER_WORD,	/* stored, the server not told */
 	ZUF_POINT_BEFORE_MAP_DONE,
 	ZUF_POINT_AFTER_MAP_DONE, /* before i_size moves */
 	ZUF_POINT_FAULT_MAPPED,	/* a page fault has its map, no entry yet */

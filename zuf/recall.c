@@ -129,6 +129,7 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32
 	zuf_maps_recall(inode, fence->start, fence->end, seq, downgrade);
 	lost = zuf_lease_kill(inode, fence->start, fence->end, seq, downgrade);
 	mutex_unlock(&leases->lock);
+	zuf_lease_count(mount, ZUF_LEASE_RECALL_HITS, lost ? 1 : 0);
 	zuf_lease_count(mount, ZUF_LEASE_RECALLED, lost);
 	zuf_point_work(ZUF_POINT_RECALL_MARKED);
 	synchronize_srcu(&mount->gate);
@@ -189,6 +190,7 @@ static void recall_start(struct zuf_recall *recall, struct inode *inode)
 	one->inode = inode;
 	one->fence.start = round_down(wire->off, ZUFS_BLOCK_BYTES);
 	one->fence.end = recall_end(wire);
+	one->fence.task = NULL;
 	refcount_inc(&recall->ref);
 	queue_work(recall_wq, &one->work);
 }
@@ -223,6 +225,64 @@ static void recall_start_all(struct zuf_recall *recall)
 	iput(last);
 }
 
+/*
+ * One that is being evicted is on the superblock's list no more, but its entries may wait
+ * for who uses their pages (zuf_data_evict()). It has nothing else; it is still hashed.
+ */
+static void recall_await_evicted(struct zuf_recall *recall)
+{
+	struct xarray *mapped = &recall->mount->mapped;
+	struct zufs_recall key = {};
+	struct zuf_inode *zi;
+	unsigned long id = 0;
+	bool going;
+
+	for (;;) {
+		rcu_read_lock();	/* zuf_free_inode() */
+		zi = xa_find_after(mapped, &id, ULONG_MAX, XA_PRESENT);
+		if (zi) {
+			going = READ_ONCE(zi->vfs_inode.i_state) & (I_FREEING | I_WILL_FREE);
+			key.ino = zi->vfs_inode.i_ino;
+			key.gen = zi->gen;
+		}
+		rcu_read_unlock();
+		if (!zi)
+			return;
+		cond_resched();
+		if (going && recall->wire.flags & ZUFS_RECALL_TRY)
+			cmpxchg(&recall->end.err, 0, -EBUSY);
+		else if (going)		/* returns when it has gone */
+			iput(ilookup5(recall->sb, key.ino, recall_test, &key));
+	}
+}
+
+/* Before a page of it is mapped. May sleep; 0, -ENOMEM. */
+int zuf_recall_mapped(struct inode *inode)
+{
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	struct zuf_inode *zi = zuf_i(inode);
+	u32 id;
+	int err;
+
+	if (likely(READ_ONCE(zi->mapped_id)) || !zuf_leases_on(inode))
+		return 0;
+	err = xa_alloc(&mount->mapped, &id, zi, xa_limit_32b, GFP_NOFS | __GFP_ACCOUNT);
+	if (err)
+		return -ENOMEM;
+	if (cmpxchg(&zi->mapped_id, 0, id))
+		xa_erase(&mount->mapped, id);	/* another fault was first */
+	return 0;
+}
+
+void zuf_recall_forget(struct inode *inode)
+{
+	struct zuf_inode *zi = zuf_i(inode);
+
+	if (zi->mapped_id)
+		xa_erase(&zuf_mount_of(inode->i_sb)->mapped, zi->mapped_id);
+	zi->mapped_id = 0;
+}
+
 static void recall_work(struct work_struct *work)
 {
 	struct zuf_recall *recall = container_of(work, struct zuf_recall, work);
@@ -235,6 +295,7 @@ static void recall_work(struct work_struct *work)
 			recall_start(recall, inode);
 	} else {
 		recall_start_all(recall);
+		recall_await_evicted(recall);
 	}
 	recall_put(recall);
 }

@@ -83,6 +83,8 @@ struct zuf_server {
 	u64 channels_made;
 
 	struct delayed_work forced_work;
+	struct delayed_work lazy_work;	/* starts the other */
+	struct llist_node *forgets_behind; /* forced_work's, for its next run */
 	struct zufs_forced *forced_buf;
 
 	struct kobject kobj;		/* /sys/fs/zuf/servers/<id> */

@@ -87,6 +87,8 @@ const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
 	[ZUF_RULE_WRITTEN]	 = "written",
 	[ZUF_RULE_MOUNT]	 = "mount",
 	[ZUF_RULE_EPOCH]	 = "epoch",
+	[ZUF_RULE_WORD]		 = "word",
+	[ZUF_RULE_STAY]		 = "stay",
 };
 
 void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule)

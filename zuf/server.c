@@ -162,7 +162,7 @@ static long server_hello(struct zuf_server *server, struct zufs_hello __user *ar
 		.major			= ZUFS_ABI_MAJOR,
 		.minor			= ZUFS_ABI_MINOR,
 		.struct_bytes		= sizeof(hello),
-		.features		= hello.features & (ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS),
+		.features		= hello.features & ZUF_FEATURES,
 		.server_id		= server->id,
 		.page_bytes		= PAGE_SIZE,
 		.region_bytes		= ZUFS_REGION_BYTES,

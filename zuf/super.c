@@ -21,6 +21,8 @@ static u64 mount_features(const struct zuf_server *server)
 		features |= ZUFS_MF_LEASES;
 	if (zuf_server_features(server) & ZUFS_FEAT_EPOCHS)
 		features |= ZUFS_MF_EPOCHS;
+	if (zuf_server_features(server) & ZUFS_FEAT_COW)
+		features |= ZUFS_MF_COW;
 	return features;
 }
 

@@ -74,6 +74,8 @@ enum zuf_rule {
 	ZUF_RULE_WRITTEN,	/* more written than asked */
 	ZUF_RULE_MOUNT,		/* mount reply: features, limits */
 	ZUF_RULE_EPOCH,		/* of a map: none that the mount has had */
+	ZUF_RULE_WORD,		/* where it is, or what is there, or for what map */
+	ZUF_RULE_STAY,		/* a map moved what is in use */
 	ZUF_RULE_COUNT,
 };
 
@@ -125,7 +127,7 @@ enum zuf_rule zuf_check_rename(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readlink(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
 enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
-enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map.c */
+enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map_check.c */
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
 void zuf_take_map(const struct zuf_reply *reply);		/* map.c */
@@ -307,6 +309,7 @@ void zuf_kill_sb(struct super_block *sb);		/* super.c */
 void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
+#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -356,6 +359,7 @@ struct zuf_mount {
 	struct list_head recalls_done;	/* for the server to read */
 	wait_queue_head_t recall_wait;
 	atomic_t num_recalls;		/* under way, or done and not read */
+	struct xarray mapped;		/* struct zuf_inode that faults have mapped; by number */
 	atomic_t recalls_running;	/* under way */
 	bool recalls_stopped;		/* under file_lock; read without */
 	struct zuf_epochs epochs;
@@ -416,6 +420,7 @@ struct zuf_inode {
 	struct list_head maps;		/* struct zuf_map: asked for, and in use */
 	struct zuf_leases leases;
 	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
+	u32 mapped_id;			/* in mount->mapped; 0: never mapped */
 
 	atomic64_t ranges;		/* zuf_range_lock() */
 	atomic_t range_waiters;		/* who sleeps for one of its bits */
@@ -495,7 +500,7 @@ extern const struct inode_operations zuf_special_iops;	/* namei.c */
 extern const struct inode_operations zuf_file_iops;	/* file.c */
 extern const struct file_operations zuf_dir_fops;	/* dir.c */
 extern const struct file_operations zuf_file_fops;	/* file.c */
-extern const struct address_space_operations zuf_dax_aops; /* map.c */
+extern const struct address_space_operations zuf_dax_aops; /* entries.c */
 
 /* Open file: file->private_data of files and directories (open.c). */
 struct zuf_file {
@@ -514,7 +519,7 @@ static inline u64 zuf_fh(const struct file *file)
 	return zf ? zf->fh : 0;
 }
 
-/* ------------------------------------------------------------- data (map.c, file.c) */
+/* ------------------------------------------------------------- data (map.c, truncate.c) */
 
 /*
  * Change the file's size on the server and here, for setattr; i_rwsem held
@@ -525,7 +530,7 @@ static inline u64 zuf_fh(const struct file *file)
 int zuf_truncate_begin(struct inode *inode, loff_t size);
 int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_attr *attr);
 void zuf_truncate_end(struct inode *inode);
-void zuf_map_exit(void);		/* module exit; map.c */
+void zuf_map_exit(void);		/* module exit; map_done.c */
 /* The last of an inode's data in the kernel; never dispatches. */
 void zuf_data_evict(struct inode *inode);
 
@@ -578,6 +583,12 @@ ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes,
 bool zuf_recall_any_done(struct zuf_mount *mount);
 /* The superblock ends: let no new one in, and wait for those that run. */
 void zuf_recalls_stop(struct zuf_mount *mount);
+/*
+ * Before a page of @inode is mapped: recalls of the whole mount find it, while it is
+ * being evicted, too. May sleep; 0, -ENOMEM. Then, when it has no entries any more.
+ */
+int zuf_recall_mapped(struct inode *inode);
+void zuf_recall_forget(struct inode *inode);
 void zuf_recalls_free(struct zuf_mount *mount);
 /*
  * For what runs as recalls do (epoch.c): until it has ended the superblock does not, and

@@ -9,7 +9,7 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd -P)
 . "$TOP/tests/vm/lib.sh"
 . "$TOP/tests/bench/measure.sh"
 BENCH_SYSTEMS=${BENCH_SYSTEMS:-nullfs-leased nullfs-leased-library nullfs-call nullfs-call-done \
-nullfs-inline toyfs ext4-dax xfs-dax tmpfs null-dax null-dax-library fuse-null fuse-null-pinned}
+nullfs-cow-word nullfs-cow-done nullfs-inline toyfs ext4-dax xfs-dax tmpfs null-dax null-dax-library fuse-null fuse-null-pinned}
 . "$TOP/tests/bench/systems.sh"
 
 RUNS=${BENCH_RUNS:-5}

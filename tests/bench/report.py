@@ -51,6 +51,10 @@ LEASED_BARS = (
 # Where there are so many CPUs: zuf's own copy against the kernel's library
 CROWD = 4
 CROWD_BAR = (("randwrite-4k-dsync", CROWD, 1), (LEASED + "-library",), 1.1)
+# Copy-on-write with a word, in one trip, against two: mean latency, less than
+COW = ("nullfs-cow-word", "nullfs-cow-done")
+COW_BAR = 0.75
+COW_BAR_KEY = ("randwrite-4k-dsync", 1, 1)
 COUNT_BARS = {
     "context_switches": 2.02, "server_syscalls": 1.01, "migrations": 0.001,
     "cross_cpu_wakeups": 0.001, "remote_tlb_flushes": 0.001,
@@ -298,6 +302,17 @@ def leased_verdicts(meds, topology):
     return result
 
 
+def bar_cow(meds):
+    """(figure or None, text) of copy-on-write in one trip against two."""
+    one, two = (meds.get((system, *COW_BAR_KEY)) for system in COW)
+    if not one or not two:
+        return None, f"no {COW[1] if one else COW[0]}"
+    if min(one["runs"], two["runs"]) < RUNS:
+        return None, f"{min(one['runs'], two['runs'])} runs of {RUNS}"
+    figure = one["lat_mean_us"] / two["lat_mean_us"]
+    return figure, f"{one['lat_mean_us']:.2f} us / {two['lat_mean_us']:.2f} us = {figure:.3f}"
+
+
 def bar_counts(rows, workload, counter):
     """(worst figure or None, text) of one counted fact."""
     found = [row["per_op"] for row in rows
@@ -328,6 +343,9 @@ def verdicts(rows):
                 figure, text = bar_against(meds, system, FUSE, (FUSE_BAR_WORKLOAD, threads, 1))
                 result.append((where, f"{system} >= {bar} x FUSE, {threads} thr",
                                verdict(figure, figure is not None and figure >= bar), text))
+        figure, text = bar_cow(meds)
+        result.append((where, f"one trip < {COW_BAR} x two trips",
+                       verdict(figure, figure is not None and figure < COW_BAR), text))
         result += [(where, *judged) for judged in leased_verdicts(meds, mine[0]["topology"])]
         for workload in COUNT_WORKLOADS:
             for counter, bar in COUNT_BARS.items():

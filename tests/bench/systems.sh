@@ -59,6 +59,16 @@ up_nullfs()
 	[ "$1" = "$mode" ] || fast_copy_off
 }
 
+# Each write to another place, committed by a word or by MAP_DONE
+up_nullfs_cow()
+{
+	[ "$2" = 1 ] || return 3
+	"$TOP/build/zus/mkfs.zufs" -t znullfs -f "$BENCH_DEV" >/dev/null &&
+		mount -t znullfs -o "cow=$1,size=$((BENCH_MIB << 20))" "$BENCH_DEV" \
+			"$BENCH_MNT" || return 1
+	SYSTEM_FILES=("$BENCH_MNT/data")
+}
+
 fast_copy_off()
 {
 	local switch
@@ -164,6 +174,7 @@ system_up()
 	mkdir -p "$BENCH_MNT"
 	SYSTEM=$name SYSTEM_DIRECT=1 SYSTEM_NOTE='' FUSE_LINE=
 	case $name in
+	nullfs-cow-*) up_nullfs_cow "${name#nullfs-cow-}" "$files" || status=$? ;;
 	nullfs-*) up_nullfs "${name#nullfs-}" "$files" || status=$? ;;
 	toyfs) up_toyfs "$files" || status=$? ;;
 	null-dax*) up_null_dax "$name" "$files" || status=$? ;;

@@ -49,7 +49,8 @@ def leased_rows(run, leased, reads, library, **where):
 
 
 def whole_boot(boot, topology, fuse=2000.0, call=9000.0, done=6000.0, nop=50.0, pipe=60.0,
-               switches=2.0, leased=64000.0, reads=60000.0, library=50000.0):
+               switches=2.0, leased=64000.0, reads=60000.0, library=50000.0,
+               cow=0.7):
     """Five runs of all that the bars look at."""
     where = {"boot": boot, "topology": topology}
     rows = [row for run in range(1, report.RUNS + 1)
@@ -63,6 +64,8 @@ def whole_boot(boot, topology, fuse=2000.0, call=9000.0, done=6000.0, nop=50.0, 
             rows.append(measured("fuse-null-pinned", fuse * 0.8, **more))
             rows.append(measured("nullfs-call", call, **more))
             rows.append(measured("nullfs-call-done", done, **more))
+            rows.append(measured("nullfs-cow-word", 10000.0, **more))
+            rows.append(measured("nullfs-cow-done", 10000.0 * cow, **more))
     for workload in report.COUNT_WORKLOADS:
         for counter in report.COUNT_BARS:
             value = switches if counter == "context_switches" else 0.0
@@ -224,6 +227,12 @@ class Bars(unittest.TestCase):
         self.assertEqual(found[("1x4", bar)], "FAIL")
         self.assertEqual(found[("2x2", bar)], "FAIL")
         self.assertNotIn(("2x1", bar), found)  # two CPUs
+
+    def test_one_trip_is_not_much_shorter(self):
+        found = words(three_boots(cow=0.76))
+        self.assertEqual(found[("2x2", "one trip < 0.75 x two trips")], "FAIL")
+        found = words([row for row in three_boots() if row["system"] != "nullfs-cow-done"])
+        self.assertEqual(found[("2x1", "one trip < 0.75 x two trips")], "NOT RUN")
 
     def test_both_dax_must_be_measured(self):
         rows = [row for row in three_boots() if row["system"] != "xfs-dax"]

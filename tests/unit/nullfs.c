@@ -68,6 +68,37 @@ START_TEST(commit_is_asked_for)
 }
 END_TEST
 
+/* A block's word counts its writes: each whole, partial or several blocks, one each. */
+START_TEST(copy_on_write)
+{
+	static const char *const options[] = { "cow=word,size=1m", "cow=done,size=1m" };
+	struct zus_local *fs = unit_mount(unit_plugin("nullfs"), options[_i], 1, 16 * MIB);
+	uint64_t *words = (uint64_t *)(void *)zus_local_dev_addr(fs, 0, 2 * MIB);
+	struct zus_local_file *file;
+	char model[20000], back[20000];
+	uint64_t sum = 0, want = 0;
+	unsigned int i;
+
+	memset(model, 0, sizeof(model));
+	ck_assert_int_eq(zus_local_open(fs, "/data", &file), 0);
+	for (i = 0; i < 500; i++) {
+		uint64_t off = unit_random() % (sizeof(model) - 1);
+		uint64_t len = 1 + unit_random() % (sizeof(model) - off);
+
+		memset(model + off, 1 + (int)(i % 255), len);
+		ck_assert_int_eq(zus_local_pwrite(file, model + off, len, off), (int)len);
+		want += (off + len - 1) / 4096 - off / 4096 + 1;
+		ck_assert_int_eq(zus_local_pread(file, back, sizeof(back), 0), sizeof(back));
+		ck_assert_int_eq(memcmp(back, model, sizeof(back)), 0);
+	}
+	for (i = 0; i < 5; i++)
+		sum += words[i];
+	ck_assert_uint_eq(sum, want);
+	zus_local_close(file);
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+}
+END_TEST
+
 /* Each has its own part of the device; without epochs all that can be asked for works. */
 START_TEST(several_files)
 {
@@ -184,12 +215,18 @@ START_TEST(options)
 		{ "epoch_ms=5,mode=call", -EINVAL }, { "epoch_ms=5,relocate=1", 0 },
 		{ "epoch_ms=5,epoch_check,relocate=1", -EINVAL },
 		{ "files=2,relocate=1", -EINVAL },
+		{ "cow=word", 0 }, { "cow=done,epoch_ms=5", 0 }, { "cow", -EINVAL }, { "cow=x", -EINVAL },
+		{ "cow=word,relocate=1", -EINVAL }, { "cow=word,files=2", -EINVAL },
+		{ "cow=word,mode=call", -EINVAL }, { "cow=done,epoch_ms=5,epoch_check", -EINVAL },
 		{ "extent=4k,mode=leased", 0 }, { "extent=4k,size=4g,space=1m", 0 },
 		{ "extent=4k,space=32k", 0 }, { "extent=4k,space=28k", -EINVAL },
 		{ "extent=4k,space=15m", -EINVAL }, { "space=1m", -EINVAL },
 		{ "extent=5k", -EINVAL }, { "extent=1k", -ERANGE }, { "extent=8m", -EINVAL },
 		{ "extent=4k,relocate=1", -EINVAL }, { "extent=4k,mode=inline", -EINVAL },
-		{ "extent=4k,epoch_ms=5", -EINVAL }, { "extent=4k,size=1k", -EINVAL },
+		{ "extent=4k,epoch_ms=5", -EINVAL }, { "extent=4k,cow=word", -EINVAL },
+		{ "extent=4k,size=1k", -EINVAL },
+		{ "relocate_us=5,relocate=1", 0 },
+		{ "relocate_us=5", -EINVAL }, { "relocate_us=1000001,relocate=1", -ERANGE },
 	};
 	const struct zus_local_device device = { .size_bytes = 16 * MIB };
 	struct zus_local_config config = {
@@ -226,7 +263,8 @@ int main(void)
 
 	tcase_add_loop_test(tc, modes, 0, 4);
 	tcase_add_loop_test(tc, commit_is_asked_for, 0, 2);
-	tcase_add_loop_test(tc, options, 0, 37);
+	tcase_add_loop_test(tc, options, 0, 49);
+	tcase_add_loop_test(tc, copy_on_write, 0, 2);
 	tcase_add_loop_test(tc, scattered, 0, 4);
 	tcase_add_test(tc, scattered_data);
 	tcase_add_test(tc, several_files);

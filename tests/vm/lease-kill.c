@@ -6,6 +6,8 @@
  * Method: children named zkill work on $LEASE_FILE, whose blocks move all the time; the
  *	module kills them at each of the points below, LEASE_KILLS times (default 50). What
  *	they were about to do, and what the file has, is in shared memory.
+ *
+ * With LEASE_COW the file is one of nullfs' whose writes go to another place.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -114,10 +116,29 @@ static void check(const char *point, unsigned int round)
 	shared->kind = OP_NONE;
 }
 
-static const struct kp_test test = {
+static struct kp_test test = {
 	.points = points, .num_points = sizeof(points) / sizeof(points[0]),
 	.child = child, .check = check, .doing = doing,
 };
+
+/* Where each write goes to another place: LEASE_COW says how it is published. */
+static const struct kp_point word_points[] = {
+	{ "mapped", 5 }, { "copying", 5 }, { "before_fence", 5 }, { "before_word", 5 },
+	{ "after_word", 5 }, { "fault_mapped", 3 },
+}, done_points[] = {
+	{ "mapped", 5 }, { "copying", 5 }, { "before_fence", 5 }, { "before_map_done", 5 },
+	{ "after_map_done", 5 }, { "fault_mapped", 3 },
+};
+
+static void points_choose(void)
+{
+	const char *cow = getenv("LEASE_COW");
+
+	if (!cow)
+		return;
+	test.points = strcmp(cow, "word") != 0 ? done_points : word_points;
+	test.num_points = sizeof(done_points) / sizeof(done_points[0]);
+}
 
 START_TEST(killed_while_blocks_move)
 {
@@ -134,6 +155,7 @@ START_TEST(killed_while_blocks_move)
 	ck_assert_int_eq(pwrite(fd, shared->model, size, 0), (ssize_t)size);
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ck_assert_ptr_ne(map, MAP_FAILED);
+	points_choose();
 	kp_run(&test, kp_kills("LEASE_KILLS"));
 	munmap(map, size);
 	close(fd);

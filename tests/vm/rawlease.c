@@ -48,6 +48,24 @@ int rl_recall_here(const struct zufs_recall *recall)
 	return ioctl(file_fd, ZUFS_IOC_RECALL, recall) ? -errno : 0;
 }
 
+void rl_drain_here(void)
+{
+	struct zufs_recall_done done;
+
+	while (read(file_fd, &done, sizeof(done)) == sizeof(done))
+		;
+}
+
+uint64_t rl_dev_off_here(unsigned int place)
+{
+	return place_off(place);
+}
+
+char *rl_bytes_here(unsigned int place)
+{
+	return base + place_off(place);
+}
+
 static long recall_queue(struct rs *rs, void *arg)
 {
 	(void)rs;
@@ -60,6 +78,34 @@ static long recall_read(struct rs *rs, void *arg)
 
 	(void)rs;
 	return bytes < 0 ? -errno : bytes ? 0 : -EIO;
+}
+
+static long epoch_queue(struct rs *rs, void *arg)
+{
+	(void)rs;
+	return ioctl(file_fd, ZUFS_IOC_EPOCH, arg) ? -errno : 0;
+}
+
+struct u64_at {
+	uint64_t dev_off, value;
+};
+
+static long u64_get(struct rs *rs, void *arg)
+{
+	struct u64_at *at = arg;
+
+	(void)rs;
+	memcpy(&at->value, base + at->dev_off, sizeof(at->value));
+	return 0;
+}
+
+static long u64_put(struct rs *rs, void *arg)
+{
+	const struct u64_at *at = arg;
+
+	(void)rs;
+	memcpy(base + at->dev_off, &at->value, sizeof(at->value));
+	return 0;
 }
 
 struct move {
@@ -77,6 +123,18 @@ static long move_file(struct rs *rs, void *arg)
 	memset(old, move->left, RL_FILE_BYTES);
 	*place = move->place;
 	return 0;
+}
+
+void rl_move_here(struct rs *rs, unsigned int file, unsigned int place, unsigned char left)
+{
+	struct move move = { file, place, left };
+
+	move_file(rs, &move);
+}
+
+uint64_t rl_file_off(const struct rs *rs, unsigned int file)
+{
+	return place_off(rs->user[USER_PLACE + file]);
 }
 
 static enum rs_next answer_leased(struct rs_channel *ch, struct rf_msg *m)
@@ -122,13 +180,18 @@ static void device_clear(void)
 
 struct rs *rl_start(unsigned int files, uint64_t *mount_id)
 {
+	return rl_start_with(files, ZUFS_MF_LEASES, mount_id);
+}
+
+struct rs *rl_start_with(unsigned int files, uint64_t features, uint64_t *mount_id)
+{
 	unsigned int i;
 	struct rs *rs;
 
 	device_clear();
 	vt_mkfs(DEVICE, "zraw");
 	rs = rs_start(&(struct rs_options) { .device = true, .files = files,
-					     .features = ZUFS_MF_LEASES });
+					     .features = features });
 	for (i = 0; i < RL_FILES_MAX; i++)
 		rs->user[USER_PLACE + i] = i + 1;
 	vt_mount("zraw", DEVICE, RL_MNT, NULL);
@@ -181,11 +244,40 @@ static bool done_came(void *arg)
 
 void rl_await_done(struct rs *rs, uint64_t cookie)
 {
+	rl_await_end(rs, cookie, 0);
+}
+
+void rl_await_end(struct rs *rs, uint64_t cookie, int err)
+{
 	struct await_done a = { .rs = rs };
 
 	vt_await(done_came, &a, "the end of a recall");
 	ck_assert_uint_eq(a.done.cookie, cookie);
-	ck_assert_int_eq(a.done.err, 0);
+	ck_assert_int_eq(a.done.err, err);
+}
+
+void rl_epoch(struct rs *rs, uint64_t number)
+{
+	struct zufs_epoch wire = { .epoch = number, .cookie = number };
+
+	ck_assert_int_eq(rs_call(rs, epoch_queue, &wire, sizeof(wire)), 0);
+	rl_await_done(rs, number);
+}
+
+uint64_t rl_u64(struct rs *rs, uint64_t dev_off)
+{
+	struct u64_at at = { dev_off, 0 };
+
+	ck_assert_int_eq(rs_call(rs, u64_get, &at, sizeof(at)), 0);
+	memcpy(&at, rs->call_arg, sizeof(at));
+	return at.value;
+}
+
+void rl_u64_set(struct rs *rs, uint64_t dev_off, uint64_t value)
+{
+	struct u64_at at = { dev_off, value };
+
+	ck_assert_int_eq(rs_call(rs, u64_put, &at, sizeof(at)), 0);
 }
 
 void rl_move(struct rs *rs, unsigned int file, unsigned int place, unsigned char left)

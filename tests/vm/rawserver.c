@@ -50,7 +50,8 @@ int rs_hello(int fd, struct zufs_hello *hello)
 static uint64_t hello_features(uint64_t features)
 {
 	return (features & ZUFS_MF_LEASES ? ZUFS_FEAT_LEASES : 0) |
-	       (features & ZUFS_MF_EPOCHS ? ZUFS_FEAT_EPOCHS : 0);
+	       (features & ZUFS_MF_EPOCHS ? ZUFS_FEAT_EPOCHS : 0) |
+	       (features & ZUFS_MF_COW ? ZUFS_FEAT_COW : 0);
 }
 
 int rs_register(int fd, const char *type, uint32_t flags)

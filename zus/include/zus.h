@@ -189,6 +189,16 @@ struct zus_mount {
 #define ZUS_MF_LEASES		(1u << 4)
 /* With LEASES: wants zus_epoch(). May be missing in zus_mount.features likewise. */
 #define ZUS_MF_EPOCHS		(1u << 5)
+/*
+ * Copy-on-write: map() for a write may answer another place than where the bytes are, with
+ * COMMIT or NEW; the old place is free once map_done has come, or the word was stored (see
+ * zus_req_word()). Before map() is asked for a write nothing of the range stays mapped or
+ * leased or used by this kernel, or the call says ZUS_MAP_STAY. For a fault that writes,
+ * map() itself copies, publishes, and answers plain DATA: the old place is free at once.
+ * May be missing in zus_mount.features: then bytes stay where they are, or a recall goes
+ * before they move.
+ */
+#define ZUS_MF_COW		(1u << 6)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -417,6 +427,13 @@ struct zus_extent {
 #define ZUS_MAP_WRITE		(1u << 1)
 #define ZUS_MAP_FAULT		(1u << 2) /* for a page fault */
 #define ZUS_MAP_ZERO		(1u << 3) /* with WRITE: to zero; holes may stay */
+/*
+ * With WRITE: somebody uses pages of the range, pinned: answer the place where the bytes
+ * are, and copy away what is to be kept of them.
+ */
+#define ZUS_MAP_STAY		(1u << 4)
+/* Of map_done: the word was stored; size and blocks count, mtime comes by setattr. */
+#define ZUS_MAP_COMMITTED	(1u << 16)
 
 struct zus_map {
 	uint64_t fh;		/* open file, or 0 */
@@ -435,7 +452,19 @@ struct zus_map_done {
 	uint64_t written_bytes;	/* from off; 0: drop the reservation */
 	uint64_t size_bytes;	/* the file's size if this counts */
 	struct zus_time mtime;	/* and ctime */
-	uint32_t flags;		/* ZUS_MAP_* of the map */
+	uint32_t flags;		/* ZUS_MAP_* of the map, ZUS_MAP_COMMITTED */
+};
+
+/*
+ * A number on a T1 device that makes a write part of the file when it is stored. 8 bytes,
+ * aligned, little-endian as in memory, in none of the answer's extents.
+ */
+struct zus_word {
+	uint64_t dev_off;
+	uint64_t old_le64;	/* what it is until then */
+	uint64_t new_le64;	/* another number */
+	uint64_t blocks_512;	/* of the inode, once it is stored */
+	uint32_t dev;		/* index in mount->devices */
 };
 
 struct zus_write {
@@ -579,6 +608,19 @@ int zus_req_dirent(struct zus_req *req, uint64_t ino, uint64_t cookie, uint32_t 
  * no room, it was not added; with others before it return 0 from the callback.
  */
 int zus_req_extent(struct zus_req *req, const struct zus_extent *extent);
+
+/*
+ * In map, for a write, beside COMMIT or NEW extents: who copies stores the word itself when
+ * all that was asked for, as far as the extents reach, is durable. That saves the trip of
+ * map_done before the write returns; it comes within about a second, with
+ * ZUS_MAP_COMMITTED. Who looks at the file's map before that looks at the word: new_le64,
+ * it is committed; old_le64, the write is under way, or came to nothing and map_done says
+ * so. Prepare, durable, all that the word makes valid before map returns. A write that
+ * copied less, or whose epoch ended, does not store it: map_done comes as without a word.
+ * EOPNOTSUPP: no ZUS_MF_COW, or not for this map (a fault, ZERO, STAY): answer without.
+ * EINVAL: alignment, old and new are the same.
+ */
+int zus_req_word(struct zus_req *req, const struct zus_word *word);
 
 /* How many extents can still be added. */
 uint32_t zus_req_extents_left(const struct zus_req *req);

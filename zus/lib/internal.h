@@ -209,6 +209,7 @@ struct zus_server {
 	void *transport_priv;
 	bool transport_leases;		/* it can take leases back */
 	bool transport_epochs;		/* and begin epochs */
+	bool transport_cow;		/* writes may move bytes; it stores words */
 	struct zus_stats_file *stats;
 	uint64_t stats_bytes;
 	char stats_path[256];
@@ -226,7 +227,7 @@ struct zus_server {
 /* recall.c */
 void zus_recalls_init(struct zus_mount_entry *entry);
 /* Of @wanted what the transport can do; before the mount is used. */
-uint64_t zus_lease_features(struct zus_mount_entry *entry, uint64_t wanted);
+uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted);
 /* Ends the thread; who still waits is told that it did not come about. */
 void zus_recalls_end(struct zus_mount_entry *entry);
 

@@ -194,6 +194,36 @@ static const char *check_extent(const struct reply *r, const struct zufs_extent 
 	}
 }
 
+static const char *check_word(const struct reply *r, const struct zufs_map_out *out)
+{
+	const uint32_t never = ZUFS_MAP_FAULT | ZUFS_MAP_ZERO | ZUFS_MAP_STAY;
+	const struct zufs_word *word = &out->word;
+	const struct zufs_map_in *in = r->in;
+	const struct zus_device *dev;
+	bool owed = false;
+	uint32_t i;
+
+	if (out->flags & ~ZUFS_MAPPED_WORD || !(in->flags & ZUFS_MAP_WRITE) ||
+	    in->flags & never || word->dev >= r->local->num_devices)
+		return "word";
+	dev = &r->local->devices[word->dev];
+	if (dev->tier != ZUS_TIER_T1 || word->dev_off % sizeof(uint64_t) ||
+	    word->dev_off < dev->data_off || word->dev_off > dev->size_bytes - sizeof(uint64_t) ||
+	    word->old_le64 == word->new_le64)
+		return "word";
+	for (i = 0; i < out->count; i++) {
+		struct zufs_extent e;
+
+		memcpy(&e, r->payload + i * sizeof(e), sizeof(e));
+		owed |= e.flags & (ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT);
+		if (e.type == ZUFS_EXT_DATA && e.dev == word->dev &&
+		    word->dev_off + sizeof(uint64_t) > e.dev_off &&
+		    word->dev_off < e.dev_off + e.len_bytes)
+			return "word";
+	}
+	return owed ? NULL : "word";
+}
+
 static const char *check_map(const struct reply *r)
 {
 	const struct zufs_map_out *out = r->out;
@@ -222,7 +252,7 @@ static const char *check_map(const struct reply *r)
 			return "extent-inline";
 		next = e.file_off + e.len_bytes;
 	}
-	return NULL;
+	return out->flags ? check_word(r, out) : NULL;
 }
 
 static const char *check_write(const struct reply *r)

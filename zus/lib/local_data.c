@@ -17,6 +17,8 @@
 struct map {
 	uint64_t id;
 	uint32_t count;
+	bool has_word;
+	struct zufs_word word;
 	struct zufs_extent *extents;	/* then the bytes of an INLINE one */
 	char reply[ZUFS_PAYLOAD_MAX_BYTES] __attribute__((aligned(8)));
 };
@@ -46,6 +48,8 @@ static int ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint64_t
 		sched_yield();
 	map->id = call.id;
 	map->count = ret ? 0 : out.count;
+	map->has_word = !ret && out.flags & ZUFS_MAPPED_WORD;
+	map->word = out.word;
 	map->extents = (struct zufs_extent *)(void *)map->reply;
 	return ret;
 }
@@ -166,7 +170,7 @@ static int zero_tail(struct zus_local_file *file, struct map *map, uint64_t size
 	return 0;
 }
 
-/* Zeroes what the write leaves of a NEW extent, and copies the rest. */
+/* Zeroes what the write leaves of a NEW extent, and copies the rest. No fence. */
 static size_t copy_in(const struct zus_local_file *file, const struct map *map,
 		      const char *buf, size_t bytes, uint64_t off, bool *commit)
 {
@@ -178,14 +182,14 @@ static size_t copy_in(const struct zus_local_file *file, const struct map *map,
 		uint64_t at = off + total;
 
 		if (e->flags & ZUFS_EXTF_NEW)
-			memset(address(file, e, e->file_off), 0, e->len_bytes);
+			zus_zero_nt(address(file, e, e->file_off), e->len_bytes);
 		*commit |= e->flags != 0;
 		if (total == bytes || at - e->file_off >= e->len_bytes)
 			continue;
 		n = bytes - total;
 		if (n > e->file_off + e->len_bytes - at)
 			n = e->file_off + e->len_bytes - at;
-		memcpy(address(file, e, at), buf + total, n);
+		zus_copy_nt(address(file, e, at), buf + total, n);
 		total += n;
 	}
 	return total;
@@ -207,6 +211,37 @@ static ssize_t write_inline(struct zus_local_file *file, const char *buf, size_t
 	return err ? err : (ssize_t)out.written_bytes;
 }
 
+/* How many of the bytes that were asked for the answer covers. */
+static uint64_t mapped_bytes(const struct map *map, uint64_t bytes, uint64_t off)
+{
+	const struct zufs_extent *last = &map->extents[map->count - 1];
+	uint64_t covered = last->file_off + last->len_bytes - off;
+
+	return covered < bytes ? covered : bytes;
+}
+
+/* What the word makes part of the file is durable. The server is told at once. */
+static int commit_word(struct zus_local_file *file, const struct map *map, uint64_t off,
+		       uint64_t written, uint64_t size)
+{
+	uint64_t *word = (uint64_t *)(void *)zus_local_dev_addr(file->local, map->word.dev,
+								map->word.dev_off);
+	struct zufs_batch_in in = { .count = 1 };
+	struct zufs_forced msg = {
+		.mount = LOCAL_MOUNT_ID, .inode = file->handle, .arg = map->id,
+		.off = off, .written_bytes = written, .size_bytes = size,
+		.op_slot = ZUFS_NO_SLOT, .op = ZUFS_OP_MAP_DONE,
+		.flags = ZUFS_FORCED_COMMITTED,
+	};
+
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) != map->word.old_le64)
+		return -EIO;
+	__atomic_store_n(word, map->word.new_le64, __ATOMIC_RELAXED);
+	zus_persist(word, sizeof(*word));
+	local_send(file->local, ZUFS_OP_BATCH, &in, sizeof(in), &msg, sizeof(msg), NULL, 0);
+	return 0;
+}
+
 static ssize_t write_mapped(struct zus_local_file *file, struct map *map, const char *buf,
 			    size_t bytes, uint64_t off, uint64_t size)
 {
@@ -218,8 +253,13 @@ static ssize_t write_mapped(struct zus_local_file *file, struct map *map, const 
 	if (err)
 		return err;
 	n = copy_in(file, map, buf, bytes, off, &commit);
+	zus_fence();
 	if (!commit && off + n <= size)
 		return (ssize_t)n;
+	if (map->has_word && n == mapped_bytes(map, bytes, off)) {
+		err = commit_word(file, map, off, n, off + n > size ? off + n : size);
+		return err ? err : (ssize_t)n;
+	}
 	err = done(file, map, off, n, off + n > size ? off + n : size, ZUFS_MAP_WRITE);
 	return err ? err : (ssize_t)n;
 }

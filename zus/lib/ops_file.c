@@ -202,7 +202,8 @@ static int forced_map_done(struct zus_req *req, struct zus_inode *inode,
 		.off = msg->off,
 		.written_bytes = msg->written_bytes,
 		.size_bytes = msg->size_bytes,
-		.flags = ZUS_MAP_WRITE,
+		.flags = ZUS_MAP_WRITE |
+			 (msg->flags & ZUFS_FORCED_COMMITTED ? ZUS_MAP_COMMITTED : 0),
 	};
 	uint64_t now_ns = zus_wall_ns();
 

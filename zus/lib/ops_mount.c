@@ -116,7 +116,7 @@ int zus_serve_mount(struct zus_req *req)
 		err = -EIO;
 		goto out_umount;
 	}
-	made.features = zus_lease_features(entry, made.features);
+	made.features = zus_transport_features(entry, made.features);
 	entry->pub.features = made.features;
 	put_mount(zus_req_out(req), &made);
 	err = zus_mount_add(server, entry);

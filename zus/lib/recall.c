@@ -29,12 +29,14 @@ void zus_recalls_init(struct zus_mount_entry *entry)
 	entry->recall_stop_fd = -1;
 }
 
-uint64_t zus_lease_features(struct zus_mount_entry *entry, uint64_t wanted)
+uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
 {
 	if (!entry->server->transport_leases)
 		wanted &= ~(uint64_t)ZUS_MF_LEASES;
 	if (!entry->server->transport_epochs || !(wanted & ZUS_MF_LEASES))
 		wanted &= ~(uint64_t)ZUS_MF_EPOCHS;
+	if (!entry->server->transport_cow)
+		wanted &= ~(uint64_t)ZUS_MF_COW;
 	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
 	return wanted;
 }

@@ -89,6 +89,27 @@ int zus_req_extent(struct zus_req *req, const struct zus_extent *extent)
 	return 0;
 }
 
+int zus_req_word(struct zus_req *req, const struct zus_word *word)
+{
+	const uint32_t never = ZUFS_MAP_FAULT | ZUFS_MAP_ZERO | ZUFS_MAP_STAY;
+	struct zufs_map_out *out = zus_req_out(req);
+
+	if (req->hdr.op != ZUFS_OP_MAP || !(req->mount->features & ZUS_MF_COW) ||
+	    !(req->in.map.flags & ZUFS_MAP_WRITE) || req->in.map.flags & never)
+		return -EOPNOTSUPP;
+	if (word->dev_off % sizeof(uint64_t) || word->old_le64 == word->new_le64)
+		return -EINVAL;
+	out->flags |= ZUFS_MAPPED_WORD;
+	out->word = (struct zufs_word) {
+		.dev_off = word->dev_off,
+		.old_le64 = word->old_le64,
+		.new_le64 = word->new_le64,
+		.blocks_512 = word->blocks_512,
+		.dev = word->dev,
+	};
+	return 0;
+}
+
 uint32_t zus_req_extents_left(const struct zus_req *req)
 {
 	return req->inlined ? 0 : req->max_extents - req->count;

@@ -12,7 +12,11 @@
  *	mode=leased	the first answer for a range is leased: no further calls
  *	mode=inline	data travel in the messages, the server copies
  *	relocate=SEED	leased, and the file's blocks move about while it is used
+ *	relocate_us=N	with a pause of N us behind each move (default: none)
  *	epoch_ms=N	leased, with a new write epoch every N ms; 0: as often as can be
+ *	cow=word	every write goes to another place, and is made part of the file by a
+ *			word that the kernel stores
+ *	cow=done	the same, by MAP_DONE
  *	epoch_check	and no block may change in one but after a map for writing
  *	size=BYTES	size of each file, with k, m, g (default: all of the device)
  *	files=N		so many files
@@ -31,6 +35,7 @@
 
 #include <zus.h>
 
+#include "null_cow.h"
 #include "null_epoch.h"
 #include "null_move.h"
 #include "null_scatter.h"
@@ -50,7 +55,11 @@ struct null_fs {
 	uint64_t num_files;
 	enum null_mode mode;
 	uint64_t move_seed;	/* not 0: of move */
+	uint64_t move_pause_us;
 	struct null_move *move;
+	bool wants_cow;
+	bool cow_word;
+	struct null_cow *cow;
 	bool epochs;
 	bool epoch_check;
 	uint64_t epoch_ms;
@@ -160,10 +169,18 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		fs->mode = MODE_LEASED;
 		return zus_parse_bytes(value, &fs->move_seed);
 	}
+	if (!strcmp(key, "relocate_us") && value)
+		return parse_number(value, 0, NULL_PAUSE_US_MAX, &fs->move_pause_us);
 	if (!strcmp(key, "epoch_ms") && value) {
 		fs->mode = MODE_LEASED;
 		fs->epochs = true;
 		return parse_number(value, 0, 3600000, &fs->epoch_ms);
+	}
+	if (!strcmp(key, "cow") && value) {
+		fs->mode = MODE_LEASED;
+		fs->wants_cow = true;
+		fs->cow_word = !strcmp(value, "word");
+		return fs->cow_word || !strcmp(value, "done") ? 0 : -EINVAL;
 	}
 	if (!strcmp(key, "epoch_check") && !value) {
 		fs->epoch_check = true;
@@ -177,7 +194,7 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		return parse_number(value, ZUS_BLOCK_BYTES, NULLFS_SIZE_MAX, &fs->extent_bytes);
 	if (!strcmp(key, "space") && value)
 		return parse_number(value, ZUS_BLOCK_BYTES, NULLFS_SIZE_MAX, &fs->space_bytes);
-	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, epoch_ms=N, epoch_check, size=BYTES, files=N, extent=BYTES and space=BYTES",
+	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, relocate_us=N, epoch_ms=N, epoch_check, cow=word|done, size=BYTES, files=N, extent=BYTES and space=BYTES",
 		key);
 	return -EINVAL;
 }
@@ -191,15 +208,21 @@ static int parse_options(struct null_fs *fs, const char *options)
 		err = more < 0 ? more : parse_option(fs, key, value);
 	if (err)
 		return err;
+	if (fs->wants_cow && (fs->move_seed || fs->epoch_check || fs->num_files > 1 ||
+			      fs->mode != MODE_LEASED)) {
+		zus_log(ZUS_LOG_ERR, "nullfs: cow goes neither with relocate, epoch_check and files, nor with another mode than leased");
+		return -EINVAL;
+	}
 	if ((fs->move_seed && (fs->num_files > 1 || fs->epoch_check)) ||
-	    (fs->epoch_check && !fs->epochs) ||
+	    (fs->epoch_check && !fs->epochs) || (fs->move_pause_us && !fs->move_seed) ||
 	    ((fs->move_seed || fs->epochs) && fs->mode != MODE_LEASED)) {
-		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files");
+		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files; relocate_us wants relocate");
 		return -EINVAL;
 	}
 	if (fs->extent_bytes % ZUS_BLOCK_BYTES || (fs->space_bytes && !fs->extent_bytes) ||
-	    (fs->extent_bytes && (fs->move_seed || fs->epochs || fs->mode == MODE_INLINE))) {
-		zus_log(ZUS_LOG_ERR, "nullfs: extent is a multiple of %u, without relocate, epoch_ms and mode=inline; space wants extent",
+	    (fs->extent_bytes && (fs->move_seed || fs->epochs || fs->wants_cow ||
+				  fs->mode == MODE_INLINE))) {
+		zus_log(ZUS_LOG_ERR, "nullfs: extent is a multiple of %u, without relocate, epoch_ms, cow and mode=inline; space wants extent",
 			ZUS_BLOCK_BYTES);
 		return -EINVAL;
 	}
@@ -245,6 +268,8 @@ static int find_area(struct null_fs *fs, const struct zus_mount *mount)
 		return scatter_files(fs, room);
 	if (fs->move_seed && room)
 		room -= room % NULL_CHUNK_BYTES + NULL_CHUNK_BYTES;
+	if (fs->wants_cow)
+		room = null_cow_room(room);
 	if (!fs->size_bytes)
 		fs->size_bytes = room / fs->num_files;
 	fs->size_bytes -= fs->size_bytes % (fs->move_seed ? NULL_CHUNK_BYTES : ZUS_BLOCK_BYTES);
@@ -294,7 +319,10 @@ static int helpers_begin(struct null_fs *fs, struct zus_mount *mount)
 		err = null_epoch_begin(&config, &fs->epoch);
 	if (!err && fs->move_seed)
 		err = null_move_begin(&fs->files[0], NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
-				      fs->size_bytes, fs->move_seed, &fs->move);
+				      fs->size_bytes, fs->move_seed, fs->move_pause_us, &fs->move);
+	if (!err && fs->wants_cow)
+		err = null_cow_begin(mount, fs->dev, fs->base_off, fs->size_bytes, fs->cow_word,
+				     &fs->cow);
 	if (err)
 		null_epoch_end(fs->epoch);
 	return err;
@@ -331,7 +359,8 @@ static int null_mount(struct zus_req *req, struct zus_mount *mount,
 	out->max_file_bytes = fs->size_bytes;
 	out->magic = NULLFS_MAGIC;
 	if (fs->mode == MODE_LEASED)
-		out->features = ZUS_MF_LEASES | (fs->epochs ? ZUS_MF_EPOCHS : 0);
+		out->features = ZUS_MF_LEASES | (fs->epochs ? ZUS_MF_EPOCHS : 0) |
+				(fs->wants_cow ? ZUS_MF_COW : 0);
 	return 0;
 
 out_put_files:
@@ -349,6 +378,7 @@ static void null_umount(struct zus_mount *mount)
 
 	null_epoch_end(fs->epoch);
 	null_move_end(fs->move);
+	null_cow_end(fs->cow);
 	files_put(fs, fs->num_files);
 	zus_inode_put(&fs->root);
 	free(fs);
@@ -559,6 +589,8 @@ static int null_map(struct zus_req *req, struct zus_inode *inode,
 					fs->size_bytes, fs->dev, fs->base_off,
 					extent_flags(fs, args));
 	extent.dev = fs->dev;
+	if (fs->cow)
+		return null_cow_map(fs->cow, req, args);
 	extent.flags = extent_flags(fs, args);
 	if (fs->mode == MODE_LEASED)
 		return map_leased(req, inode, args, &extent);
@@ -579,7 +611,9 @@ static int null_map_done(struct zus_req *req, struct zus_inode *inode,
 	struct null_fs *fs = fs_of(inode);
 
 	(void)req;
-	if (args->written_bytes)
+	if (fs->cow)
+		null_cow_map_done(fs->cow, args);
+	if (args->written_bytes && !(args->flags & ZUS_MAP_COMMITTED))
 		data_changed(fs, &args->mtime);
 	if (out)
 		fill_attr(fs, inode, out);
