@@ -219,14 +219,18 @@ static int find_lockless(struct inode *inode, unsigned long block, bool write,
 {
 	MA_STATE(mas, &leases_of(inode)->tree, block, block);
 	struct zuf_leases *leases = leases_of(inode);
-	unsigned int version = READ_ONCE(leases->version);
 	struct zuf_lease *lease;
+	unsigned int version;
 	int ret;
 
-	if (version & 1)
-		return -EAGAIN;
-	smp_rmb();		/* pairs with tree_store() */
+	/* from before the version on: drop_all() frees what the tree still names */
 	rcu_read_lock();
+	version = READ_ONCE(leases->version);
+	if (version & 1) {
+		rcu_read_unlock();
+		return -EAGAIN;
+	}
+	smp_rmb();		/* pairs with tree_store() */
 	lease = mas_walk(&mas);
 	ret = lease && lease_serves(inode, lease, write);
 	if (ret)
