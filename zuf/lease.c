@@ -155,6 +155,7 @@ static bool tree_cut(struct zuf_leases *leases, unsigned long first, unsigned lo
 		if (to == last)
 			break;
 		mas_set(&mas, to + 1);
+		cond_resched();
 	}
 	return all;
 }
@@ -355,13 +356,17 @@ static unsigned long drop_all(struct zuf_leases *leases)
 	lockdep_assert_held(&leases->lock);
 	if (!count)
 		return 0;
-	mas_for_each(&mas, lease, ULONG_MAX)
+	mas_for_each(&mas, lease, ULONG_MAX) {
 		WRITE_ONCE(lease->kind, LEASE_DEAD);
+		cond_resched();
+	}
 	WRITE_ONCE(leases->version, leases->version + 1);
 	smp_wmb();		/* pairs with find_lockless() */
 	mas_set(&mas, 0);
-	mas_for_each(&mas, lease, ULONG_MAX)
+	mas_for_each(&mas, lease, ULONG_MAX) {
 		lease_ranges(leases, lease, -1);
+		cond_resched();
+	}
 	__mt_destroy(&leases->tree);
 	tree_init(leases);		/* it has lost its flags */
 	smp_wmb();		/* pairs with find_lockless() */
