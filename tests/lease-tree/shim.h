@@ -62,6 +62,7 @@ struct mutex {
 
 /* Nobody waits here. */
 #define cond_resched()		((void)0)
+#define current			((const struct task_struct *)NULL)
 #define wake_up_var(var)	((void)(var))
 #define wait_var_event_killable(var, condition)	((void)(var), (condition) ? 0 : -EINTR)
 
