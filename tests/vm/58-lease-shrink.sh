@@ -51,7 +51,7 @@ while off < end:
 PYTHON
 }
 
-# reader: random blocks, until file "reading" is gone
+# reader: random blocks, until file "reading" is gone; "begun" when some were read
 reader()
 {
 	python3 - <<'PYTHON'
@@ -69,6 +69,8 @@ while reads % 256 or os.path.exists("reading"):
     if got != expect[at:at + 4096]:
         sys.exit(f"wrong bytes in block {block}")
     reads += 1
+    if reads == 1:
+        open("begun", "w").close()
 print(f"reader: {reads} reads, the longest {longest * 1e3:.0f} ms")
 PYTHON
 }
@@ -76,6 +78,7 @@ PYTHON
 check_charge()
 {
 	local before bytes
+	exec 8<mnt/data		# or the inode is what goes, and all of its leases with it
 	before=$(charged)
 	write_file
 	compare_file "$LEASES"
@@ -101,6 +104,7 @@ check_drop()
 	local kept
 	touch reading
 	reader &
+	await [ -e begun ]
 	drop "$LEASES"
 	kept=$(lease kept)
 	compare_file $((LEASES / 10))
@@ -110,6 +114,7 @@ check_drop()
 	rm reading
 	wait $! || fail "the reader failed"
 	await uncharged
+	exec 8<&-
 }
 
 # Freed memory is for some time yet nobody else's
