@@ -25,7 +25,7 @@
 
 #define BLOCK		4096u
 #define BLOCKS		6u		/* of the model; no case reaches the last one */
-#define MODEL_BYTES	(BLOCKS * BLOCK)
+#define MODEL_BYTES	((size_t)BLOCKS * BLOCK)
 #define PLACE		1u		/* of f0; see rawlease.h */
 #define INO		2u
 #define GARBAGE		0xdd

@@ -17,7 +17,7 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view data-epoch)
 VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random \
 	data-kill devtable-edit name-kill lease-model lease-torn epoch-writers \
-	relocate-reuse lease-kill)
+	relocate-reuse lease-kill truncate-races)
 VM_DATA_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,vmtest killpoint)
 VM_PROGS += $(VM_DATA_RAW_PROGS) $(VM_DATA_PROGS)
 
