@@ -155,6 +155,7 @@ static bool tree_cut(struct zuf_leases *leases, unsigned long first, unsigned lo
 		if (to == last)
 			break;
 		mas_set(&mas, to + 1);
+		cond_resched();
 	}
 	return all;
 }
@@ -219,14 +220,18 @@ static int find_lockless(struct inode *inode, unsigned long block, bool write,
 {
 	MA_STATE(mas, &leases_of(inode)->tree, block, block);
 	struct zuf_leases *leases = leases_of(inode);
-	unsigned int version = READ_ONCE(leases->version);
 	struct zuf_lease *lease;
+	unsigned int version;
 	int ret;
 
-	if (version & 1)
-		return -EAGAIN;
-	smp_rmb();		/* pairs with tree_store() */
+	/* from before the version on: drop_all() frees what the tree still names */
 	rcu_read_lock();
+	version = READ_ONCE(leases->version);
+	if (version & 1) {
+		rcu_read_unlock();
+		return -EAGAIN;
+	}
+	smp_rmb();		/* pairs with tree_store() */
 	lease = mas_walk(&mas);
 	ret = lease && lease_serves(inode, lease, write);
 	if (ret)
@@ -351,13 +356,17 @@ static unsigned long drop_all(struct zuf_leases *leases)
 	lockdep_assert_held(&leases->lock);
 	if (!count)
 		return 0;
-	mas_for_each(&mas, lease, ULONG_MAX)
+	mas_for_each(&mas, lease, ULONG_MAX) {
 		WRITE_ONCE(lease->kind, LEASE_DEAD);
+		cond_resched();
+	}
 	WRITE_ONCE(leases->version, leases->version + 1);
 	smp_wmb();		/* pairs with find_lockless() */
 	mas_set(&mas, 0);
-	mas_for_each(&mas, lease, ULONG_MAX)
+	mas_for_each(&mas, lease, ULONG_MAX) {
 		lease_ranges(leases, lease, -1);
+		cond_resched();
+	}
 	__mt_destroy(&leases->tree);
 	tree_init(leases);		/* it has lost its flags */
 	smp_wmb();		/* pairs with find_lockless() */

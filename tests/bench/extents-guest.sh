@@ -23,7 +23,7 @@ server_group()
 	mount -t cgroup2 none /run/bench/cgroup
 	echo +memory >/run/bench/cgroup/cgroup.subtree_control
 	mkdir -p $GROUP
-	echo "$(zusd_pid nullfs)" >$GROUP/cgroup.procs
+	zusd_pid nullfs >$GROUP/cgroup.procs
 }
 
 charged_slab() { awk '$1 == "slab" { print $2 }' $GROUP/memory.stat; }
@@ -85,7 +85,7 @@ one_run()
 	slab_bytes >slab.before
 	CHARGED=$(charged_slab)
 	for COUNT in $EXTENTS; do
-		lookups "$run" --from $from --blocks "$COUNT"
+		lookups "$run" --from "$from" --blocks "$COUNT"
 		from=$COUNT
 	done
 	slab_bytes >slab.after

@@ -67,14 +67,16 @@ static uint64_t next_random(void)
 static uint64_t stat_of(const char *name)
 {
 	FILE *stats = fopen(opt.stats, "re");
-	unsigned long long value;
-	char got[32];
+	size_t bytes = strlen(name);
+	uint64_t value;
+	char line[80];
 
 	if (!stats)
 		bench_die("%s: %s (it is /sys/fs/zuf/mounts/ID/leases)", opt.stats,
 			  strerror(errno));
-	while (fscanf(stats, "%31s %llu", got, &value) == 2) {
-		if (!strcmp(got, name)) {
+	while (fgets(line, sizeof(line), stats)) {
+		if (!strncmp(line, name, bytes) && line[bytes] == ' ') {
+			value = strtoull(line + bytes, NULL, 10);
 			fclose(stats);
 			return value;
 		}
@@ -289,7 +291,7 @@ static int parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	if (parse(argc, argv))
+	if (parse(argc, argv) || !opt.file)
 		return BENCH_EXIT_ERROR;
 	if (opt.one_extent)
 		opt.blocks = PLACES;

@@ -542,24 +542,28 @@ static void test_limit(void)
 /* --------------------------------------------------------------------- raced */
 
 /*
- * Each block's place tells the block and the number of the answer, so that a reader sees
- * what does not belong together, and what was recalled before it looked.
+ * Each block's place tells the number of the answer, so that a reader sees what was not
+ * answered, and what was recalled before it looked.
  */
-#define RACED_BLOCKS	200u
+#define RACED_MAX	200u
 
 static struct {
 	unsigned long changes;
+	u64 blocks;
 	volatile bool stop;
-	u64 killed[RACED_BLOCKS];	/* answers up to this one; atomic */
+	u64 killed[RACED_MAX];	/* answers up to this one; atomic */
+	struct {
+		u32 first, end;		/* block numbers */
+	} *answers;			/* by their numbers */
 	u64 seq;
 	unsigned long looked, found;
 } raced;
 
 static void race_kill(u64 *state)
 {
-	u64 at = next_random(state) % RACED_BLOCKS, i;
-	u64 len = 1 + next_random(state) % (next_random(state) % 8 ? 6 : RACED_BLOCKS);
-	u64 end = at + len < RACED_BLOCKS ? at + len : RACED_BLOCKS;
+	u64 at = next_random(state) % raced.blocks, i;
+	u64 len = 1 + next_random(state) % (next_random(state) % 8 ? 6 : raced.blocks);
+	u64 end = at + len < raced.blocks ? at + len : raced.blocks;
 
 	mutex_lock(&t.zi.leases.lock);
 	zuf_lease_kill(inode, off_of(at), off_of(end), raced.seq, false);
@@ -570,15 +574,17 @@ static void race_kill(u64 *state)
 
 static void race_insert(u64 *state)
 {
-	u64 at = next_random(state) % RACED_BLOCKS;
-	u64 len = 1 + next_random(state) % (next_random(state) % 8 ? 6 : RACED_BLOCKS);
+	u64 at = next_random(state) % raced.blocks;
+	u64 len = 1 + next_random(state) % (next_random(state) % 8 ? 6 : raced.blocks);
 	struct zufs_extent ext = {
 		.file_off = off_of(at),
-		.len_bytes = min(len, RACED_BLOCKS - at) * ZUFS_BLOCK_BYTES,
-		.dev_off = (++raced.seq * RACED_BLOCKS + at) * ZUFS_BLOCK_BYTES,
+		.len_bytes = min(len, raced.blocks - at) * ZUFS_BLOCK_BYTES,
+		.dev_off = (++raced.seq * raced.blocks + at) * ZUFS_BLOCK_BYTES,
 		.type = ZUFS_EXT_DATA, .flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W,
 	};
 
+	raced.answers[raced.seq].first = (u32)at;
+	raced.answers[raced.seq].end = (u32)(at + ext.len_bytes / ZUFS_BLOCK_BYTES);
 	mutex_lock(&t.zi.leases.lock);
 	zuf_lease_insert(inode, &ext, 1, raced.seq, 5);
 	mutex_unlock(&t.zi.leases.lock);
@@ -603,23 +609,25 @@ static void *race_write(void *arg)
 
 static void race_look(u64 block)
 {
-	u64 killed = __atomic_load_n(&raced.killed[block], __ATOMIC_ACQUIRE), place;
+	u64 killed = __atomic_load_n(&raced.killed[block], __ATOMIC_ACQUIRE);
+	u64 seq, first, end;
 	struct zufs_extent ext;
 
 	uatomic_inc(&raced.looked);
 	if (!zuf_lease_find(inode, off_of(block), false, &ext))
 		return;
 	uatomic_inc(&raced.found);
-	place = ext.dev_off / ZUFS_BLOCK_BYTES;
-	if (ext.file_off > off_of(block) || ext.file_off + ext.len_bytes <= off_of(block) ||
-	    off_of(place % RACED_BLOCKS) != ext.file_off ||
-	    ext.file_off + ext.len_bytes > off_of(RACED_BLOCKS))
-		fail("raced: block %llu: found %llu blocks from %llu, which lie at %llu",
-		     (unsigned long long)block, (unsigned long long)(ext.len_bytes / ZUFS_BLOCK_BYTES),
-		     (unsigned long long)(ext.file_off / ZUFS_BLOCK_BYTES), (unsigned long long)place);
-	if (place / RACED_BLOCKS <= killed)
+	first = ext.file_off / ZUFS_BLOCK_BYTES;
+	end = first + ext.len_bytes / ZUFS_BLOCK_BYTES;
+	seq = (ext.dev_off / ZUFS_BLOCK_BYTES - first) / raced.blocks;
+	if (first > block || end <= block || seq > raced.changes ||
+	    first < raced.answers[seq].first || end > raced.answers[seq].end)
+		fail("raced: block %llu: found blocks %llu to %llu by answer %llu",
+		     (unsigned long long)block, (unsigned long long)first,
+		     (unsigned long long)end - 1, (unsigned long long)seq);
+	if (seq <= killed)
 		fail("raced: block %llu: found answer %llu, and %llu was recalled before",
-		     (unsigned long long)block, (unsigned long long)(place / RACED_BLOCKS),
+		     (unsigned long long)block, (unsigned long long)seq,
 		     (unsigned long long)killed);
 }
 
@@ -629,28 +637,32 @@ static void *race_read(void *arg)
 
 	rcu_register_thread();
 	while (!raced.stop)
-		race_look(next_random(&state) % RACED_BLOCKS);
+		race_look(next_random(&state) % raced.blocks);
 	rcu_unregister_thread();
 	return NULL;
 }
 
-static void test_raced(unsigned long changes)
+static void test_raced(unsigned long changes, u64 blocks)
 {
 	u64 seeds[3] = { random_state | 1, random_state ^ 0x5555, random_state ^ 0x7777 };
 	pthread_t writer, readers[2];
 
-	inode_begin(0, RACED_BLOCKS);
-	inode->size = (loff_t)off_of(RACED_BLOCKS);
+	inode_begin(0, (unsigned int)blocks);
+	inode->size = (loff_t)off_of(blocks);
 	memset(&raced, 0, sizeof(raced));
+	raced.blocks = blocks;
 	raced.changes = changes;
-	if (pthread_create(&readers[0], NULL, race_read, &seeds[0]) ||
+	raced.answers = calloc(changes + 1, sizeof(*raced.answers));
+	if (!raced.answers || pthread_create(&readers[0], NULL, race_read, &seeds[0]) ||
 	    pthread_create(&readers[1], NULL, race_read, &seeds[1]) ||
 	    pthread_create(&writer, NULL, race_write, &seeds[2]))
-		fail("no threads");
+		fail("no memory, or no threads");
 	pthread_join(writer, NULL);
 	pthread_join(readers[0], NULL);
 	pthread_join(readers[1], NULL);
-	printf("raced: %lu changes, %lu lookups, %lu found\n", changes, raced.looked, raced.found);
+	printf("raced: %lu changes of %llu blocks, %lu lookups, %lu found\n", changes,
+	       (unsigned long long)blocks, raced.looked, raced.found);
+	free(raced.answers);
 	if (!raced.found || raced.found == raced.looked)
 		fail("nothing was tested");
 	inode_end();
@@ -775,7 +787,8 @@ int main(int argc, char **argv)
 		test_random("random", ops, last_bn - 100 + 1, 100, false);
 		test_random("random", ops, 1u << 20, BLOCKS_MAX, false);
 		test_random("starved", ops, 0, 150, true);
-		test_raced(ops * 5);
+		test_raced(ops * 5, RACED_MAX);
+		test_raced(ops * 5, 10);	/* one node, which is changed in place */
 	}
 	zuf_lease_exit();
 	rcu_unregister_thread();

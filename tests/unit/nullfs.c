@@ -132,7 +132,7 @@ static struct zufs_extent map_one(struct zus_local *fs, uint64_t off)
 		.inode = 1ull << 32 | 1, .off = off, .len_bytes = 1,
 		.flags = ZUFS_MAP_READ, .max_extents = 1,
 	};
-	struct zufs_extent ext;
+	struct zufs_extent ext = { .len_bytes = 0 };
 	struct zus_local_call call = {
 		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in), .reply = &ext,
 		.reply_max_bytes = sizeof(ext),
