@@ -6,7 +6,7 @@
 # TIMEOUT: 240
 . "$TOP/tests/vm/lib.sh"
 
-steps=300
+steps=120
 [ "$VM_KERNEL" != debug ] || steps=60
 zuf_load_points
 zufs_up toyfs relocate="${ZUFS_SEED:-1}"

@@ -34,7 +34,7 @@
 
 static const unsigned int sizes[] = { 0, 1, 64, 65, 4095, 4096, 4097, 4159, 8191, 8192 };
 static const unsigned int offs[] = { 0, 1, 63, 65, 4032, 4095, 4096, 4097, 8191, 8192 };
-static const unsigned int lens[] = { 1, 8, 65, 4095, 4096, 4097, 8192 };
+static const unsigned int lens[] = { 1, 65, 4096, 4097, 8192 };
 static const unsigned int regrown[] = { 1, 4095, 4096, 4097, 8192 };
 
 enum kind { HOLE, UNWRITTEN, WRITTEN, KINDS };
