@@ -93,7 +93,7 @@ on_nullfs()
 	# who keeps pages while it touches others wants a server that only tries to recall
 	model m0/data $((SHARD_OPS / 200 + 1)) env LEASE_PINS=$PINS
 	await_models
-	slow $((SHARD_OPS / 400 + 1)) m0/data
+	slow $((SHARD_OPS / 1000 + 1)) m0/data
 	down m0
 }
 

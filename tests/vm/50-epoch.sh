@@ -34,7 +34,7 @@ verdict()
 	check_log
 }
 
-ops=2000 stores=40000
+ops=1200 stores=24000
 [ "$VM_KERNEL" != debug ] || ops=120 stores=1200
 zuf_load_points
 # points act on tasks of this name

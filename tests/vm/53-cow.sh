@@ -88,7 +88,7 @@ assert os.waitpid(pid, 0)[1] == 0
 PYTHON
 }
 
-ops=800 kills=5
+ops=500 kills=4
 [ "$VM_KERNEL" != debug ] || ops=100 kills=2
 zuf_load_points
 cp "$BUILD/tests/vm/helpers/lease-model" zkill-model

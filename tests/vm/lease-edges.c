@@ -25,7 +25,7 @@
 
 #define BLOCK		4096u
 #define BLOCKS		6u		/* of the model; no case reaches the last one */
-#define MODEL_BYTES	(BLOCKS * BLOCK)
+#define MODEL_BYTES	((size_t)BLOCKS * BLOCK)
 #define PLACE		1u		/* of f0; see rawlease.h */
 #define INO		2u
 #define GARBAGE		0xdd
@@ -34,7 +34,7 @@
 
 static const unsigned int sizes[] = { 0, 1, 64, 65, 4095, 4096, 4097, 4159, 8191, 8192 };
 static const unsigned int offs[] = { 0, 1, 63, 65, 4032, 4095, 4096, 4097, 8191, 8192 };
-static const unsigned int lens[] = { 1, 8, 65, 4095, 4096, 4097, 8192 };
+static const unsigned int lens[] = { 1, 65, 4096, 4097, 8192 };
 static const unsigned int regrown[] = { 1, 4095, 4096, 4097, 8192 };
 
 enum kind { HOLE, UNWRITTEN, WRITTEN, KINDS };
