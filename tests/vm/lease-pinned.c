@@ -196,6 +196,8 @@ static void truncate_with_pin(bool keep_mapped, bool kill_it)
 	long err;
 
 	pin_page(&pin, 't', keep_mapped);
+	/* times that are owed go by SETATTR, too */
+	ck_assert_int_eq(fsync(pin.fd), 0);
 	told = atomic_load(&rs->seen[ZUFS_OP_SETATTR]);
 	caller = vt_call(do_truncate, &pin, -1);
 	vt_await_state(caller->pid, "DZ");
