@@ -144,13 +144,18 @@ static inline unsigned long zuf_dax_entry_pfn(const void *entry)
 	return xa_to_value(entry) >> ZUF_DAX_ENTRY_SHIFT;
 }
 
+/* How many pages of the file it is for. */
+static inline unsigned long zuf_dax_entry_span(const void *entry)
+{
+	return xa_to_value(entry) & ZUF_DAX_ENTRY_PMD ? 1ul << ZUF_PMD_ORDER : 1;
+}
+
+/* How many of the device it names, from its page frame on. */
 static inline unsigned long zuf_dax_entry_pages(const void *entry)
 {
-	unsigned long value = xa_to_value(entry);
-
-	if (value & (ZUF_DAX_ENTRY_ZERO | ZUF_DAX_ENTRY_EMPTY))
+	if (xa_to_value(entry) & (ZUF_DAX_ENTRY_ZERO | ZUF_DAX_ENTRY_EMPTY))
 		return 0;
-	return value & ZUF_DAX_ENTRY_PMD ? 1ul << ZUF_PMD_ORDER : 1;
+	return zuf_dax_entry_span(entry);
 }
 
 static inline bool zuf_dax_entry_is_zero(const void *entry)

@@ -29,22 +29,17 @@
 static void range_widen(struct address_space *mapping, pgoff_t *first, pgoff_t *last)
 {
 	XA_STATE(xas, &mapping->i_pages, *first);
-	unsigned long pages;
 	void *entry;
 
 	lockdep_assert_held_write(&mapping->invalidate_lock);
 	rcu_read_lock();
 	entry = xas_load(&xas);
-	if (entry && !xas_retry(&xas, entry)) {
-		pages = zuf_dax_entry_pages(entry);
-		*first = round_down(*first, pages);
-	}
+	if (xa_is_value(entry))
+		*first = round_down(*first, zuf_dax_entry_span(entry));
 	xas_set(&xas, *last);
 	entry = xas_load(&xas);
-	if (entry && !xas_retry(&xas, entry)) {
-		pages = zuf_dax_entry_pages(entry);
-		*last = round_down(*last, pages) + pages - 1;
-	}
+	if (xa_is_value(entry))
+		*last = round_up(*last + 1, zuf_dax_entry_span(entry)) - 1;
 	rcu_read_unlock();
 }
 
@@ -172,7 +167,7 @@ enum zuf_rule zuf_check_stay(struct zuf_mount *mount, struct inode *inode,
 			continue;
 		for (i = 0; i < count && stays; i++)
 			stays = entry_stays(mount, &ext[i],
-					    round_down(xas.xa_index, zuf_dax_entry_pages(entry)),
+					    round_down(xas.xa_index, zuf_dax_entry_span(entry)),
 					    entry);
 	}
 	rcu_read_unlock();

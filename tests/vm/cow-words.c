@@ -307,6 +307,49 @@ START_TEST(pages_in_use_are_where_they_moved)
 }
 END_TEST
 
+static enum rs_next hole(struct rs_channel *ch, struct rf_msg *m)
+{
+	struct zufs_extent *ext = m->out_payload;
+	struct zufs_map_out *out = m->out;
+
+	out->epoch = atomic_load(&ch->rs->user[U_EPOCH]);
+	*ext = (struct zufs_extent) { .file_off = ext->file_off, .len_bytes = BLOCK,
+				      .type = ZUFS_EXT_HOLE };
+	return RS_REPLY;
+}
+
+/* The zero page that a fault mapped over a hole is one page of the file, not all of it. */
+START_TEST(pages_in_use_beside_a_hole)
+{
+	int fd = open(RL_MNT "/f1", O_RDWR), pipes[2];
+	uint32_t stays = atomic_load(&rs->user[U_STAYS]);
+	struct iovec iov = { .iov_len = BLOCK };
+	char buf[BLOCK];
+	char *map;
+
+	ck_assert_int_ge(fd, 0);
+	word_reset();
+	memset(buf, 'z', sizeof(buf));
+	ck_assert_int_eq(pwrite(fd, buf, sizeof(buf), 3 * BLOCK), BLOCK);
+	map = mmap(NULL, 4 * BLOCK, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	iov.iov_base = map + 3 * BLOCK;
+	ck_assert_int_eq(pipe(pipes), 0);
+	ck_assert_int_eq(vmsplice(pipes[1], &iov, 1, 0), BLOCK);
+	rs_arm(rs, ZUFS_OP_MAP, &(struct rs_script) { .times = 1, .hook = hole });
+	ck_assert_int_eq(map[BLOCK], 0);
+	rs_arm(rs, ZUFS_OP_MAP, &(struct rs_script) { .times = -1, .hook = with_word });
+	word_reset();
+	ck_assert_int_eq(pwrite(fd, buf, sizeof(buf), BLOCK), BLOCK);
+	ck_assert_uint_eq(atomic_load(&rs->user[U_STAYS]), stays);
+	ck_assert_int_eq(map[BLOCK], 'z');
+	close(pipes[0]);
+	close(pipes[1]);
+	munmap(map, 4 * BLOCK);
+	close(fd);
+}
+END_TEST
+
 static long read_slowly(void *arg)
 {
 	int fd = open(RL_MNT "/f1", O_RDONLY);
@@ -397,6 +440,7 @@ int main(void)
 	tcase_add_test(tc, only_in_its_epoch);
 	tcase_add_test(tc, pages_in_use_stay);
 	tcase_add_test(tc, pages_in_use_are_where_they_moved);
+	tcase_add_test(tc, pages_in_use_beside_a_hole);
 	tcase_add_test(tc, no_read_of_the_place_before);
 	tcase_add_test(tc, told_before_the_end);
 	suite_add_tcase(suite, tc);
