@@ -167,15 +167,9 @@ int main(void)
 {
 	Suite *suite = suite_create("lease-kill");
 	TCase *tcase = tcase_create("lease-kill");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, killed_while_blocks_move);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return vt_run(suite);
 }

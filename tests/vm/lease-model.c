@@ -430,15 +430,9 @@ int main(void)
 {
 	Suite *suite = suite_create("lease-model");
 	TCase *tcase = tcase_create("lease-model");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tcase, 0);
 	tcase_add_test(tcase, model);
 	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return vt_run(suite);
 }

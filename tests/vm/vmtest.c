@@ -499,19 +499,25 @@ int vt_nop(int fd, uint64_t cookie)
 
 /* ----------------------------------------------------------------------- main */
 
-int vt_main(Suite *suite)
+int vt_run(Suite *suite)
 {
-	SRunner *sr;
-	int failed, err;
+	SRunner *sr = srunner_create(suite);
+	int failed;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	vt_module_load();
-	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
+	return failed ? 1 : 0;
+}
+
+int vt_main(Suite *suite)
+{
+	int err;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	vt_module_load();
 	/* after a failure mounts may be left, which the runner takes away */
-	if (failed)
+	if (vt_run(suite))
 		return 1;
 	err = vt_module_unload();
 	if (err) {
@@ -524,16 +530,10 @@ int vt_main(Suite *suite)
 int vt_data_main(Suite *suite)
 {
 	const char *dir = getenv("DATA_DIR");
-	SRunner *sr;
-	int failed;
 
 	if (!dir || chdir(dir)) {
 		fprintf(stderr, "DATA_DIR names no directory\n");
 		return 2;
 	}
-	sr = srunner_create(suite);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return vt_run(suite);
 }

@@ -103,7 +103,9 @@ void vt_mkfs(const char *device, const char *type);
 /* One NOP round on an open file of zufs: 0 or -errno. */
 int vt_nop(int fd, uint64_t cookie);
 
-/* Runs @suite: module in, tests, module out; the program's exit status. */
+/* Runs @suite and frees it; the program's exit status. */
+int vt_run(Suite *suite);
+/* The same: module in, tests, module out; the program's exit status. */
 int vt_main(Suite *suite);
 /* Runs @suite in the mounted folder $DATA_DIR; the program's exit status. */
 int vt_data_main(Suite *suite);
