@@ -38,7 +38,7 @@ $(BUILD)/obj/%.o: %.c
 
 -include $(wildcard $(foreach d,* */* */*/* */*/*/*,$(BUILD)/obj/$(d).d $(BUILD)/tests/$(d).d))
 
-.PHONY: all user zuf tests asan setup demo bench check check-debug vm fresh help
+.PHONY: all user zuf tests asan setup demo bench report check check-debug vm fresh help
 .PHONY: lint lint-kernel checkpatch lint-user lint-scripts compile_commands.json
 .PHONY: debug-kernel clean distclean FORCE
 
@@ -82,6 +82,10 @@ demo: setup
 bench: setup
 	+@$(MAKE) --no-print-directory all null-dax
 	@ci/bench
+
+# Of the long suites that ci/shards runs
+report:
+	@ci/shards --report
 
 # The stages and their time limits stand in ci/budget
 check:
@@ -128,6 +132,8 @@ help:
 	@echo 'check          unit tests, sanitizers and VM tests on 6.1 (20 minutes)'
 	@echo 'check-debug    VM tests on the debug kernel; builds it first'
 	@echo 'bench          the full matrix of measurements'
+	@echo 'lease-tree     the lease cache against a model, in user mode (downloads Linux source)'
+	@echo 'report         what the long suites have shown, and whether that is enough'
 	@echo 'vm             a shell in the virtual machine; VM_FLAGS="--kernel 6.12"'
 	@echo 'fresh          check and demo in a fresh minimal Debian 12 (as root)'
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'

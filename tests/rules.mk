@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: BSD-3-Clause
 -include tests/unit/rules.mk
+-include tests/lease-tree/rules.mk

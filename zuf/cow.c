@@ -14,7 +14,6 @@
 #include <linux/pfn_t.h>
 #include <linux/uaccess.h>
 #include <linux/wait_bit.h>
-#include <linux/writeback.h>
 #include <linux/xarray.h>
 
 #include "relay.h"
@@ -25,44 +24,14 @@
 
 /* -------------------------------------------------------------------- range */
 
-/* Huge entries at the ends of [first, last] go as a whole. */
-static void range_widen(struct address_space *mapping, pgoff_t *first, pgoff_t *last)
+static struct page *range_drop(const struct zuf_map *map, u64 len_bytes, int *err)
 {
-	XA_STATE(xas, &mapping->i_pages, *first);
-	void *entry;
-
-	lockdep_assert_held_write(&mapping->invalidate_lock);
-	rcu_read_lock();
-	entry = xas_load(&xas);
-	if (xa_is_value(entry))
-		*first = round_down(*first, zuf_dax_entry_span(entry));
-	xas_set(&xas, *last);
-	entry = xas_load(&xas);
-	if (xa_is_value(entry))
-		*last = round_up(*last + 1, zuf_dax_entry_span(entry)) - 1;
-	rcu_read_unlock();
-}
-
-/* The page that is in the way, or NULL. */
-static struct page *range_drop(struct inode *inode, u64 off, u64 len_bytes, int *err)
-{
-	struct address_space *mapping = inode->i_mapping;
-	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
-	pgoff_t first = off >> PAGE_SHIFT, last = (off + len_bytes - 1) >> PAGE_SHIFT;
-	struct writeback_control wbc = { .sync_mode = WB_SYNC_ALL };
+	struct address_space *mapping = map->inode->i_mapping;
 	struct page *page;
 
 	filemap_invalidate_lock(mapping);
-	range_widen(mapping, &first, &last);
-	wbc.range_start = (loff_t)first << PAGE_SHIFT;
-	wbc.range_end = ((loff_t)(last + 1) << PAGE_SHIFT) - 1;
-	page = zuf_busy_page(mapping, wbc.range_start, wbc.range_end);
-	/* with its entry goes the mark that a store is yet to be flushed */
-	*err = dax ? dax_writeback_mapping_range(mapping, dax, &wbc) : 0;
-	if (!page && !*err)
-		truncate_inode_pages_range(mapping, wbc.range_start, wbc.range_end);
+	page = zuf_entries_drop(map->inode, map->off, map->off + len_bytes - 1, false, err);
 	filemap_invalidate_unlock(mapping);
-	wmb();			/* the server may make it durable on another CPU */
 	return page;
 }
 
@@ -102,13 +71,13 @@ int zuf_cow_begin(struct zuf_map *map, u64 len_bytes)
 		fault_fence(map, len_bytes);
 	if (mapping_empty(inode->i_mapping))
 		return 0;
-	page = range_drop(inode, off, len_bytes, &err);
+	page = range_drop(map, len_bytes, &err);
 	if (likely(!page) || err)
 		return err;
 	zuf_lease_count(mount, ZUF_LEASE_PINNED_WAITS, 1);
 	wait_var_event_timeout(&page->_refcount, page_ref_count(page) == 1,
 			       msecs_to_jiffies(ZUF_COW_PINNED_MS));
-	if (range_drop(inode, off, len_bytes, &err) && !err) {
+	if (range_drop(map, len_bytes, &err) && !err) {
 		zuf_lease_count(mount, ZUF_LEASE_STAYS, 1);
 		map->flags |= ZUFS_MAP_STAY;
 	}

@@ -183,6 +183,18 @@ int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to);
 struct page *zuf_busy_page(struct address_space *mapping, loff_t first, loff_t last);
 
 /*
+ * Both under invalidate_lock, exclusive; of huge entries all, also what reaches beyond.
+ * Flush [first, last] (LLONG_MAX: to the end) and write-protect it. -errno of the flush.
+ */
+int zuf_entries_flush(struct inode *inode, loff_t first, loff_t last);
+/*
+ * Flush, unmap and remove. Returns a page that is in use, as zuf_busy_page(), and then, or
+ * where the flush fails and it is not @force, all entries stay.
+ */
+struct page *zuf_entries_drop(struct inode *inode, loff_t first, loff_t last, bool force,
+			      int *err);
+
+/*
  * A zero page may be mapped at @pos; then *@bytes from there, cut to it, is all that
  * was looked at, else what lies before the next one.
  */

@@ -65,6 +65,74 @@ struct page *zuf_busy_page(struct address_space *mapping, loff_t first, loff_t l
 	return page;
 }
 
+/* Huge entries at the ends of [*@first, *@last] reach beyond it: whole ones. */
+static void entries_widen(struct address_space *mapping, loff_t *first, loff_t *last)
+{
+	XA_STATE(xas, &mapping->i_pages, *first >> PAGE_SHIFT);
+	loff_t bytes;
+	void *entry;
+
+	lockdep_assert_held_write(&mapping->invalidate_lock);
+	rcu_read_lock();
+	entry = xas_load(&xas);
+	if (xa_is_value(entry)) {
+		bytes = (loff_t)zuf_dax_entry_span(entry) << PAGE_SHIFT;
+		*first = round_down(*first, bytes);
+	}
+	if (*last != LLONG_MAX) {
+		xas_set(&xas, *last >> PAGE_SHIFT);
+		entry = xas_load(&xas);
+		if (xa_is_value(entry)) {
+			bytes = (loff_t)zuf_dax_entry_span(entry) << PAGE_SHIFT;
+			*last = round_down(*last, bytes) + bytes - 1;
+		}
+	}
+	rcu_read_unlock();
+}
+
+static int entries_flush(struct inode *inode, loff_t first, loff_t last)
+{
+	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
+	struct writeback_control wbc = {
+		.sync_mode	= WB_SYNC_ALL,
+		.range_start	= first,
+		.range_end	= last,
+	};
+	int err = dax ? dax_writeback_mapping_range(inode->i_mapping, dax, &wbc) : 0;
+
+	wmb();			/* the server may make it durable on another CPU */
+	return err;
+}
+
+int zuf_entries_flush(struct inode *inode, loff_t first, loff_t last)
+{
+	if (mapping_empty(inode->i_mapping))
+		return 0;
+	entries_widen(inode->i_mapping, &first, &last);
+	return entries_flush(inode, first, last);
+}
+
+struct page *zuf_entries_drop(struct inode *inode, loff_t first, loff_t last, bool force,
+			      int *err)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct page *page;
+
+	*err = 0;
+	if (mapping_empty(mapping))
+		return NULL;
+	entries_widen(mapping, &first, &last);
+	page = zuf_busy_page(mapping, first, last);
+	/* with an entry goes the mark that a store is yet to be flushed */
+	*err = entries_flush(inode, first, last);
+	if (page || (*err && !force))
+		return page;
+	/* private copies stay: the server may refuse what it will be asked for */
+	unmap_mapping_range(mapping, first, last == LLONG_MAX ? 0 : last - first + 1, 0);
+	truncate_inode_pages_range(mapping, first, last == LLONG_MAX ? -1 : last);
+	return NULL;
+}
+
 bool zuf_zero_entry(struct address_space *mapping, loff_t pos, u64 *bytes)
 {
 	pgoff_t index = pos >> PAGE_SHIFT, end = (pos + *bytes - 1) >> PAGE_SHIFT, found = 0;

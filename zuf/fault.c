@@ -263,8 +263,10 @@ static vm_fault_t fault_once(const struct zuf_fault *fault, int *perr)
 static vm_fault_t fault_locked(struct zuf_fault *fault)
 {
 	vm_fault_t ret;
-	int err;
+	int err = zuf_recall_mapped(fault->inode);
 
+	if (err)
+		return fault_error(err);
 	for (;;) {
 		ret = fault_once(fault, &err);
 		if (err != -EAGAIN)

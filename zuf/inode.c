@@ -59,6 +59,7 @@ struct inode *zuf_alloc_inode(struct super_block *sb)
 	zi->nlookup = 0;
 	zi->change = 0;
 	zi->flags = 0;
+	zi->mapped_id = 0;
 	atomic_set(&zi->orphans, 0);
 	zuf_leases_reset(&zi->leases);
 	zi->vfs_inode.i_mode = 0;	/* for zuf_free_inode() */
@@ -85,6 +86,7 @@ void zuf_evict_inode(struct inode *inode)
 
 	zuf_data_evict(inode);
 	zuf_epoch_forget(inode);
+	zuf_recall_forget(inode);
 	zuf_leases_drop(inode);
 	clear_inode(inode);
 	if (!zi->nlookup)

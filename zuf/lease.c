@@ -72,8 +72,11 @@ static struct zuf_lease *lease_alloc(const struct zufs_extent *ext, u64 seq, u64
 
 	if (atomic_long_read(&lease_total) >= READ_ONCE(leases_max))
 		return NULL;
-	/* in the server's thread, which is charged; not into our own shrinker */
-	lease = kmem_cache_alloc(lease_cache, GFP_NOFS | __GFP_ACCOUNT | __GFP_NOWARN);
+	/*
+	 * In the server's thread, which is charged. It shall not be reclaimed from, let
+	 * alone be killed, for what is only kept because there is room.
+	 */
+	lease = kmem_cache_alloc(lease_cache, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!lease)
 		return NULL;
 	*lease = (struct zuf_lease) {
@@ -113,7 +116,8 @@ static int tree_store(struct zuf_leases *leases, unsigned long first, unsigned l
 	lockdep_assert_held(&leases->lock);
 	WRITE_ONCE(leases->version, leases->version + 1);
 	smp_wmb();		/* pairs with find_lockless() */
-	err = mas_store_gfp(&mas, lease, GFP_NOFS | __GFP_ACCOUNT | __GFP_NOWARN);
+	/* not into our own shrinker; nobody is charged, as the tree's first try has it */
+	err = mas_store_gfp(&mas, lease, GFP_NOFS | __GFP_NOWARN);
 	smp_wmb();		/* pairs with find_lockless() */
 	WRITE_ONCE(leases->version, leases->version + 1);
 	return err;
@@ -151,6 +155,7 @@ static bool tree_cut(struct zuf_leases *leases, unsigned long first, unsigned lo
 		if (to == last)
 			break;
 		mas_set(&mas, to + 1);
+		cond_resched();
 	}
 	return all;
 }
@@ -215,14 +220,18 @@ static int find_lockless(struct inode *inode, unsigned long block, bool write,
 {
 	MA_STATE(mas, &leases_of(inode)->tree, block, block);
 	struct zuf_leases *leases = leases_of(inode);
-	unsigned int version = READ_ONCE(leases->version);
 	struct zuf_lease *lease;
+	unsigned int version;
 	int ret;
 
-	if (version & 1)
-		return -EAGAIN;
-	smp_rmb();		/* pairs with tree_store() */
+	/* from before the version on: drop_all() frees what the tree still names */
 	rcu_read_lock();
+	version = READ_ONCE(leases->version);
+	if (version & 1) {
+		rcu_read_unlock();
+		return -EAGAIN;
+	}
+	smp_rmb();		/* pairs with tree_store() */
 	lease = mas_walk(&mas);
 	ret = lease && lease_serves(inode, lease, write);
 	if (ret)
@@ -326,9 +335,14 @@ void zuf_lease_changed(struct inode *inode, u64 start, u64 end)
 	mutex_unlock(&leases->lock);
 }
 
+/*
+ * ALLOC_RANGE, though nothing is allocated from it: what RCU frees of whole trees takes
+ * the end mark in a full inner node of the plain kind for a child (6.1 to 6.12).
+ */
 static void tree_init(struct zuf_leases *leases)
 {
-	mt_init_flags(&leases->tree, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
+	mt_init_flags(&leases->tree, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU |
+		      MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&leases->tree, &leases->lock);
 }
 
@@ -342,13 +356,17 @@ static unsigned long drop_all(struct zuf_leases *leases)
 	lockdep_assert_held(&leases->lock);
 	if (!count)
 		return 0;
-	mas_for_each(&mas, lease, ULONG_MAX)
+	mas_for_each(&mas, lease, ULONG_MAX) {
 		WRITE_ONCE(lease->kind, LEASE_DEAD);
+		cond_resched();
+	}
 	WRITE_ONCE(leases->version, leases->version + 1);
 	smp_wmb();		/* pairs with find_lockless() */
 	mas_set(&mas, 0);
-	mas_for_each(&mas, lease, ULONG_MAX)
+	mas_for_each(&mas, lease, ULONG_MAX) {
 		lease_ranges(leases, lease, -1);
+		cond_resched();
+	}
 	__mt_destroy(&leases->tree);
 	tree_init(leases);		/* it has lost its flags */
 	smp_wmb();		/* pairs with find_lockless() */

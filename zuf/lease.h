@@ -62,6 +62,7 @@ enum zuf_lease_stat {
 	ZUF_LEASE_REFUSED,	/* answers older than a recall */
 	ZUF_LEASE_KEPT,		/* extents taken into the cache */
 	ZUF_LEASE_RECALLS,	/* of the server */
+	ZUF_LEASE_RECALL_HITS,	/* of one file each, that met a live lease */
 	ZUF_LEASE_RECALLED,	/* leases that were live when recalled */
 	ZUF_LEASE_PINNED_WAITS,	/* for pages that somebody kept */
 	ZUF_LEASE_FENCE_WAITS,

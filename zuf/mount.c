@@ -38,6 +38,7 @@ struct zuf_mount *zuf_mount_alloc(struct zuf_type *type, struct zuf_server *serv
 	init_waitqueue_head(&mount->forced_wait);
 	spin_lock_init(&mount->recall_lock);
 	INIT_LIST_HEAD(&mount->recalls_done);
+	xa_init_flags(&mount->mapped, XA_FLAGS_ALLOC1);
 	init_waitqueue_head(&mount->recall_wait);
 	zuf_epochs_init(mount);
 	zuf_times_init(mount);

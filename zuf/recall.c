@@ -14,13 +14,11 @@
  * A downgrade leaves the leases for reading and stops after 3. Nothing here takes
  * a lock of the first kind, or waits for the server.
  */
-#include <linux/dax.h>
 #include <linux/overflow.h>
-#include <linux/pagemap.h>
+#include <linux/fs.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
-#include <linux/writeback.h>
 
 #include "relay.h"
 #include "data.h"
@@ -49,24 +47,6 @@ static struct workqueue_struct *recall_wq;
 
 /* ----------------------------------------------------------------- one inode */
 
-/* Under invalidate_lock; huge entries reach beyond the range. */
-static int recall_flush(struct inode *inode, loff_t first, loff_t last)
-{
-	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
-	struct writeback_control wbc = {
-		.sync_mode	= WB_SYNC_ALL,
-		.range_start	= first,
-		.range_end	= last,
-	};
-	int err;
-
-	if (!dax || mapping_empty(inode->i_mapping))
-		return 0;
-	err = dax_writeback_mapping_range(inode->i_mapping, dax, &wbc);
-	wmb();			/* the server may make it durable on another CPU */
-	return err;
-}
-
 /*
  * Its last unpin wakes us; looks now and then whether the mount was aborted. 0, -EIO:
  * the mount ends, -EBUSY: it is only tried, and somebody keeps the page.
@@ -86,33 +66,26 @@ static int recall_wait_page(struct zuf_mount *mount, struct page *page, bool try
 
 static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, u32 flags)
 {
-	bool downgrade = flags & ZUFS_RECALL_DOWNGRADE;
+	loff_t last = fence->end == LLONG_MAX ? LLONG_MAX : fence->end - 1;
 	struct address_space *mapping = inode->i_mapping;
-	loff_t first = round_down(fence->start, PMD_SIZE), last = LLONG_MAX;
-	struct page *page;
+	struct page *page = NULL;
 	int err, ret = 0;
 
-	if (fence->end < LLONG_MAX - PMD_SIZE)
-		last = round_up(fence->end, PMD_SIZE) - 1;
 	for (;;) {
 		filemap_invalidate_lock(mapping);
-		err = recall_flush(inode, first, last);
-		ret = ret ?: err;
-		page = downgrade ? NULL : zuf_busy_page(mapping, first, last);
-		if (!page)
-			break;
+		if (flags & ZUFS_RECALL_DOWNGRADE)
+			err = zuf_entries_flush(inode, fence->start, last);
+		else
+			page = zuf_entries_drop(inode, fence->start, last, true, &err);
 		filemap_invalidate_unlock(mapping);
+		ret = ret ?: err;
+		if (!page)
+			return ret;
 		err = recall_wait_page(zuf_mount_of(inode->i_sb), page,
 				       flags & ZUFS_RECALL_TRY);
 		if (err)
 			return err;	/* all stays as it is */
 	}
-	if (!downgrade) {
-		unmap_mapping_range(mapping, first, last == LLONG_MAX ? 0 : last - first + 1, 0);
-		truncate_inode_pages_range(mapping, first, last == LLONG_MAX ? -1 : last);
-	}
-	filemap_invalidate_unlock(mapping);
-	return ret;
 }
 
 static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32 flags)
@@ -129,6 +102,7 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32
 	zuf_maps_recall(inode, fence->start, fence->end, seq, downgrade);
 	lost = zuf_lease_kill(inode, fence->start, fence->end, seq, downgrade);
 	mutex_unlock(&leases->lock);
+	zuf_lease_count(mount, ZUF_LEASE_RECALL_HITS, lost ? 1 : 0);
 	zuf_lease_count(mount, ZUF_LEASE_RECALLED, lost);
 	zuf_point_work(ZUF_POINT_RECALL_MARKED);
 	synchronize_srcu(&mount->gate);
@@ -224,6 +198,64 @@ static void recall_start_all(struct zuf_recall *recall)
 	iput(last);
 }
 
+/*
+ * One that is being evicted is on the superblock's list no more, but its entries may wait
+ * for who uses their pages (zuf_data_evict()). It has nothing else; it is still hashed.
+ */
+static void recall_await_evicted(struct zuf_recall *recall)
+{
+	struct xarray *mapped = &recall->mount->mapped;
+	struct zufs_recall key = {};
+	struct zuf_inode *zi;
+	unsigned long id = 0;
+	bool going;
+
+	for (;;) {
+		rcu_read_lock();	/* zuf_free_inode() */
+		zi = xa_find_after(mapped, &id, ULONG_MAX, XA_PRESENT);
+		if (zi) {
+			going = READ_ONCE(zi->vfs_inode.i_state) & (I_FREEING | I_WILL_FREE);
+			key.ino = zi->vfs_inode.i_ino;
+			key.gen = zi->gen;
+		}
+		rcu_read_unlock();
+		if (!zi)
+			return;
+		cond_resched();
+		if (going && recall->wire.flags & ZUFS_RECALL_TRY)
+			cmpxchg(&recall->end.err, 0, -EBUSY);
+		else if (going)		/* returns when it has gone */
+			iput(ilookup5(recall->sb, key.ino, recall_test, &key));
+	}
+}
+
+/* Before a page of it is mapped. May sleep; 0, -ENOMEM. */
+int zuf_recall_mapped(struct inode *inode)
+{
+	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	struct zuf_inode *zi = zuf_i(inode);
+	u32 id;
+	int err;
+
+	if (likely(READ_ONCE(zi->mapped_id)) || !zuf_leases_on(inode))
+		return 0;
+	err = xa_alloc(&mount->mapped, &id, zi, xa_limit_32b, GFP_NOFS | __GFP_ACCOUNT);
+	if (err)
+		return -ENOMEM;
+	if (cmpxchg(&zi->mapped_id, 0, id))
+		xa_erase(&mount->mapped, id);	/* another fault was first */
+	return 0;
+}
+
+void zuf_recall_forget(struct inode *inode)
+{
+	struct zuf_inode *zi = zuf_i(inode);
+
+	if (zi->mapped_id)
+		xa_erase(&zuf_mount_of(inode->i_sb)->mapped, zi->mapped_id);
+	zi->mapped_id = 0;
+}
+
 static void recall_work(struct work_struct *work)
 {
 	struct zuf_recall *recall = container_of(work, struct zuf_recall, work);
@@ -236,6 +268,7 @@ static void recall_work(struct work_struct *work)
 			recall_start(recall, inode);
 	} else {
 		recall_start_all(recall);
+		recall_await_evicted(recall);
 	}
 	recall_put(recall);
 }

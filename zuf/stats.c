@@ -26,6 +26,7 @@ const char *const zuf_lease_stat_names[ZUF_LEASE_STAT_COUNT] = {
 	[ZUF_LEASE_REFUSED]	 = "refused",
 	[ZUF_LEASE_KEPT]	 = "kept",
 	[ZUF_LEASE_RECALLS]	 = "recalls",
+	[ZUF_LEASE_RECALL_HITS]	 = "recall_hits",
 	[ZUF_LEASE_RECALLED]	 = "recalled",
 	[ZUF_LEASE_PINNED_WAITS] = "pinned_waits",
 	[ZUF_LEASE_FENCE_WAITS]	 = "fence_waits",

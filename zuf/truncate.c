@@ -3,11 +3,9 @@
  * The size of a regular file: what lies behind it is unmapped and no longer in use
  * before the server may free its blocks, and reads as zero when the file grows again.
  */
-#include <linux/dax.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/wait_bit.h>
-#include <linux/writeback.h>
 
 #include "data.h"
 
@@ -32,29 +30,6 @@ int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
 	return size < end ? zuf_zero_range(inode, fh, size, end, size) : 0;
 }
 
-/* Entries from @start on go; those of a huge page may reach below it. */
-static int layout_drop(struct inode *inode, loff_t start)
-{
-	struct address_space *mapping = inode->i_mapping;
-	struct dax_device *dax = zuf_mount_dax(zuf_mount_of(inode->i_sb));
-	struct writeback_control wbc = {
-		.sync_mode	= WB_SYNC_ALL,
-		.range_start	= round_down(start, PMD_SIZE),
-		.range_end	= LLONG_MAX,
-	};
-	int err;
-
-	lockdep_assert_held_write(&mapping->invalidate_lock);
-	/* with its entry goes the mark that a store is yet to be flushed */
-	err = dax_writeback_mapping_range(mapping, dax, &wbc);
-	if (err)
-		return err;
-	/* private copies stay: the server may refuse */
-	unmap_mapping_range(mapping, start, 0, 0);
-	truncate_inode_pages(mapping, start);
-	return 0;
-}
-
 /*
  * Take layout_sem exclusive, with nothing from @start on mapped or pinned by
  * anybody: the server may free those blocks now.
@@ -73,9 +48,7 @@ static int layout_lock_idle(struct inode *inode, loff_t start)
 		if (!IS_DAX(inode))
 			return 0;
 		filemap_invalidate_lock(mapping);
-		page = zuf_busy_page(mapping, start, LLONG_MAX);
-		if (!page)
-			err = layout_drop(inode, start);
+		page = zuf_entries_drop(inode, start, LLONG_MAX, false, &err);
 		filemap_invalidate_unlock(mapping);
 		if (!page && !err) {
 			zuf_lease_changed(inode, start, LLONG_MAX);

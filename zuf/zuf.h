@@ -359,6 +359,7 @@ struct zuf_mount {
 	struct list_head recalls_done;	/* for the server to read */
 	wait_queue_head_t recall_wait;
 	atomic_t num_recalls;		/* under way, or done and not read */
+	struct xarray mapped;		/* struct zuf_inode that faults have mapped; by number */
 	atomic_t recalls_running;	/* under way */
 	bool recalls_stopped;		/* under file_lock; read without */
 	struct zuf_epochs epochs;
@@ -419,6 +420,7 @@ struct zuf_inode {
 	struct list_head maps;		/* struct zuf_map: asked for, and in use */
 	struct zuf_leases leases;
 	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
+	u32 mapped_id;			/* in mount->mapped; 0: never mapped */
 
 	atomic64_t ranges;		/* zuf_range_lock() */
 	atomic_t range_waiters;		/* who sleeps for one of its bits */
@@ -581,6 +583,12 @@ ssize_t zuf_recall_read(struct zuf_mount *mount, char __user *buf, size_t bytes,
 bool zuf_recall_any_done(struct zuf_mount *mount);
 /* The superblock ends: let no new one in, and wait for those that run. */
 void zuf_recalls_stop(struct zuf_mount *mount);
+/*
+ * Before a page of @inode is mapped: recalls of the whole mount find it, while it is
+ * being evicted, too. May sleep; 0, -ENOMEM. Then, when it has no entries any more.
+ */
+int zuf_recall_mapped(struct inode *inode);
+void zuf_recall_forget(struct inode *inode);
 void zuf_recalls_free(struct zuf_mount *mount);
 /*
  * For what runs as recalls do (epoch.c): until it has ended the superblock does not, and

@@ -37,17 +37,15 @@ next_run()
 # CPU i, on its own file where there are several.
 fio_run()
 {
-	local rw=$1 sync=$2 direct=$3 clients=$4 seconds=$5 run=$6 args=()
+	local rw=$1 sync=$2 direct=$3 clients=$4 seconds=$5 run=$6 args=() i
 	shift 6
-	if [ $# -gt 1 ]; then
-		args=(--directory="${1%/*}" --filename_format=data\$jobnum)
-	else
-		args=(--filename="$1")
-	fi
-	fio --name=bench --output-format=json --ioengine=psync --thread --group_reporting \
+	for ((i = 0; i < clients; i++)); do
+		args+=(--name="client$i" --cpus_allowed="$i" --filename="$1")
+		[ $# = 1 ] || shift
+	done
+	fio --output-format=json --name=global --ioengine=psync --thread --group_reporting \
 		--rw="$rw" --sync="$sync" --direct="$direct" --bs=4k --size="${BENCH_MIB}m" \
-		--numjobs="$clients" --cpus_allowed="0-$((clients - 1))" \
-		--cpus_allowed_policy=split --time_based --runtime="$seconds" --norandommap \
+		--time_based --runtime="$seconds" --norandommap \
 		--randrepeat=1 --randseed=$((BENCH_SEED + run)) --fallocate=none --invalidate=0 \
 		--lat_percentiles=1 --clat_percentiles=0 --percentile_list=50:99 "${args[@]}" ||
 		die "$SYSTEM: fio failed"

@@ -37,6 +37,24 @@ RUNS = 5
 NOP_BAR = 0.9
 FUSE_BARS = {"nullfs-call": 4.0, "nullfs-call-done": 2.5}
 FUSE_BAR_WORKLOAD = "randwrite-4k-dsync"
+LEASED = "nullfs-leased"
+NULL_DAX = "null-dax"
+# (workload, threads, files), against the fastest of these, at least
+LEASED_BARS = (
+    (("randwrite-4k-dsync", 1, 1), DAX, 1.2), (("randwrite-4k-dsync", 1, 1), FUSE, 25.0),
+    (("randwrite-4k-dsync", 2, 2), DAX, 1.25), (("randwrite-4k-dsync", 2, 1), DAX, 1.2),
+    (("randread-4k", 1, 1), DAX, 0.95),
+    (("randwrite-4k-dsync", 1, 1), (NULL_DAX,), 0.9),
+    (("randwrite-4k-dsync", 2, 2), (NULL_DAX,), 0.9),
+    (("randwrite-4k-dsync", 2, 1), (NULL_DAX,), 0.9), (("randread-4k", 1, 1), (NULL_DAX,), 0.9),
+)
+# Where there are so many CPUs: zuf's own copy against the kernel's library
+CROWD = 4
+CROWD_BAR = (("randwrite-4k-dsync", CROWD, 1), (LEASED + "-library",), 1.1)
+# Copy-on-write with a word, in one trip, against two: mean latency, less than
+COW = ("nullfs-cow-word", "nullfs-cow-done")
+COW_BAR = 0.75
+COW_BAR_KEY = ("randwrite-4k-dsync", 1, 1)
 COUNT_BARS = {
     "context_switches": 2.02, "server_syscalls": 1.01, "migrations": 0.001,
     "cross_cpu_wakeups": 0.001, "remote_tlb_flushes": 0.001,
@@ -255,19 +273,44 @@ def bar_nop(meds):
     return figure, f"{nop['lat_mean_us']:.2f} us / {pipe['lat_mean_us']:.2f} us = {figure:.3f}"
 
 
-def bar_fuse(meds, system, threads):
-    """(figure or None, text) of a system against the better FUSE."""
-    key = (FUSE_BAR_WORKLOAD, threads, 1)
+def bar_against(meds, system, peers, key):
+    """(figure or None, text) of a system against the fastest of peers, at
+    (workload, threads, files)."""
     mine = meds.get((system, *key))
-    peers = [meds.get((peer, *key)) for peer in FUSE]
-    if not mine or not all(peers):
-        return None, f"no {system}" if not mine else "FUSE not measured both ways"
-    runs = min(med["runs"] for med in [mine, *peers])
+    theirs = [meds.get((peer, *key)) for peer in peers]
+    if not mine or not all(theirs):
+        missing = [peer for peer, med in zip(peers, theirs) if not med]
+        return None, f"no {', '.join(missing) if mine else system}"
+    runs = min(med["runs"] for med in [mine, *theirs])
     if runs < RUNS:
         return None, f"{runs} runs of {RUNS}"
-    fuse = best(meds, FUSE, key)
-    figure = mine["iops"] / fuse["iops"]
-    return figure, f"{mine['iops']:.0f} / {fuse['iops']:.0f} IOPS = {figure:.2f}"
+    fastest = best(meds, peers, key)
+    figure = mine["iops"] / fastest["iops"]
+    return figure, f"{mine['iops']:.0f} / {fastest['iops']:.0f} IOPS = {figure:.2f}"
+
+
+def leased_verdicts(meds, topology):
+    """[(bar, verdict, text)] of what leases are to reach."""
+    sockets, _, cores = topology.partition("x")
+    crowded = int(sockets) * int(cores) >= CROWD
+    result = []
+    for key, peers, bar in LEASED_BARS + ((CROWD_BAR,) if crowded else ()):
+        figure, text = bar_against(meds, LEASED, peers, key)
+        name = {DAX: "DAX", FUSE: "FUSE"}.get(peers, peers[0])
+        result.append((f"leased {key[0]} {key[1]} thr {key[2]} file >= {bar} x {name}",
+                       verdict(figure, figure is not None and figure >= bar), text))
+    return result
+
+
+def bar_cow(meds):
+    """(figure or None, text) of copy-on-write in one trip against two."""
+    one, two = (meds.get((system, *COW_BAR_KEY)) for system in COW)
+    if not one or not two:
+        return None, f"no {COW[1] if one else COW[0]}"
+    if min(one["runs"], two["runs"]) < RUNS:
+        return None, f"{min(one['runs'], two['runs'])} runs of {RUNS}"
+    figure = one["lat_mean_us"] / two["lat_mean_us"]
+    return figure, f"{one['lat_mean_us']:.2f} us / {two['lat_mean_us']:.2f} us = {figure:.3f}"
 
 
 def bar_counts(rows, workload, counter):
@@ -297,9 +340,13 @@ def verdicts(rows):
                        verdict(figure, figure is not None and figure <= NOP_BAR), text))
         for system, bar in FUSE_BARS.items():
             for threads in (1, 2):
-                figure, text = bar_fuse(meds, system, threads)
+                figure, text = bar_against(meds, system, FUSE, (FUSE_BAR_WORKLOAD, threads, 1))
                 result.append((where, f"{system} >= {bar} x FUSE, {threads} thr",
                                verdict(figure, figure is not None and figure >= bar), text))
+        figure, text = bar_cow(meds)
+        result.append((where, f"one trip < {COW_BAR} x two trips",
+                       verdict(figure, figure is not None and figure < COW_BAR), text))
+        result += [(where, *judged) for judged in leased_verdicts(meds, mine[0]["topology"])]
         for workload in COUNT_WORKLOADS:
             for counter, bar in COUNT_BARS.items():
                 figure, text = bar_counts(mine, workload, counter)
@@ -315,7 +362,7 @@ def bars(rows, out):
     """Prints the verdicts; true when every one is PASS."""
     result = verdicts(rows)
     for where, bar, word, text in result:
-        print(f"{word:8} {where:12} {bar:42} {text}", file=out)
+        print(f"{word:8} {where:12} {bar:58} {text}", file=out)
     if any(row["dirty"] for row in rows):
         print("measured on a tree with local changes: the commit does not tell what ran",
               file=out)

@@ -5,8 +5,8 @@
 # same size. Sourced in the guest by demo-guest.sh and bench-guest.sh.
 #
 #   system_up NAME CLIENTS FILES   mounts it, lays out its files; sets SYSTEM_FILES,
-#                                  SYSTEM_OPTIONS and SYSTEM_DIRECT; status 3: it has no
-#                                  such number of files
+#                                  SYSTEM_OPTIONS and SYSTEM_DIRECT; status 3: it is not
+#                                  measured with such a number of files
 #   system_down                    unmounts it
 # shellcheck disable=SC2034  # who sources this uses the variables
 
@@ -22,6 +22,7 @@ SYSTEM=
 SYSTEM_FILES=()
 SYSTEM_OPTIONS=
 SYSTEM_DIRECT=1
+SYSTEM_NOTE=
 declare -A FUSE_BEST=()
 
 # Options of the mount as the kernel shows them
@@ -42,14 +43,38 @@ lay_out()
 	done
 }
 
+# leased-library: zuf's own copy switched off. Several files are for leases only: what a call
+# costs does not depend on the file.
 up_nullfs()
 {
-	local mode=$1 files=$2
-	[ "$files" = 1 ] || return 3
+	local mode=${1%-library} files=$2 i
+	[ "$files" = 1 ] || [ "$mode" = leased ] || return 3
 	"$TOP/build/zus/mkfs.zufs" -t znullfs -f "$BENCH_DEV" >/dev/null &&
-		mount -t znullfs -o "mode=$mode,size=$((BENCH_MIB << 20))" "$BENCH_DEV" \
+		mount -t znullfs -o "mode=$mode,files=$files,size=$((BENCH_MIB << 20))" \
+			"$BENCH_DEV" "$BENCH_MNT" || return 1
+	SYSTEM_FILES=("$BENCH_MNT/data")
+	for ((i = 1; i < files; i++)); do
+		SYSTEM_FILES+=("$BENCH_MNT/data$i")
+	done
+	[ "$1" = "$mode" ] || fast_copy_off
+}
+
+# Each write to another place, committed by a word or by MAP_DONE
+up_nullfs_cow()
+{
+	[ "$2" = 1 ] || return 3
+	"$TOP/build/zus/mkfs.zufs" -t znullfs -f "$BENCH_DEV" >/dev/null &&
+		mount -t znullfs -o "cow=$1,size=$((BENCH_MIB << 20))" "$BENCH_DEV" \
 			"$BENCH_MNT" || return 1
 	SYSTEM_FILES=("$BENCH_MNT/data")
+}
+
+fast_copy_off()
+{
+	local switch
+	switch=$(echo /sys/fs/zuf/mounts/*/fast_copy)
+	SYSTEM_NOTE=" (fast_copy=0)"
+	echo 0 >"$switch"
 }
 
 up_toyfs()
@@ -147,8 +172,9 @@ system_up()
 {
 	local name=$1 clients=$2 files=$3 status=0
 	mkdir -p "$BENCH_MNT"
-	SYSTEM=$name SYSTEM_DIRECT=1 FUSE_LINE=
+	SYSTEM=$name SYSTEM_DIRECT=1 SYSTEM_NOTE='' FUSE_LINE=
 	case $name in
+	nullfs-cow-*) up_nullfs_cow "${name#nullfs-cow-}" "$files" || status=$? ;;
 	nullfs-*) up_nullfs "${name#nullfs-}" "$files" || status=$? ;;
 	toyfs) up_toyfs "$files" || status=$? ;;
 	null-dax*) up_null_dax "$name" "$files" || status=$? ;;
@@ -160,7 +186,7 @@ system_up()
 	*) die "no such system: $name (known: $BENCH_SYSTEMS)" ;;
 	esac
 	if [ $status = 0 ]; then
-		SYSTEM_OPTIONS=$(mount_options)${FUSE_LINE:+,$FUSE_LINE}
+		SYSTEM_OPTIONS=$(mount_options)${FUSE_LINE:+,$FUSE_LINE}$SYSTEM_NOTE
 		[ "$SYSTEM_DIRECT" = 1 ] || SYSTEM_OPTIONS+=" (opened without O_DIRECT)"
 	fi
 	return $status

@@ -33,11 +33,28 @@ def roundtrip(system, mean_us, **more):
     return measured(system, 1e6 / mean_us, workload="roundtrip", files=0, **more)
 
 
+def leased_rows(run, leased, reads, library, **where):
+    """One run: peers are DAX at 50000, of which one is faster, and null-dax at 65000."""
+    rows = []
+    for threads, files in ((1, 1), (2, 1), (2, 2), (4, 1)):
+        more = {"threads": threads, "files": files, "run": run, **where}
+        for workload, mine in (("randwrite-4k-dsync", leased), ("randread-4k", reads)):
+            more["workload"] = workload
+            rows.append(measured("nullfs-leased", mine, **more))
+            rows.append(measured("nullfs-leased-library", library, **more))
+            rows.append(measured("null-dax", 65000.0, **more))
+            rows.append(measured("ext4-dax", 50000.0, **more))
+            rows.append(measured("xfs-dax", 40000.0, **more))
+    return rows
+
+
 def whole_boot(boot, topology, fuse=2000.0, call=9000.0, done=6000.0, nop=50.0, pipe=60.0,
-               switches=2.0):
+               switches=2.0, leased=64000.0, reads=60000.0, library=50000.0,
+               cow=0.7):
     """Five runs of all that the bars look at."""
     where = {"boot": boot, "topology": topology}
-    rows = []
+    rows = [row for run in range(1, report.RUNS + 1)
+            for row in leased_rows(run, leased, reads, library, **where)]
     for run in range(1, report.RUNS + 1):
         rows.append(roundtrip("null-op", nop, run=run, **where))
         rows.append(roundtrip("pipe-pingpong", pipe, run=run, **where))
@@ -47,6 +64,8 @@ def whole_boot(boot, topology, fuse=2000.0, call=9000.0, done=6000.0, nop=50.0, 
             rows.append(measured("fuse-null-pinned", fuse * 0.8, **more))
             rows.append(measured("nullfs-call", call, **more))
             rows.append(measured("nullfs-call-done", done, **more))
+            rows.append(measured("nullfs-cow-word", 10000.0, **more))
+            rows.append(measured("nullfs-cow-done", 10000.0 * cow, **more))
     for workload in report.COUNT_WORKLOADS:
         for counter in report.COUNT_BARS:
             value = switches if counter == "context_switches" else 0.0
@@ -187,6 +206,38 @@ class Bars(unittest.TestCase):
         found = words(three_boots(call=7999.0))
         self.assertEqual(found[("1x4", "nullfs-call >= 4.0 x FUSE, 1 thr")], "FAIL")
         self.assertEqual(found[("1x4", "nullfs-call-done >= 2.5 x FUSE, 1 thr")], "PASS")
+
+    def test_slow_leased_write(self):
+        found = words(three_boots(leased=62000.0))
+        bar = "leased randwrite-4k-dsync {} thr {} file >= {}"
+        self.assertEqual(found[("2x1", bar.format(2, 2, "1.25 x DAX"))], "FAIL")
+        self.assertEqual(found[("2x1", bar.format(2, 1, "1.2 x DAX"))], "PASS")
+        self.assertEqual(found[("2x1", bar.format(1, 1, "25.0 x FUSE"))], "PASS")
+        found = words(three_boots(leased=49000.0))
+        self.assertEqual(found[("2x1", bar.format(1, 1, "25.0 x FUSE"))], "FAIL")
+        self.assertEqual(found[("2x1", bar.format(1, 1, "0.9 x null-dax"))], "FAIL")
+
+    def test_slow_leased_read(self):
+        found = words(three_boots(reads=47000.0))
+        self.assertEqual(found[("1x4", "leased randread-4k 1 thr 1 file >= 0.95 x DAX")], "FAIL")
+
+    def test_own_copy_no_faster_than_the_library(self):
+        found = words(three_boots(library=60000.0))
+        bar = "leased randwrite-4k-dsync 4 thr 1 file >= 1.1 x nullfs-leased-library"
+        self.assertEqual(found[("1x4", bar)], "FAIL")
+        self.assertEqual(found[("2x2", bar)], "FAIL")
+        self.assertNotIn(("2x1", bar), found)  # two CPUs
+
+    def test_one_trip_is_not_much_shorter(self):
+        found = words(three_boots(cow=0.76))
+        self.assertEqual(found[("2x2", "one trip < 0.75 x two trips")], "FAIL")
+        found = words([row for row in three_boots() if row["system"] != "nullfs-cow-done"])
+        self.assertEqual(found[("2x1", "one trip < 0.75 x two trips")], "NOT RUN")
+
+    def test_both_dax_must_be_measured(self):
+        rows = [row for row in three_boots() if row["system"] != "xfs-dax"]
+        self.assertEqual(words(rows)[("2x1", "leased randread-4k 1 thr 1 file >= 0.95 x DAX")],
+                         "NOT RUN")
 
     def test_counter_over_the_bar(self):
         found = words(three_boots(switches=2.03))

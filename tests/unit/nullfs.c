@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* nullfs.c - nullfs in each of its modes, through the local transport. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,81 @@ START_TEST(several_files)
 }
 END_TEST
 
+static struct zufs_extent map_one(struct zus_local *fs, uint64_t off)
+{
+	struct zufs_map_in in = {
+		.inode = 1ull << 32 | 1, .off = off, .len_bytes = 1,
+		.flags = ZUFS_MAP_READ, .max_extents = 1,
+	};
+	struct zufs_extent ext = { .len_bytes = 0 };
+	struct zus_local_call call = {
+		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in), .reply = &ext,
+		.reply_max_bytes = sizeof(ext),
+	};
+
+	ck_assert_int_eq(zus_local_call(fs, &call), 0);
+	return ext;
+}
+
+/* Each extent has a place of its own, as long as there are some, and no neighbours. */
+START_TEST(scattered)
+{
+	static const struct { const char *options; unsigned int places, bytes; } cases[] = {
+		{ "extent=4k,size=10m", 3584, 4096 }, { "extent=4k,space=33k,size=1m", 8, 4096 },
+		{ "extent=8k,space=96k,size=300k,mode=call-done", 12, 8192 },
+		{ "extent=4k,space=4m,size=64m", 1024, 4096 },
+	};
+	const unsigned int places = cases[_i].places, bytes = cases[_i].bytes;
+	struct zus_local *fs = unit_mount(unit_plugin("nullfs"), cases[_i].options, 1, 16 * MIB);
+	bool *taken = calloc(places, sizeof(*taken));
+	struct zufs_extent ext, last = { .len_bytes = 0 };
+	unsigned int i, place;
+
+	for (i = 0; i < 300 * 1024 / bytes; i++) {
+		ext = map_one(fs, (uint64_t)i * bytes + i % bytes);
+		ck_assert_uint_eq(ext.file_off, (uint64_t)i * bytes);
+		ck_assert_uint_eq(ext.len_bytes, bytes);
+		place = (unsigned int)((ext.dev_off - 2 * MIB) / bytes);
+		ck_assert_uint_lt(place, places);
+		ck_assert(i >= places || !taken[place]);
+		taken[place] = true;
+		ck_assert_uint_ne(last.dev_off + last.len_bytes, ext.dev_off);
+		ck_assert_uint_ne(ext.dev_off + ext.len_bytes, last.dev_off);
+		last = ext;
+	}
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+	free(taken);
+}
+END_TEST
+
+START_TEST(scattered_data)
+{
+	struct zus_local *fs = unit_mount(unit_plugin("nullfs"), "extent=4k,files=2,size=7m", 1,
+					  16 * MIB);
+	char *data[2] = { malloc(7 * MIB), malloc(7 * MIB) }, *back = malloc(7 * MIB);
+	struct zus_local_file *file;
+	unsigned int i, f;
+
+	for (f = 0; f < 2; f++) {
+		for (i = 0; i < 7 * MIB; i++)
+			data[f][i] = (char)unit_random();
+		ck_assert_int_eq(zus_local_open(fs, f ? "/data1" : "/data", &file), 0);
+		ck_assert_int_eq(zus_local_pwrite(file, data[f], 7 * MIB, 0), 7 * MIB);
+		ck_assert_int_eq(zus_local_pwrite(file, data[f], 1, 7 * MIB), -ENOSPC);
+		zus_local_close(file);
+	}
+	for (f = 0; f < 2; f++) {
+		ck_assert_int_eq(zus_local_open(fs, f ? "/data1" : "/data", &file), 0);
+		ck_assert_int_eq(zus_local_pread(file, back, 7 * MIB, 0), 7 * MIB);
+		ck_assert_int_eq(memcmp(back, data[f], 7 * MIB), 0);
+		zus_local_close(file);
+		free(data[f]);
+	}
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+	free(back);
+}
+END_TEST
+
 START_TEST(options)
 {
 	static const struct { const char *text; int want; } cases[] = {
@@ -142,6 +218,15 @@ START_TEST(options)
 		{ "cow=word", 0 }, { "cow=done,epoch_ms=5", 0 }, { "cow", -EINVAL }, { "cow=x", -EINVAL },
 		{ "cow=word,relocate=1", -EINVAL }, { "cow=word,files=2", -EINVAL },
 		{ "cow=word,mode=call", -EINVAL }, { "cow=done,epoch_ms=5,epoch_check", -EINVAL },
+		{ "extent=4k,mode=leased", 0 }, { "extent=4k,size=4g,space=1m", 0 },
+		{ "extent=4k,space=32k", 0 }, { "extent=4k,space=28k", -EINVAL },
+		{ "extent=4k,space=15m", -EINVAL }, { "space=1m", -EINVAL },
+		{ "extent=5k", -EINVAL }, { "extent=1k", -ERANGE }, { "extent=8m", -EINVAL },
+		{ "extent=4k,relocate=1", -EINVAL }, { "extent=4k,mode=inline", -EINVAL },
+		{ "extent=4k,epoch_ms=5", -EINVAL }, { "extent=4k,cow=word", -EINVAL },
+		{ "extent=4k,size=1k", -EINVAL },
+		{ "relocate_us=5,relocate=1", 0 },
+		{ "relocate_us=5", -EINVAL }, { "relocate_us=1000001,relocate=1", -ERANGE },
 	};
 	const struct zus_local_device device = { .size_bytes = 16 * MIB };
 	struct zus_local_config config = {
@@ -178,8 +263,10 @@ int main(void)
 
 	tcase_add_loop_test(tc, modes, 0, 4);
 	tcase_add_loop_test(tc, commit_is_asked_for, 0, 2);
-	tcase_add_loop_test(tc, options, 0, 32);
+	tcase_add_loop_test(tc, options, 0, 49);
 	tcase_add_loop_test(tc, copy_on_write, 0, 2);
+	tcase_add_loop_test(tc, scattered, 0, 4);
+	tcase_add_test(tc, scattered_data);
 	tcase_add_test(tc, several_files);
 	tcase_add_test(tc, no_device_is_refused);
 	suite_add_tcase(suite, tc);

@@ -40,7 +40,7 @@ static struct {
 	struct recall *first, **last;
 	struct recall *held;		/* the recalls of inode hold_ino, until it is 0 */
 	uint64_t hold_ino, random;
-	uint64_t done, downgrades, alls;
+	uint64_t done, downgrades, alls, busy;
 	int errors, stop;
 	pthread_t thread;
 } kernel;
@@ -56,7 +56,7 @@ static __thread struct zus_extent last_extent;
 
 /* ------------------------------------------------------ in the kernel's place */
 
-static int queue(uint64_t ino, zus_recall_done_fn *done, void *arg)
+static int queue(uint64_t ino, uint32_t flags, zus_recall_done_fn *done, void *arg)
 {
 	struct recall *recall = malloc(sizeof(*recall));
 	uint64_t number;
@@ -71,6 +71,10 @@ static int queue(uint64_t ino, zus_recall_done_fn *done, void *arg)
 	}
 	if (kernel.errors && number % ERRORS == 1)
 		recall->err = -EIO;
+	if (kernel.errors && number % ERRORS == 2 && flags & ZUS_RECALL_TRY) {
+		recall->err = -EBUSY;	/* as if a page were pinned: it is in use as before */
+		kernel.busy++;
+	}
 	*kernel.last = recall;
 	kernel.last = &recall->next;
 	pthread_cond_signal(&kernel.changed);
@@ -82,14 +86,14 @@ int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *
 {
 	__atomic_add_fetch(&kernel.downgrades, recall->flags & ZUS_RECALL_DOWNGRADE,
 			   __ATOMIC_RELAXED);
-	return queue(recall->ino, done, arg);
+	return queue(recall->ino, recall->flags, done, arg);
 }
 
 int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done, void *arg)
 {
-	(void)mount, (void)flags;
+	(void)mount;
 	__atomic_add_fetch(&kernel.alls, 1, __ATOMIC_RELAXED);
-	return queue(0, done, arg);
+	return queue(0, flags, done, arg);
 }
 
 /* Leases are not for this transport's rules, which check the answer. */
@@ -367,6 +371,7 @@ START_TEST(every_byte_stays)
 		sched_yield();		/* moves may outlive their files */
 	ck_assert_uint_gt(__atomic_load_n(&kernel.done, __ATOMIC_ACQUIRE), 20);
 	ck_assert_uint_gt(kernel.downgrades, 0);
+	ck_assert(!_i || kernel.busy);
 }
 END_TEST
 

@@ -34,7 +34,7 @@ verdict()
 	check_log
 }
 
-ops=2000 stores=40000
+ops=1000 stores=12000
 [ "$VM_KERNEL" != debug ] || ops=120 stores=1200
 zuf_load_points
 # points act on tasks of this name
@@ -83,5 +83,9 @@ verdict
 zusd_start nullfs
 zufs_mount znullfs /dev/pmem0 mnt "epoch_ms=0,relocate=${ZUFS_SEED:-1},size=1m"
 LEASE_OPS=$((ops / 2)) ./zkill-model
+# how many writes meet an epoch's end is a matter of speed: as long as it takes for one
+until [ "$(stat_of epochs waits)" -gt 0 ] || [ $SECONDS -gt 300 ]; do
+	LEASE_OPS=$((ops / 4)) ./zkill-model
+done
 verdict
 zuf_unload

@@ -25,7 +25,7 @@
 #define WRITES		300
 
 /* What of rs->user answers are made of, and what hooks found. */
-enum { U_EPOCH, U_FLAGS, U_WORD, U_DIFFER_AT_DONE };
+enum { U_EPOCH, U_FLAGS, U_WORD, U_DIFFER_AT_DONE, U_MOVES_TO };
 
 static struct rs *rs;
 static uint64_t mount_id;
@@ -68,6 +68,9 @@ static enum rs_next answer(struct rs_channel *ch, struct rf_msg *m)
 	ext->flags = (uint16_t)atomic_load(&ch->rs->user[U_FLAGS]);
 	if (!(in->flags & ZUFS_MAP_WRITE))
 		ext->flags &= ZUFS_EXTF_LEASE_R;
+	if (atomic_load(&ch->rs->user[U_MOVES_TO]) && in->flags & ZUFS_MAP_FAULT &&
+	    in->flags & ZUFS_MAP_WRITE)
+		rl_move_here(ch->rs, 0, atomic_load(&ch->rs->user[U_MOVES_TO]), 'X');
 	ext->dev_off = rl_file_off(ch->rs, 0) + ext->file_off;
 	if (!atomic_load(&ch->rs->user[U_WORD]) || !(in->flags & ZUFS_MAP_WRITE))
 		return RS_REPLY;
@@ -214,6 +217,35 @@ START_TEST(stores)
 }
 END_TEST
 
+/* What is flushed is the place that a fault moved the bytes to, not the one before. */
+START_TEST(stores_where_a_fault_moved_them)
+{
+	static const uint32_t places[] = { 20, 21, 1 };
+	unsigned int i;
+	char *map;
+
+	answers(0);
+	map = mmap(NULL, RL_FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(map, MAP_FAILED);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		ck_assert_int_ne(map[5], 'X');
+		by_msync(map);
+		atomic_store(&rs->user[U_MOVES_TO], places[i]);
+		map[5] = (char)i;
+		atomic_store(&rs->user[U_MOVES_TO], 0);
+		/* the server's copy is not in the mirror */
+		all_is_durable();
+		map[6] = (char)(i + 100);
+		ck_assert_int_eq(lost(rl_file_off(rs, 0), RL_FILE_BYTES), 1);
+		by_msync(map);
+		nothing_lost("a store behind the move");
+		ck_assert_int_eq(map[5], (char)i);
+	}
+	munmap(map, RL_FILE_BYTES);
+}
+END_TEST
+
+/* The zeros behind the end are durable; what stays of the file nobody asked to flush. */
 START_TEST(truncation)
 {
 	off_t size;
@@ -223,10 +255,12 @@ START_TEST(truncation)
 	for (size = RL_FILE_BYTES - 5; size > 300000; size -= 41234) {
 		map = map_and_store(5);
 		ck_assert_int_eq(ftruncate(fd, size), 0);
+		ck_assert_int_eq(lost(rl_file_off(rs, 0) + (uint64_t)size, BLOCK - size % BLOCK), 0);
+		ck_assert_int_eq(ftruncate(fd, RL_FILE_BYTES), 0);
+		ck_assert_int_eq(map[size], 0);
+		by_msync(map);
 		nothing_lost("truncate");
 		munmap(map, RL_FILE_BYTES);
-		ck_assert_int_eq(ftruncate(fd, RL_FILE_BYTES), 0);
-		nothing_lost("truncate, longer");
 	}
 }
 END_TEST
@@ -361,6 +395,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, open_file, close_file);
 	tcase_add_test(tc, writes);
 	tcase_add_test(tc, stores);
+	tcase_add_test(tc, stores_where_a_fault_moved_them);
 	tcase_add_test(tc, truncation);
 	tcase_add_test(tc, new_blocks);
 	tcase_add_test(tc, words);

@@ -196,6 +196,8 @@ static void truncate_with_pin(bool keep_mapped, bool kill_it)
 	long err;
 
 	pin_page(&pin, 't', keep_mapped);
+	/* times that are owed go by SETATTR, too */
+	ck_assert_int_eq(fsync(pin.fd), 0);
 	told = atomic_load(&rs->seen[ZUFS_OP_SETATTR]);
 	caller = vt_call(do_truncate, &pin, -1);
 	vt_await_state(caller->pid, "DZ");
@@ -235,6 +237,72 @@ START_TEST(truncate_killed)
 }
 END_TEST
 
+/* --------------------------------------------------------------------- evict */
+
+struct last_user {
+	int pipe;		/* its writing end */
+	_Atomic uint32_t pinned;
+};
+
+/* Pins a page of a file that has no name, and closes it. */
+static long pin_and_forget(void *arg)
+{
+	struct last_user *last = arg;
+	struct iovec iov = { .iov_len = BLOCK };
+	int fd = open(RL_MNT "/gone", O_RDWR | O_CREAT, 0600);
+
+	if (fd < 0 || ftruncate(fd, BLOCK) || unlink(RL_MNT "/gone"))
+		return -errno;
+	iov.iov_base = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (iov.iov_base == MAP_FAILED)
+		return -errno;
+	*(char *)iov.iov_base = 'g';
+	if (vmsplice(last->pipe, &iov, 1, 0) != (ssize_t)BLOCK)
+		return -errno;
+	munmap(iov.iov_base, BLOCK);
+	atomic_store(&last->pinned, 1);
+	close(fd);
+	return 0;
+}
+
+static bool has_pinned(void *arg)
+{
+	return atomic_load((_Atomic uint32_t *)arg) != 0;
+}
+
+/* The inode is on no list of the superblock's any more, but its page is in use. */
+START_TEST(recall_of_all_while_an_inode_goes)
+{
+	struct zufs_recall try = { .flags = ZUFS_RECALL_TRY, .cookie = 1 };
+	struct zufs_recall all = { .cookie = 2 };
+	struct last_user *last = vt_shared(sizeof(*last));
+	struct zufs_recall_done done;
+	struct vt_caller *caller;
+	unsigned char buf[BLOCK];
+	int pipes[2];
+
+	ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+	last->pipe = pipes[1];
+	caller = vt_call(pin_and_forget, last, -1);
+	vt_await(has_pinned, &last->pinned, "the page to be pinned");
+	vt_await_state(caller->pid, "D");
+	ck_assert_int_eq(rl_recall(rs, &try), 0);
+	rl_await_end(rs, 1, -EBUSY);
+	ck_assert_int_eq(rl_recall(rs, &all), 0);
+	/* it waits: so long as another one takes, at least */
+	rl_recall_file(rs, 0);
+	rl_await_done(rs, 1);
+	ck_assert_msg(rl_done(rs, &done) == -EAGAIN,
+		      "all was acknowledged, with a page in use");
+	ck_assert_int_eq(read(pipes[0], buf, sizeof(buf)), BLOCK);
+	ck_assert_int_eq(buf[0], 'g');
+	rl_await_done(rs, 2);
+	ck_assert_int_eq(vt_join(caller, NULL), 0);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+END_TEST
+
 static void setup(void)
 {
 	rs = rl_start(3, &mount_id);
@@ -258,6 +326,7 @@ int main(void)
 	tcase_add_test(tc, truncate_mapped);
 	tcase_add_test(tc, truncate_unmapped);
 	tcase_add_test(tc, truncate_killed);
+	tcase_add_test(tc, recall_of_all_while_an_inode_goes);
 	suite_add_tcase(suite, tc);
 	return vt_main(suite);
 }

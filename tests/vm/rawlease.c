@@ -48,6 +48,24 @@ int rl_recall_here(const struct zufs_recall *recall)
 	return ioctl(file_fd, ZUFS_IOC_RECALL, recall) ? -errno : 0;
 }
 
+void rl_drain_here(void)
+{
+	struct zufs_recall_done done;
+
+	while (read(file_fd, &done, sizeof(done)) == sizeof(done))
+		;
+}
+
+uint64_t rl_dev_off_here(unsigned int place)
+{
+	return place_off(place);
+}
+
+char *rl_bytes_here(unsigned int place)
+{
+	return base + place_off(place);
+}
+
 static long recall_queue(struct rs *rs, void *arg)
 {
 	(void)rs;
@@ -226,11 +244,16 @@ static bool done_came(void *arg)
 
 void rl_await_done(struct rs *rs, uint64_t cookie)
 {
+	rl_await_end(rs, cookie, 0);
+}
+
+void rl_await_end(struct rs *rs, uint64_t cookie, int err)
+{
 	struct await_done a = { .rs = rs };
 
 	vt_await(done_came, &a, "the end of a recall");
 	ck_assert_uint_eq(a.done.cookie, cookie);
-	ck_assert_int_eq(a.done.err, 0);
+	ck_assert_int_eq(a.done.err, err);
 }
 
 void rl_epoch(struct rs *rs, uint64_t number)

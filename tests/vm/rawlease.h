@@ -30,12 +30,18 @@ void rl_leased(struct rs *rs);
 int rl_recall(struct rs *rs, const struct zufs_recall *recall);
 /* The same, of a hook in the server. */
 int rl_recall_here(const struct zufs_recall *recall);
+/* Of a hook: forget the recalls that have ended. */
+void rl_drain_here(void);
+/* Of a hook: where a place is on the device, and its bytes. */
+uint64_t rl_dev_off_here(unsigned int place);
+char *rl_bytes_here(unsigned int place);
 /* Of all of file fN; the cookie is N + 1. Fails the test. */
 void rl_recall_file(struct rs *rs, unsigned int file);
 /* An end that was not read yet, or -EAGAIN. */
 int rl_done(struct rs *rs, struct zufs_recall_done *done);
 /* Until the recall with @cookie, the only one, has ended, without error. */
 void rl_await_done(struct rs *rs, uint64_t cookie);
+void rl_await_end(struct rs *rs, uint64_t cookie, int err);
 
 /* Begin an epoch, of a number that is given, and wait until the kernel tells of it. */
 void rl_epoch(struct rs *rs, uint64_t number);

@@ -17,7 +17,7 @@ $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view data-epoch)
 VM_DATA_PROGS := $(patsubst %,$(BUILD)/tests/vm/helpers/%,data-edges data-mmap data-random \
 	data-kill devtable-edit name-kill lease-model lease-torn epoch-writers \
-	relocate-reuse lease-kill)
+	relocate-reuse lease-kill truncate-races)
 VM_DATA_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,vmtest killpoint)
 VM_PROGS += $(VM_DATA_RAW_PROGS) $(VM_DATA_PROGS)
 
@@ -32,7 +32,7 @@ $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
 
 # Leases: as data, with the recalls of rawlease.h
 VM_LEASE_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,lease-pinned lease-hostile lease-buffers \
-	lease-many lease-holes cow-words flush-mirror)
+	lease-many lease-holes lease-edges lease-huge cow-words flush-mirror)
 VM_LEASE_RAW_OBJS := $(VM_RAW_OBJS) $(BUILD)/obj/tests/vm/rawlease.o
 VM_PROGS += $(VM_LEASE_RAW_PROGS)
 

@@ -35,6 +35,7 @@ struct null_move {
 	uint64_t base_off;
 	uint64_t chunks;
 	uint64_t random;
+	uint64_t pause_us;
 	uint32_t dev;
 };
 
@@ -92,22 +93,38 @@ static int chunk_recall(struct null_move *move, uint64_t chunk)
 	return err;
 }
 
+static struct timespec after_ns(uint64_t ns)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ns += (uint64_t)end.tv_nsec;
+	end.tv_sec += (time_t)(ns / 1000000000u);
+	end.tv_nsec = (long)(ns % 1000000000u);
+	return end;
+}
+
 /*
  * Whoever asked in vain asks again: a file of one chunk would never be seen at rest
  * otherwise. Not for ever: who asked may be dead.
  */
 static void wait_for_wanted(struct null_move *move)
 {
-	struct timespec end;
+	struct timespec end = after_ns(WANTED_NS);
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += WANTED_NS;
-	end.tv_sec += end.tv_nsec / 1000000000;
-	end.tv_nsec %= 1000000000;
 	while (move->wanted && !move->stop)
 		if (pthread_cond_timedwait(&move->changed, &move->lock, &end))
 			break;
 	move->wanted = false;
+}
+
+static void pause_moves(struct null_move *move)
+{
+	struct timespec end = after_ns(move->pause_us * 1000);
+
+	while (move->pause_us && !move->stop)
+		if (pthread_cond_timedwait(&move->changed, &move->lock, &end))
+			break;
 }
 
 static void move_one(struct null_move *move)
@@ -138,6 +155,7 @@ static void *move_main(void *arg)
 	while (!move->stop) {
 		move_one(move);
 		wait_for_wanted(move);
+		pause_moves(move);
 		pthread_mutex_unlock(&move->lock);
 		pthread_mutex_lock(&move->lock);
 	}
@@ -147,7 +165,7 @@ static void *move_main(void *arg)
 
 int null_move_begin(struct zus_inode *inode, uint64_t ino, uint64_t gen, uint32_t dev,
 		    uint64_t base_off, uint64_t size_bytes, uint64_t seed,
-		    struct null_move **made)
+		    uint64_t pause_us, struct null_move **made)
 {
 	struct null_move *move = calloc(1, sizeof(*move));
 	pthread_condattr_t attr;
@@ -169,6 +187,7 @@ int null_move_begin(struct zus_inode *inode, uint64_t ino, uint64_t gen, uint32_
 	move->dev = dev;
 	move->base_off = base_off;
 	move->random = seed * 2 + 1;
+	move->pause_us = pause_us;
 	pthread_mutex_init(&move->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -11,18 +11,19 @@
 #include <zus.h>
 
 #define NULL_CHUNK_BYTES	(64u << 10)
+#define NULL_PAUSE_US_MAX	1000000u
 
 struct null_move;
 
 /*
  * Begin to move the file's chunks, in an order that seed gives, one after the
- * other. size_bytes: of the file, a multiple of NULL_CHUNK_BYTES; behind it, from
+ * other, with a pause of pause_us between two. size_bytes: of the file, a multiple of NULL_CHUNK_BYTES; behind it, from
  * base_off + size_bytes on, one chunk more must be free. inode: of ino and gen,
  * alive until null_move_end(). 0, ENOMEM.
  */
 int null_move_begin(struct zus_inode *inode, uint64_t ino, uint64_t gen, uint32_t dev,
 		    uint64_t base_off, uint64_t size_bytes, uint64_t seed,
-		    struct null_move **move);
+		    uint64_t pause_us, struct null_move **move);
 /* When no operation runs any more. */
 void null_move_end(struct null_move *move);
 

@@ -12,6 +12,7 @@
  *	mode=leased	the first answer for a range is leased: no further calls
  *	mode=inline	data travel in the messages, the server copies
  *	relocate=SEED	leased, and the file's blocks move about while it is used
+ *	relocate_us=N	with a pause of N us behind each move (default: none)
  *	epoch_ms=N	leased, with a new write epoch every N ms; 0: as often as can be
  *	cow=word	every write goes to another place, and is made part of the file by a
  *			word that the kernel stores
@@ -19,6 +20,8 @@
  *	epoch_check	and no block may change in one but after a map for writing
  *	size=BYTES	size of each file, with k, m, g (default: all of the device)
  *	files=N		so many files
+ *	extent=BYTES	files lie in extents that long, scattered over the device
+ *	space=BYTES	and only over so much of it, again and again: see null_scatter.h
  *
  * How many maps and map_dones it answered, libzus counts: see zusctl stats.
  */
@@ -35,11 +38,13 @@
 #include "null_cow.h"
 #include "null_epoch.h"
 #include "null_move.h"
+#include "null_scatter.h"
 
 #define NULLFS_ROOT_INO		1
 #define NULLFS_DATA_INO		2
 #define NULLFS_DATA_COOKIE	3
 #define NULLFS_FILES_MAX	1000000u
+#define NULLFS_SIZE_MAX		(1ull << 42)
 #define NULLFS_MAGIC		0x7a6e756cu
 
 enum null_mode { MODE_CALL, MODE_CALL_DONE, MODE_LEASED, MODE_INLINE };
@@ -50,6 +55,7 @@ struct null_fs {
 	uint64_t num_files;
 	enum null_mode mode;
 	uint64_t move_seed;	/* not 0: of move */
+	uint64_t move_pause_us;
 	struct null_move *move;
 	bool wants_cow;
 	bool cow_word;
@@ -58,6 +64,9 @@ struct null_fs {
 	bool epoch_check;
 	uint64_t epoch_ms;
 	struct null_epoch *epoch;
+	struct null_scatter scatter;
+	uint64_t extent_bytes;	/* not 0: of scatter */
+	uint64_t space_bytes;
 	uint32_t dev;
 	uint64_t base_off;	/* of the first file on the device */
 	uint64_t size_bytes;	/* of each, multiple of 4096; never changes */
@@ -71,7 +80,6 @@ struct null_fs {
 	uint32_t uid;
 	uint32_t gid;
 };
-
 
 static struct null_fs *fs_of(const struct zus_inode *inode)
 {
@@ -161,6 +169,8 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		fs->mode = MODE_LEASED;
 		return zus_parse_bytes(value, &fs->move_seed);
 	}
+	if (!strcmp(key, "relocate_us") && value)
+		return parse_number(value, 0, NULL_PAUSE_US_MAX, &fs->move_pause_us);
 	if (!strcmp(key, "epoch_ms") && value) {
 		fs->mode = MODE_LEASED;
 		fs->epochs = true;
@@ -180,7 +190,11 @@ static int parse_option(struct null_fs *fs, const char *key, const char *value)
 		return zus_parse_bytes(value, &fs->size_bytes);
 	if (!strcmp(key, "files") && value)
 		return parse_number(value, 1, NULLFS_FILES_MAX, &fs->num_files);
-	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, epoch_ms=N, epoch_check, cow=word|done, size=BYTES and files=N",
+	if (!strcmp(key, "extent") && value)
+		return parse_number(value, ZUS_BLOCK_BYTES, NULLFS_SIZE_MAX, &fs->extent_bytes);
+	if (!strcmp(key, "space") && value)
+		return parse_number(value, ZUS_BLOCK_BYTES, NULLFS_SIZE_MAX, &fs->space_bytes);
+	zus_log(ZUS_LOG_ERR, "nullfs: unknown option %s; there are mode=call|call-done|leased|inline, relocate=SEED, relocate_us=N, epoch_ms=N, epoch_check, cow=word|done, size=BYTES, files=N, extent=BYTES and space=BYTES",
 		key);
 	return -EINVAL;
 }
@@ -200,9 +214,35 @@ static int parse_options(struct null_fs *fs, const char *options)
 		return -EINVAL;
 	}
 	if ((fs->move_seed && (fs->num_files > 1 || fs->epoch_check)) ||
-	    (fs->epoch_check && !fs->epochs) ||
+	    (fs->epoch_check && !fs->epochs) || (fs->move_pause_us && !fs->move_seed) ||
 	    ((fs->move_seed || fs->epochs) && fs->mode != MODE_LEASED)) {
-		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files");
+		zus_log(ZUS_LOG_ERR, "nullfs: relocate and epoch_ms want mode=leased, epoch_check wants epoch_ms, and relocate neither epoch_check nor files; relocate_us wants relocate");
+		return -EINVAL;
+	}
+	if (fs->extent_bytes % ZUS_BLOCK_BYTES || (fs->space_bytes && !fs->extent_bytes) ||
+	    (fs->extent_bytes && (fs->move_seed || fs->epochs || fs->wants_cow ||
+				  fs->mode == MODE_INLINE))) {
+		zus_log(ZUS_LOG_ERR, "nullfs: extent is a multiple of %u, without relocate, epoch_ms, cow and mode=inline; space wants extent",
+			ZUS_BLOCK_BYTES);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* In extents, of as many files as were wanted, however long. */
+static int scatter_files(struct null_fs *fs, uint64_t room)
+{
+	uint64_t space = fs->space_bytes ? fs->space_bytes : room;
+	int err = space > room ? -EINVAL : 0;
+
+	if (!fs->size_bytes)
+		fs->size_bytes = room / fs->num_files;
+	fs->size_bytes -= fs->size_bytes % fs->extent_bytes;
+	if (!err)
+		err = null_scatter_init(&fs->scatter, fs->extent_bytes, space);
+	if (err || !fs->size_bytes || fs->size_bytes > NULLFS_SIZE_MAX) {
+		zus_log(ZUS_LOG_ERR, "nullfs: space is at least 8 extents and at most the %" PRIu64 " bytes of the device, size at least an extent and at most %llu",
+			room, NULLFS_SIZE_MAX);
 		return -EINVAL;
 	}
 	return 0;
@@ -220,7 +260,12 @@ static int find_area(struct null_fs *fs, const struct zus_mount *mount)
 		zus_log(ZUS_LOG_ERR, "nullfs: no persistent-memory device");
 		return -EINVAL;
 	}
+	fs->dev = dev->id;
+	fs->base_off = dev->data_off;
+	fs->base = zus_dev_addr(mount, dev->id, dev->data_off);
 	room = (dev->size_bytes - dev->data_off) / ZUS_BLOCK_BYTES * ZUS_BLOCK_BYTES;
+	if (fs->extent_bytes)
+		return scatter_files(fs, room);
 	if (fs->move_seed && room)
 		room -= room % NULL_CHUNK_BYTES + NULL_CHUNK_BYTES;
 	if (fs->wants_cow)
@@ -233,9 +278,6 @@ static int find_area(struct null_fs *fs, const struct zus_mount *mount)
 			fs->size_bytes, ZUS_BLOCK_BYTES, room / fs->num_files);
 		return -EINVAL;
 	}
-	fs->dev = dev->id;
-	fs->base_off = dev->data_off;
-	fs->base = zus_dev_addr(mount, dev->id, dev->data_off);
 	return 0;
 }
 
@@ -277,7 +319,7 @@ static int helpers_begin(struct null_fs *fs, struct zus_mount *mount)
 		err = null_epoch_begin(&config, &fs->epoch);
 	if (!err && fs->move_seed)
 		err = null_move_begin(&fs->files[0], NULLFS_DATA_INO, 1, fs->dev, fs->base_off,
-				      fs->size_bytes, fs->move_seed, &fs->move);
+				      fs->size_bytes, fs->move_seed, fs->move_pause_us, &fs->move);
 	if (!err && fs->wants_cow)
 		err = null_cow_begin(mount, fs->dev, fs->base_off, fs->size_bytes, fs->cow_word,
 				     &fs->cow);
@@ -499,7 +541,6 @@ static int map_leased(struct zus_req *req, const struct zus_inode *inode,
 	const struct null_fs *fs = fs_of(inode);
 	int err = 0;
 
-	extent->flags = ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W;
 	if (!fs->epoch_check) {
 		extent->file_off = 0;
 		extent->len_bytes = fs->size_bytes;
@@ -509,6 +550,13 @@ static int map_leased(struct zus_req *req, const struct zus_inode *inode,
 		err = null_epoch_map(fs->epoch, extent->dev_off - fs->base_off,
 				     extent->len_bytes, args, &extent->flags);
 	return err ? err : zus_req_extent(req, extent);
+}
+
+static uint16_t extent_flags(const struct null_fs *fs, const struct zus_map *args)
+{
+	if (fs->mode == MODE_LEASED)
+		return ZUS_EXTF_LEASE_R | ZUS_EXTF_LEASE_W;
+	return fs->mode == MODE_CALL_DONE && args->flags & ZUS_MAP_WRITE ? ZUS_EXTF_COMMIT : 0;
 }
 
 static int null_map(struct zus_req *req, struct zus_inode *inode,
@@ -536,14 +584,17 @@ static int null_map(struct zus_req *req, struct zus_inode *inode,
 	}
 	if (end > fs->size_bytes)
 		extent.len_bytes = fs->size_bytes - begin;
+	if (fs->extent_bytes)
+		return null_scatter_map(&fs->scatter, req, args, area_off(fs, inode),
+					fs->size_bytes, fs->dev, fs->base_off,
+					extent_flags(fs, args));
 	extent.dev = fs->dev;
 	if (fs->cow)
 		return null_cow_map(fs->cow, req, args);
+	extent.flags = extent_flags(fs, args);
 	if (fs->mode == MODE_LEASED)
 		return map_leased(req, inode, args, &extent);
 	extent.dev_off = fs->base_off + area_off(fs, inode) + begin;
-	if (fs->mode == MODE_CALL_DONE && (args->flags & ZUS_MAP_WRITE))
-		extent.flags = ZUS_EXTF_COMMIT;
 	return zus_req_extent(req, &extent);
 }
 

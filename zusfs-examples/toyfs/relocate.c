@@ -17,8 +17,9 @@
  * Or, so that readers go on meanwhile, a step more at the start: TOY_COPIED keeps
  * writers away only, the recall is a downgrade, and it is copied behind that.
  *
- * A page that somebody has pinned (a pipe, a disk's controller) holds its recall up for as
- * long. Nothing waits for that: the move stays where it is, others go on.
+ * A page that somebody has pinned (a pipe, a disk's controller) stays where it is: the
+ * recall is only tried, ends with EBUSY, and the mark is taken away again. To wait would
+ * keep those who ask for a marked slot waiting too, and the page's user may be one of them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -70,7 +71,7 @@ struct toy_relocator {
 	pthread_t thread;		/* which alone has what follows */
 	uint64_t seed, random;
 	bool closed;			/* the mount ends */
-	uint64_t moves, blocks, shared, late, cut, failed;
+	uint64_t moves, blocks, shared, late, cut, busy, failed;
 };
 
 static uint64_t below(struct toy_relocator *r, uint64_t n)
@@ -219,7 +220,7 @@ static void recalled(void *arg, int err)
 	pthread_mutex_unlock(&move->r->lock);
 }
 
-/* Nothing waits for this one: a page pinned anywhere would hold it up. */
+/* Nothing follows from this one: what is asked for again is answered as before. */
 static void all_recalled(void *arg, int err)
 {
 }
@@ -230,7 +231,7 @@ static int recall(struct toy_relocator *r, struct toy_move *move)
 	struct zus_recall range = {
 		.inode = &move->ti->zi, .ino = move->ti->attr.ino, .gen = move->ti->attr.gen,
 		.off = move->bn * TOY_BLOCK, .len_bytes = move->count * TOY_BLOCK,
-		.flags = move->state == TOY_COPIED ? ZUS_RECALL_DOWNGRADE : 0,
+		.flags = move->state == TOY_COPIED ? ZUS_RECALL_DOWNGRADE : ZUS_RECALL_TRY,
 	};
 
 	/* now and then more than must be, which does no harm: others only ask again */
@@ -300,6 +301,8 @@ static void give_up(struct toy_relocator *r, struct toy_move *move, int err)
 {
 	if (err == -ESHUTDOWN)
 		r->closed = true;
+	else if (err == -EBUSY)
+		r->busy++;		/* a page is pinned: another time */
 	else
 		r->failed++;
 	settle(r, move, false);
@@ -462,8 +465,8 @@ void toy_relocate_stop(struct toy_fs *fs)
 	/* libzus has told of the end of each recall: no move is left for long */
 	pthread_join(r->thread, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: relocate=%" PRIu64 ": moves %" PRIu64 " blocks %" PRIu64
-		" shared %" PRIu64 " late %" PRIu64 " cut %" PRIu64 " failed %" PRIu64 " reused %" PRIu64, r->seed,
-		r->moves, r->blocks, r->shared, r->late, r->cut, r->failed, r->reused);
+		" shared %" PRIu64 " late %" PRIu64 " cut %" PRIu64 " busy %" PRIu64 " failed %" PRIu64 " reused %" PRIu64,
+		r->seed, r->moves, r->blocks, r->shared, r->late, r->cut, r->busy, r->failed, r->reused);
 }
 
 void toy_relocate_end(struct toy_fs *fs)
