@@ -654,7 +654,8 @@ struct zufs_add_device {
  * holds MAPs of the range back until the end must try: who has pinned the first page
  * of a buffer may be waiting for the map of the second. The range is widened
  * to blocks, and where 2 MiB are mapped as one it ends them as a whole; they are
- * mapped as one again when all of them were recalled. EBUSY: too many are under way. ENXIO: the mount has ended.
+ * mapped as one again when all of them were recalled. EBUSY: too many are under
+ * way. ENXIO: the mount has ended.
  */
 struct zufs_recall {
 	__u64 ino;		/* 0: every inode of the mount */

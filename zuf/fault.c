@@ -154,6 +154,9 @@ static vm_fault_t fault_insert(const struct zuf_fault *fault, int *err)
 	filemap_invalidate_lock_shared(mapping);
 	ret = zuf_dax_iomap_fault(fault->vmf, fault->order, err, &zuf_iomap_ops);
 	filemap_invalidate_unlock_shared(mapping);
+	/* for recall_hold() */
+	if (zuf_leases_on(fault->inode))
+		WRITE_ONCE(zuf_i(fault->inode)->leases.fault_ns, ktime_get_ns());
 	zuf_gate_leave(fault->inode, gate);
 	return ret;
 }

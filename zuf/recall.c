@@ -3,6 +3,7 @@
  * RECALL: taking back from the kernel what its server let it keep. Each runs as a
  * work of its own, as it may wait for pages that somebody pinned:
  *
+ *	0 if a page was faulted in just now, leave it for a while
  *	1 fence the range; mark leases and answers in use
  *	2 wait for who is inside the gate
  *	3 under invalidate_lock: flush and write-protect what is mapped
@@ -14,8 +15,10 @@
  * A downgrade leaves the leases for reading and stops after 3. Nothing here takes
  * a lock of the first kind, or waits for the server.
  */
-#include <linux/overflow.h>
+#include <linux/delay.h>
 #include <linux/fs.h>
+#include <linux/ktime.h>
+#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -24,6 +27,7 @@
 #include "data.h"
 
 #define ZUF_RECALL_TRY_MS	100u	/* I/O that pins pages may end by itself */
+#define ZUF_RECALL_HOLD_NS	(1u * NSEC_PER_MSEC)
 #define ZUF_RECALLS_MAX		4096u	/* of a mount, not yet read by its server */
 
 /* One of the server's; an inode's work holds a reference. */
@@ -88,6 +92,25 @@ static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, u32 
 	}
 }
 
+/*
+ * Who has just mapped a page has not used it yet, and a store that crosses into another
+ * page needs both. Were the first taken while he asks for the second, and his asking a
+ * reason for the next recall, he would never get on; nor where this work runs whenever
+ * a fault returns, on a kernel that is not preempted. So there is a least time to hold
+ * what was faulted in, as GFS2 has for its locks; before the fence, which would keep
+ * the second page away.
+ */
+static void recall_hold(const struct zuf_leases *leases)
+{
+	u64 since_ns = ktime_get_ns() - READ_ONCE(leases->fault_ns);	/* fault_insert() */
+	unsigned long left_us;
+
+	if (likely(since_ns >= ZUF_RECALL_HOLD_NS))
+		return;
+	left_us = (ZUF_RECALL_HOLD_NS - since_ns) / NSEC_PER_USEC + 1;
+	usleep_range(left_us, 2 * left_us);
+}
+
 static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32 flags)
 {
 	bool downgrade = flags & ZUFS_RECALL_DOWNGRADE;
@@ -96,6 +119,7 @@ static int recall_one(struct inode *inode, struct zuf_fence *fence, u64 seq, u32
 	u64 lost;
 	int err;
 
+	recall_hold(leases);
 	zuf_map_let_starving_go(inode);
 	mutex_lock(&leases->lock);
 	zuf_fence_add(inode, fence);

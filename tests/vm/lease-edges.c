@@ -380,6 +380,35 @@ START_TEST(edges)
 }
 END_TEST
 
+/*
+ * One store that needs two pages: while the second is asked for, the server takes back
+ * the first, each time it is asked. It must get on, and soon.
+ */
+START_TEST(store_across_pages)
+{
+	typedef uint64_t unaligned __attribute__((aligned(1), may_alias));
+	struct one c = {
+		.what = "store across pages", .kind = { WRITTEN, WRITTEN }, .prime = OVERTAKEN,
+		.size = 2 * BLOCK, .off = BLOCK - 4, .len = sizeof(uint64_t),
+	};
+	long misses = vt_lease(mount_id, "misses");
+	const unsigned int stores = 50;
+	unsigned int i;
+
+	for (i = 0; i < stores; i++) {
+		uint64_t value = 0x0101010101010101u * next_byte();
+
+		begin(&c);
+		sh->answers = 0;
+		*(volatile unaligned *)(void *)(map + c.off) = value;
+		memcpy(sh->model + c.off, &value, sizeof(value));
+		end(&c);
+	}
+	misses = vt_lease(mount_id, "misses") - misses;
+	ck_assert_msg(misses < 40l * stores, "%ld misses", misses);
+}
+END_TEST
+
 static void setup(void)
 {
 	sh = vt_shared(sizeof(*sh));
@@ -409,6 +438,7 @@ int main(void)
 	tcase_set_timeout(tc, 0);
 	tcase_add_unchecked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, edges, 0, ARRAY_SIZE(ops));
+	tcase_add_test(tc, store_across_pages);
 	suite_add_tcase(suite, tc);
 	return vt_main(suite);
 }
