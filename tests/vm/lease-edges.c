@@ -405,7 +405,7 @@ START_TEST(store_across_pages)
 		end(&c);
 	}
 	misses = vt_lease(mount_id, "misses") - misses;
-	ck_assert_msg(misses < 40l * stores, "%ld misses", misses);
+	ck_assert_msg(misses < 40L * stores, "%ld misses", misses);
 }
 END_TEST
 
