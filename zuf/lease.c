@@ -1,40 +1,57 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The lease cache of an inode: see lease.h. A maple tree, as its nodes are wide:
- * a million extents are five levels, and neighbours share cache lines. A lease
- * stays as it was answered; which part of it is still good is the tree's to say,
- * so that a recall of its middle splits it without allocating a second one.
+ * The lease cache of an inode: see lease.h. A maple tree, as its nodes are wide, of
+ * neighbouring extents of one answer, several in one object: what a lookup among a
+ * million of them takes is mostly cache misses, so less memory is less time. An
+ * object stays as it was answered; which part of it is still good is the tree's to
+ * say, so that a recall of its middle splits it without allocating a second one.
  *
  * Readers hold no lock. The tree changes some ranges in place, so they look at
  * leases->version before and after, and look again under the lock if it moved.
  */
 #include <linux/moduleparam.h>
 #include <linux/pagemap.h>
+#include <linux/prefetch.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 
 #include "relay.h"
 #include "data.h"
 
-struct zuf_lease {
-	u64 file_off;		/* as answered */
-	u64 dev_off;
-	u64 seq;
-	u64 epoch;		/* in which it was answered */
-	u32 dev;
+/* An extent; it ends where the next one begins, and where the tree's range ends. */
+struct lease_part {
+	u64 dev_off;		/* of its first block, as answered */
+	u16 dev;
 	u8 type;		/* ZUFS_EXT_* */
 	u8 kind;		/* enum lease_kind; under leases->lock, read without */
-	u32 ranges;		/* of the tree that name it; under leases->lock */
+};
+
+/* A lookup wants two cold cache lines or three: this one and the next, and the part's. */
+struct zuf_lease {
+	u64 first;		/* block number */
+	u64 epoch;		/* in which it was answered */
+	u64 seq;		/* of the answer */
 	struct rcu_head rcu;
+	u32 ranges;		/* of the tree that name it; under leases->lock */
+	u32 count;		/* of parts, which lie behind start[] */
+	u32 start[];		/* in blocks from first on, of all parts but part 0 */
 };
 
 /* What a use needs is at most what a lease is. */
 enum lease_kind { LEASE_DEAD, LEASE_READ, LEASE_WRITE };
 
-/* With the tree's share (16 slots in 256 bytes, half full at worst) below 96. */
-static_assert(sizeof(struct zuf_lease) <= 64);
+/* So many fill 512 bytes of kmalloc(). tests/lease-tree sets the limit lower. */
+#define LEASE_PARTS_FIT		23u
+#ifndef LEASE_PARTS_MAX
+#define LEASE_PARTS_MAX		LEASE_PARTS_FIT
+#endif
+static_assert(sizeof(struct zuf_lease) +
+	      LEASE_PARTS_FIT * (sizeof(u32) + sizeof(struct lease_part)) <= 512);
 
-static struct kmem_cache *lease_cache;
+/* With the tree's share (16 slots in 256 bytes, half full at worst) below 96. */
+static_assert(sizeof(struct zuf_lease) + sizeof(struct lease_part) <= 64);
+static_assert(ZUFS_DEVICES_MAX <= U16_MAX);
+
 static atomic_long_t lease_total;
 static LIST_HEAD(lease_inodes);		/* struct zuf_leases, oldest first */
 static DEFINE_SPINLOCK(lease_inodes_lock);
@@ -63,33 +80,87 @@ static unsigned long last_block(u64 end)
 
 static void lease_free_rcu(struct rcu_head *rcu)
 {
-	kmem_cache_free(lease_cache, container_of(rcu, struct zuf_lease, rcu));
+	kfree(container_of(rcu, struct zuf_lease, rcu));
 }
 
-static struct zuf_lease *lease_alloc(const struct zufs_extent *ext, u64 seq, u64 epoch, u8 kind)
+/* Where the parts begin, in bytes. */
+static size_t parts_off(u32 count)
+{
+	return round_up(sizeof(struct zuf_lease) + (count - 1) * sizeof(u32), sizeof(u64));
+}
+
+/* Of @count parts, which are still to be filled in. */
+static struct zuf_lease *lease_alloc(u32 count, u64 first, u64 seq, u64 epoch)
 {
 	struct zuf_lease *lease;
 
-	if (atomic_long_read(&lease_total) >= READ_ONCE(leases_max))
+	if (atomic_long_read(&lease_total) + count > READ_ONCE(leases_max))
 		return NULL;
 	/*
 	 * In the server's thread, which is charged. It shall not be reclaimed from, let
 	 * alone be killed, for what is only kept because there is room.
 	 */
-	lease = kmem_cache_alloc(lease_cache, GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
+	lease = kmalloc(parts_off(count) + count * sizeof(struct lease_part),
+			GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!lease)
 		return NULL;
-	*lease = (struct zuf_lease) {
-		.file_off	= ext->file_off,
-		.dev_off	= ext->dev_off,
-		.seq		= seq,
-		.epoch		= epoch,
-		.dev		= ext->dev,
-		.type		= ext->type,
-		.kind		= kind,
-		.ranges		= 1,
-	};
+	lease->first = first;
+	lease->seq = seq;
+	lease->epoch = epoch;
+	lease->ranges = 1;
+	lease->count = count;
 	return lease;
+}
+
+static struct lease_part *parts_of(const struct zuf_lease *lease)
+{
+	return (struct lease_part *)((char *)lease + parts_off(lease->count));
+}
+
+static unsigned long part_first(const struct zuf_lease *lease, u32 i)
+{
+	return lease->first + (i ? lease->start[i - 1] : 0);
+}
+
+/* The part with @block, which is not in front of the first one. */
+static u32 part_at(const struct zuf_lease *lease, unsigned long block)
+{
+	u32 low = 0, high = lease->count, middle;
+
+	while (high - low > 1) {
+		middle = (low + high) / 2;
+		if (lease->first + lease->start[middle - 1] <= block)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Those of its parts that lie in [@from, @to] and are more than @kind become that. */
+static u64 parts_lower(struct zuf_lease *lease, unsigned long from, unsigned long to, u8 kind)
+{
+	struct lease_part *part = parts_of(lease);
+	u64 lowered = 0;
+	u32 i;
+
+	for (i = part_at(lease, from); i < lease->count && part_first(lease, i) <= to; i++) {
+		if (part[i].kind <= kind)
+			continue;
+		WRITE_ONCE(part[i].kind, kind);
+		lowered++;
+	}
+	return lowered;
+}
+
+static u64 parts_live(const struct zuf_lease *lease, unsigned long from, unsigned long to)
+{
+	u64 live = 0;
+	u32 i;
+
+	for (i = part_at(lease, from); i < lease->count && part_first(lease, i) <= to; i++)
+		live += parts_of(lease)[i].kind != LEASE_DEAD;
+	return live;
 }
 
 /* The number of ranges in the tree that name @lease changes by @add. */
@@ -99,8 +170,8 @@ static void lease_ranges(struct zuf_leases *leases, struct zuf_lease *lease, int
 	lease->ranges += add;
 	if (lease->ranges)
 		return;
-	leases->count--;
-	atomic_long_dec(&lease_total);
+	leases->count -= lease->count;
+	atomic_long_sub(lease->count, &lease_total);
 	call_rcu(&lease->rcu, lease_free_rcu);	/* find_lockless() */
 }
 
@@ -125,8 +196,8 @@ static int tree_store(struct zuf_leases *leases, unsigned long first, unsigned l
 
 /*
  * Take what lies in [first, last] and is not newer than @seq out of the tree. What
- * cannot be, for want of memory, is marked, as a whole: false. @lost counts
- * leases that were live.
+ * cannot be, for want of memory, is marked: false. @lost counts extents that
+ * were live.
  */
 static bool tree_cut(struct zuf_leases *leases, unsigned long first, unsigned long last,
 		     u64 seq, u64 *lost)
@@ -144,11 +215,11 @@ static bool tree_cut(struct zuf_leases *leases, unsigned long first, unsigned lo
 		if (lease->seq <= seq) {
 			pieces = (mas.index < first) + (mas.last > last);
 			if (lost)
-				*lost += lease->kind != LEASE_DEAD;
+				*lost += parts_live(lease, from, to);
 			if (!tree_store(leases, from, to, NULL)) {
 				lease_ranges(leases, lease, pieces - 1);
 			} else {
-				WRITE_ONCE(lease->kind, LEASE_DEAD);
+				parts_lower(lease, from, to, LEASE_DEAD);
 				all = false;
 			}
 		}
@@ -180,38 +251,43 @@ static void tree_downgrade(struct zuf_leases *leases, unsigned long first, unsig
 	struct zuf_lease *lease;
 
 	lockdep_assert_held(&leases->lock);
-	mas_for_each(&mas, lease, last) {
-		if (lease->seq > seq || lease->kind != LEASE_WRITE)
-			continue;
-		WRITE_ONCE(lease->kind, LEASE_READ);
-		(*lost)++;
-	}
+	mas_for_each(&mas, lease, last)
+		if (lease->seq <= seq)
+			*lost += parts_lower(lease, max(mas.index, first), min(mas.last, last),
+					     LEASE_READ);
 }
 
 /* -------------------------------------------------------------------- lookup */
 
 /* One of an older epoch is for reading only. */
-static bool lease_serves(const struct inode *inode, const struct zuf_lease *lease, bool write)
+static bool lease_serves(const struct inode *inode, const struct zuf_lease *lease,
+			 const struct lease_part *part, bool write)
 {
-	u8 kind = READ_ONCE(lease->kind);
+	u8 kind = READ_ONCE(part->kind);
 
 	if (!write)
 		return kind >= LEASE_READ;
 	return kind == LEASE_WRITE && zuf_epoch_is_open(inode, lease->epoch);
 }
 
-/* What the range [@first, @last] of the tree says. */
-static void lease_extent(const struct zuf_lease *lease, unsigned long first, unsigned long last,
-			 struct zufs_extent *ext)
+/* What of part @i the range [@first, @last] of the tree has. */
+static void lease_extent(const struct zuf_lease *lease, u32 i, unsigned long first,
+			 unsigned long last, struct zufs_extent *ext)
 {
+	const struct lease_part *part = &parts_of(lease)[i];
+	unsigned long start = part_first(lease, i);
+
+	first = max(first, start);
+	if (i + 1 < lease->count)
+		last = min(last, part_first(lease, i + 1) - 1);
 	*ext = (struct zufs_extent) {
 		.file_off	= (u64)first * ZUFS_BLOCK_BYTES,
 		.len_bytes	= (u64)(last - first + 1) * ZUFS_BLOCK_BYTES,
-		.type		= lease->type,
-		.dev		= lease->dev,
+		.type		= part->type,
+		.dev		= part->dev,
 	};
-	if (lease->type == ZUFS_EXT_DATA)
-		ext->dev_off = lease->dev_off + (ext->file_off - lease->file_off);
+	if (part->type == ZUFS_EXT_DATA)
+		ext->dev_off = part->dev_off + (u64)(first - start) * ZUFS_BLOCK_BYTES;
 }
 
 /* 1: found, 0: not there, -EAGAIN: the tree was changing. */
@@ -222,7 +298,8 @@ static int find_lockless(struct inode *inode, unsigned long block, bool write,
 	struct zuf_leases *leases = leases_of(inode);
 	struct zuf_lease *lease;
 	unsigned int version;
-	int ret;
+	int ret = 0;
+	u32 i;
 
 	/* from before the version on: drop_all() frees what the tree still names */
 	rcu_read_lock();
@@ -233,9 +310,13 @@ static int find_lockless(struct inode *inode, unsigned long block, bool write,
 	}
 	smp_rmb();		/* pairs with tree_store() */
 	lease = mas_walk(&mas);
-	ret = lease && lease_serves(inode, lease, write);
-	if (ret)
-		lease_extent(lease, mas.index, mas.last, ext);
+	if (lease) {
+		prefetch((const char *)lease + L1_CACHE_BYTES);
+		i = part_at(lease, block);
+		ret = lease_serves(inode, lease, &parts_of(lease)[i], write);
+		if (ret)
+			lease_extent(lease, i, mas.index, mas.last, ext);
+	}
 	rcu_read_unlock();
 	smp_rmb();		/* pairs with tree_store() */
 	return READ_ONCE(leases->version) == version ? ret : -EAGAIN;
@@ -258,48 +339,104 @@ bool zuf_lease_find(struct inode *inode, u64 off, bool write, struct zufs_extent
 
 /* ------------------------------------------------------------- keep and lose */
 
-static bool insert_one(struct inode *inode, const struct zufs_extent *ext, u64 seq, u64 epoch)
+/* What may be kept of an extent that was answered, and its blocks. */
+static u8 leased_part(const struct zufs_extent *ext, u64 size, unsigned long *first,
+		      unsigned long *last)
+{
+	u64 end = ext->file_off + ext->len_bytes;
+	u8 kind = LEASE_DEAD;
+
+	if (ext->flags & (ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W))
+		kind = LEASE_READ;
+	/* what lies behind the end is nobody's to overwrite */
+	if (ext->flags & ZUFS_EXTF_LEASE_W && ext->file_off < size) {
+		end = min(end, size);
+		kind = LEASE_WRITE;
+	}
+	*first = first_block(ext->file_off);
+	*last = last_block(end);
+	return kind;
+}
+
+/* How many of @ext, beginning with the first, are leased and lie one behind the other. */
+static u32 leased_run(const struct zufs_extent *ext, u32 count, u64 size)
+{
+	unsigned long begin, first, last, next;
+	u32 run = 0;
+
+	for (; run < min(count, LEASE_PARTS_MAX); run++) {
+		if (leased_part(&ext[run], size, &first, &last) == LEASE_DEAD)
+			break;
+		if (!run)
+			begin = first;
+		else if (first != next || first - begin > U32_MAX)
+			break;
+		next = last + 1;
+	}
+	return run;
+}
+
+static void lease_fill(struct zuf_lease *lease, const struct zufs_extent *ext, u64 size)
+{
+	struct lease_part *part = parts_of(lease);
+	unsigned long first, last;
+	u32 i;
+
+	for (i = 0; i < lease->count; i++) {
+		part[i] = (struct lease_part) {
+			.dev_off	= ext[i].dev_off,
+			.dev		= ext[i].dev,
+			.type		= ext[i].type,
+			.kind		= leased_part(&ext[i], size, &first, &last),
+		};
+		if (i)
+			lease->start[i - 1] = first - lease->first;
+	}
+}
+
+/* Of a run all, or nothing: -EEXIST, one of a newer answer is in the way; -ENOMEM. */
+static int insert_run(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq,
+		      u64 epoch, u64 size)
 {
 	struct zuf_leases *leases = leases_of(inode);
-	u64 size = round_up(i_size_read(inode), ZUFS_BLOCK_BYTES);
-	u8 kind = ext->flags & ZUFS_EXTF_LEASE_W ? LEASE_WRITE : LEASE_READ;
-	u64 end = ext->file_off + ext->len_bytes;
+	unsigned long first, last, begin;
 	struct zuf_lease *lease;
-	unsigned long first, last;
 
-	/* what lies behind the end is nobody's to overwrite */
-	if (kind == LEASE_WRITE && ext->file_off < size)
-		end = min(end, size);
-	else
-		kind = LEASE_READ;
-	first = first_block(ext->file_off);
-	last = last_block(end);
-	if (tree_has_newer(leases, first, last, seq))
-		return false;
-	lease = lease_alloc(ext, seq, epoch, kind);
+	leased_part(&ext[0], size, &begin, &last);
+	leased_part(&ext[count - 1], size, &first, &last);
+	if (tree_has_newer(leases, begin, last, seq))
+		return -EEXIST;
+	lease = lease_alloc(count, begin, seq, epoch);
 	if (!lease)
-		return false;
-	if (!tree_cut(leases, first, last, seq, NULL) ||
-	    tree_store(leases, first, last, lease)) {
-		kmem_cache_free(lease_cache, lease);	/* nobody has seen it */
-		return false;
+		return -ENOMEM;
+	lease_fill(lease, ext, size);
+	if (!tree_cut(leases, begin, last, seq, NULL) ||
+	    tree_store(leases, begin, last, lease)) {
+		kfree(lease);		/* nobody has seen it */
+		return -ENOMEM;
 	}
-	leases->count++;
-	atomic_long_inc(&lease_total);
-	return true;
+	leases->count += count;
+	atomic_long_add(count, &lease_total);
+	return 0;
 }
 
 void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq,
 		      u64 epoch)
 {
+	u64 size = round_up(i_size_read(inode), ZUFS_BLOCK_BYTES), kept = 0;
 	struct zuf_leases *leases = leases_of(inode);
-	u64 kept = 0;
-	u32 i;
+	u32 i, j, run;
+	int err;
 
 	lockdep_assert_held(&leases->lock);
-	for (i = 0; i < count; i++, ext++)
-		if (ext->flags & (ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W))
-			kept += insert_one(inode, ext, seq, epoch);
+	for (i = 0; i < count; i += max(run, 1u)) {
+		run = leased_run(&ext[i], count - i, size);
+		err = run ? insert_run(inode, &ext[i], run, seq, epoch, size) : 0;
+		if (!err)
+			kept += run;
+		for (j = 0; err == -EEXIST && run > 1 && j < run; j++)
+			kept += !insert_run(inode, &ext[i + j], 1, seq, epoch, size);
+	}
 	zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_KEPT, kept);
 	if (kept && list_empty(&leases->node)) {
 		spin_lock(&lease_inodes_lock);
@@ -357,7 +494,7 @@ static unsigned long drop_all(struct zuf_leases *leases)
 	if (!count)
 		return 0;
 	mas_for_each(&mas, lease, ULONG_MAX) {
-		WRITE_ONCE(lease->kind, LEASE_DEAD);
+		parts_lower(lease, mas.index, mas.last, LEASE_DEAD);
 		cond_resched();
 	}
 	WRITE_ONCE(leases->version, leases->version + 1);
@@ -515,20 +652,11 @@ ZUF_DEFINE_SHRINKER(lease_shrinker, lease_shrink_count, lease_shrink_scan);
 
 int __init zuf_lease_init(void)
 {
-	int err;
-
-	lease_cache = KMEM_CACHE(zuf_lease, SLAB_ACCOUNT);
-	if (!lease_cache)
-		return -ENOMEM;
-	err = zuf_shrinker_add(&lease_shrinker, "zuf-leases");
-	if (err)
-		kmem_cache_destroy(lease_cache);
-	return err;
+	return zuf_shrinker_add(&lease_shrinker, "zuf-leases");
 }
 
 /* After rcu_barrier(), with no inode left. */
 void zuf_lease_exit(void)
 {
 	zuf_shrinker_del(&lease_shrinker);
-	kmem_cache_destroy(lease_cache);
 }

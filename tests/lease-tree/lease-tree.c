@@ -12,6 +12,9 @@
  * Seeded; prints the seed. With --time, how long a lookup takes among many leases instead.
  */
 #include "shim.h"
+/* So few that it is reached; with --time as many as in the kernel. */
+#define LEASE_PARTS_MAX		parts_max
+static unsigned int parts_max = 3;
 #include "../../zuf/lease.c"
 
 #include <getopt.h>
@@ -25,7 +28,8 @@
 #define BLOCKS_MAX	20000u
 #define ALL_BLOCKS	300u	/* with no more than these all are looked at each time */
 #define SOME_BLOCKS	64u	/* else so many */
-#define EXTENTS		4u
+#define EXTENTS		8u
+#define ANSWER_EXTENTS	512u	/* that a read of 2 MiB gets */
 
 static u64 random_state;
 static u64 stats[ZUF_LEASE_STAT_COUNT];
@@ -60,6 +64,8 @@ static u64 below(u64 n)
 
 struct block {
 	u64 id;			/* of its lease; 0: none */
+	u64 run;		/* of those kept as one object, and their number */
+	u32 run_extents;
 	u64 seq;
 	u64 epoch;
 	u64 dev_bn;		/* DATA */
@@ -76,6 +82,7 @@ static struct {
 	unsigned int num;
 	u64 seq;			/* the newest answer */
 	u64 next_id;
+	u64 next_run;
 	u64 extents;			/* made so far */
 	bool starved;
 	bool any_lost;
@@ -165,19 +172,18 @@ static void check_block(unsigned int index)
 	}
 }
 
+/* An object is there, with all its extents, as long as something is left of one of them. */
 static unsigned long leases_of_model(void)
 {
 	unsigned long count = 0;
-	unsigned int i;
+	unsigned int i, j;
 
-	/* pieces of one lease lie apart, but never behind those of a later one: count firsts */
 	for (i = 0; i < t.num; i++) {
-		unsigned int j;
-
 		for (j = i; t.block[i].id && j; j--)
-			if (t.block[j - 1].id == t.block[i].id)
+			if (t.block[j - 1].id && t.block[j - 1].run == t.block[i].run)
 				break;
-		count += t.block[i].id && !j;
+		if (t.block[i].id && !j)
+			count += t.block[i].run_extents;
 	}
 	return count;
 }
@@ -245,26 +251,80 @@ static bool flag_leased(u16 flags)
 	return flags & (ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W);
 }
 
-/* Whether it was to be taken; not only "may be", if the model has lost none of that range. */
-static bool model_insert(const struct zufs_extent *ext, u64 seq, u64 epoch)
+/* The blocks [*@first, *@end) of what may be kept of it; false: nothing. */
+static bool kept_blocks(const struct zufs_extent *ext, u64 *first, u64 *end)
 {
-	u64 first = ext->file_off / ZUFS_BLOCK_BYTES - t.base_bn, i;
-	u64 end = first + ext->len_bytes / ZUFS_BLOCK_BYTES;
-	bool write = ext->flags & ZUFS_EXTF_LEASE_W && first < size_blocks();
+	*first = ext->file_off / ZUFS_BLOCK_BYTES - t.base_bn;
+	*end = *first + ext->len_bytes / ZUFS_BLOCK_BYTES;
+	if (ext->flags & ZUFS_EXTF_LEASE_W && *first < size_blocks() && *end > size_blocks())
+		*end = size_blocks();
+	return flag_leased(ext->flags);
+}
 
-	if (write && end > size_blocks())
-		end = size_blocks();
-	for (i = first; i < end; i++)
-		if (t.block[i].id && t.block[i].seq > seq)
-			return false;
+static bool has_newer(u64 first, u64 end, u64 seq)
+{
+	for (; first < end; first++)
+		if (t.block[first].id && t.block[first].seq > seq)
+			return true;
+	return false;
+}
+
+/* Whether it was to be taken; as one of @run_extents of object @run. */
+static bool model_insert(const struct zufs_extent *ext, u64 seq, u64 epoch, u64 run,
+			 u32 run_extents)
+{
+	u64 first, end, i;
+
+	kept_blocks(ext, &first, &end);
+	if (has_newer(first, end, seq))
+		return false;
 	t.next_id++;
 	for (i = first; i < end; i++)
 		t.block[i] = (struct block) {
-			.id = t.next_id, .seq = seq, .epoch = epoch, .dev = ext->dev,
-			.type = ext->type, .write = write,
+			.id = t.next_id, .run = run, .run_extents = run_extents, .seq = seq,
+			.epoch = epoch, .dev = ext->dev, .type = ext->type,
+			.write = ext->flags & ZUFS_EXTF_LEASE_W && first < size_blocks(),
 			.dev_bn = ext->dev_off / ZUFS_BLOCK_BYTES + (i - first),
 		};
 	return true;
+}
+
+/* Neighbours that may be kept together, [*@begin, *@end) of them all; 1: or none. */
+static u32 run_of(const struct zufs_extent *ext, unsigned int count, u64 *begin, u64 *end)
+{
+	u64 first, next;
+	u32 run = 1;
+
+	if (!kept_blocks(ext, begin, end))
+		return 1;
+	for (; run < count && run < LEASE_PARTS_MAX; run++) {
+		if (!kept_blocks(&ext[run], &first, &next) || first != *end)
+			break;
+		*end = next;
+	}
+	return run;
+}
+
+/* How many are taken. A run that something is in the way of is taken one by one. */
+static u64 model_answer(const struct zufs_extent *ext, unsigned int count, u64 seq, u64 epoch)
+{
+	u64 kept = 0, begin, end;
+	unsigned int i, j;
+	u32 run;
+
+	for (i = 0; i < count; i += run) {
+		bool together;
+
+		run = run_of(&ext[i], count - i, &begin, &end);
+		together = run > 1 && !has_newer(begin, end, seq);
+		for (j = 0; j < run; j++) {
+			t.next_run += !together || !j;
+			if (flag_leased(ext[i + j].flags))
+				kept += model_insert(&ext[i + j], seq, epoch, t.next_run,
+						     together ? run : 1);
+		}
+	}
+	return kept;
 }
 
 static u16 random_flags(u16 type)
@@ -293,7 +353,7 @@ static u64 random_seq(void)
 
 static void op_insert(unsigned int *first, unsigned int *last)
 {
-	u64 seq = random_seq(), epoch = t.sb.open_epoch - !below(4), kept = 0;
+	u64 seq = random_seq(), epoch = t.sb.open_epoch - !below(4), kept;
 	unsigned int at = (unsigned int)below(t.num), count = 1 + (unsigned int)below(EXTENTS), i;
 	u64 told = stats[ZUF_LEASE_KEPT];
 	struct zufs_extent ext[EXTENTS];
@@ -307,13 +367,12 @@ static void op_insert(unsigned int *first, unsigned int *last)
 			.file_off = off_of(at), .len_bytes = (u64)len * ZUFS_BLOCK_BYTES,
 			.dev_off = (1 + below(1u << 30)) * ZUFS_BLOCK_BYTES,
 			/* its own, so that it is known by it */
-			.dev = (u32)++t.extents, .type = type, .flags = random_flags(type),
+			.dev = (u16)++t.extents, .type = type, .flags = random_flags(type),
 		};
-		if (flag_leased(ext[i].flags))
-			kept += model_insert(&ext[i], seq, epoch);
 		at += len;
 	}
 	*last = at - 1;
+	kept = model_answer(ext, i, seq, epoch);
 	mutex_lock(&t.zi.leases.lock);
 	zuf_lease_insert(inode, ext, i, seq, epoch);
 	mutex_unlock(&t.zi.leases.lock);
@@ -572,21 +631,32 @@ static void race_kill(u64 *state)
 		__atomic_store_n(&raced.killed[i], raced.seq, __ATOMIC_RELEASE);
 }
 
+/* Every other answer has an extent for each even block and the next one. */
+static bool is_cut(u64 seq)
+{
+	return seq % 2;
+}
+
 static void race_insert(u64 *state)
 {
 	u64 at = next_random(state) % raced.blocks;
 	u64 len = 1 + next_random(state) % (next_random(state) % 8 ? 6 : raced.blocks);
-	struct zufs_extent ext = {
-		.file_off = off_of(at),
-		.len_bytes = min(len, raced.blocks - at) * ZUFS_BLOCK_BYTES,
-		.dev_off = (++raced.seq * raced.blocks + at) * ZUFS_BLOCK_BYTES,
-		.type = ZUFS_EXT_DATA, .flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W,
-	};
+	u64 end = min(at + len, raced.blocks), seq = ++raced.seq;
+	struct zufs_extent ext[RACED_MAX / 2 + 1];
+	u32 count = 0;
 
-	raced.answers[raced.seq].first = (u32)at;
-	raced.answers[raced.seq].end = (u32)(at + ext.len_bytes / ZUFS_BLOCK_BYTES);
+	raced.answers[seq].first = (u32)at;
+	raced.answers[seq].end = (u32)end;
+	for (; at < end; at += len) {
+		len = is_cut(seq) ? min(2 - at % 2, end - at) : end - at;
+		ext[count++] = (struct zufs_extent) {
+			.file_off = off_of(at), .len_bytes = len * ZUFS_BLOCK_BYTES,
+			.dev_off = (seq * raced.blocks + at) * ZUFS_BLOCK_BYTES,
+			.type = ZUFS_EXT_DATA, .flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W,
+		};
+	}
 	mutex_lock(&t.zi.leases.lock);
-	zuf_lease_insert(inode, &ext, 1, raced.seq, 5);
+	zuf_lease_insert(inode, ext, count, seq, 5);
 	mutex_unlock(&t.zi.leases.lock);
 }
 
@@ -621,7 +691,8 @@ static void race_look(u64 block)
 	end = first + ext.len_bytes / ZUFS_BLOCK_BYTES;
 	seq = (ext.dev_off / ZUFS_BLOCK_BYTES - first) / raced.blocks;
 	if (first > block || end <= block || seq > raced.changes ||
-	    first < raced.answers[seq].first || end > raced.answers[seq].end)
+	    first < raced.answers[seq].first || end > raced.answers[seq].end ||
+	    (is_cut(seq) && end - first > 2 - first % 2))
 		fail("raced: block %llu: found blocks %llu to %llu by answer %llu",
 		     (unsigned long long)block, (unsigned long long)first,
 		     (unsigned long long)end - 1, (unsigned long long)seq);
@@ -678,17 +749,23 @@ static u64 now_ns(void)
 	return (u64)ts.tv_sec * 1000000000u + (u64)ts.tv_nsec;
 }
 
-/* As answers of a server with one lease a block. */
+/* As answers of a server with one extent a block. */
 static void time_fill(u64 from, u64 to)
 {
-	struct zufs_extent ext = { .len_bytes = ZUFS_BLOCK_BYTES, .type = ZUFS_EXT_DATA,
-				   .flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W };
+	static struct zufs_extent ext[ANSWER_EXTENTS];
+	u64 i, count;
 
 	mutex_lock(&t.zi.leases.lock);
-	for (; from < to; from++) {
-		ext.file_off = off_of(from);
-		ext.dev_off = (from + 1) * ZUFS_BLOCK_BYTES;
-		zuf_lease_insert(inode, &ext, 1, 1, 5);
+	for (; from < to; from += count) {
+		count = min_t(u64, to - from, ANSWER_EXTENTS);
+		for (i = 0; i < count; i++)
+			ext[i] = (struct zufs_extent) {
+				.file_off = off_of(from + i), .len_bytes = ZUFS_BLOCK_BYTES,
+				.dev_off = (from + i + 1) * ZUFS_BLOCK_BYTES,
+				.type = ZUFS_EXT_DATA,
+				.flags = ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W,
+			};
+		zuf_lease_insert(inode, ext, (u32)count, 1, 5);
 	}
 	mutex_unlock(&t.zi.leases.lock);
 	if (t.zi.leases.count != to)
@@ -721,6 +798,7 @@ static void time_all(unsigned long lookups)
 	unsigned int i;
 
 	inode_begin(0, 1);
+	parts_max = LEASE_PARTS_FIT;
 	inode->size = (loff_t)1 << 40;
 	for (blocks = 1000; blocks <= 1000000; blocks *= 10) {
 		time_fill(from, blocks);

@@ -47,11 +47,6 @@ struct kmem_cache *kmem_cache_create(const char *name, unsigned int bytes, unsig
 	return cache;
 }
 
-void kmem_cache_destroy(struct kmem_cache *cache)
-{
-	free(cache);
-}
-
 void *kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru, int gfp)
 {
 	void *object;
@@ -91,4 +86,28 @@ void kmem_cache_free_bulk(struct kmem_cache *cache, size_t count, void **objects
 {
 	while (count)
 		kmem_cache_free(cache, objects[--count]);
+}
+
+/* The size stands in front; nothing needs more alignment than that. */
+void *kmalloc(size_t bytes, gfp_t gfp)
+{
+	size_t *object = fails() ? NULL : malloc(sizeof(*object) + bytes);
+
+	if (!object)
+		return NULL;
+	*object = bytes;
+	uatomic_inc(&memory_objects);
+	uatomic_add(&memory_bytes, bytes);
+	return (unsigned int)gfp & __GFP_ZERO ? memset(object + 1, 0, bytes) : object + 1;
+}
+
+void kfree(void *object)
+{
+	size_t *bytes = object;
+
+	if (!bytes--)
+		return;
+	uatomic_dec(&memory_objects);
+	uatomic_sub(&memory_bytes, *bytes);
+	free(bytes);
 }

@@ -25,6 +25,7 @@
 
 #include <linux/kernel.h>
 #include <linux/list.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -32,6 +33,8 @@
 
 #include <zus_api.h>
 
+#define U16_MAX			UINT16_MAX
+#define U32_MAX			UINT32_MAX
 #define U64_MAX			UINT64_MAX
 #define __init
 #define MODULE_PARM_DESC(name, text)
@@ -57,8 +60,11 @@ struct mutex {
 #define smp_wmb()		__atomic_thread_fence(__ATOMIC_RELEASE)
 
 #define atomic_long_read(x)	uatomic_read(&(x)->counter)
-#define atomic_long_inc(x)	uatomic_inc(&(x)->counter)
-#define atomic_long_dec(x)	uatomic_dec(&(x)->counter)
+#define atomic_long_add(n, x)	uatomic_add(&(x)->counter, (n))
+#define atomic_long_sub(n, x)	uatomic_sub(&(x)->counter, (n))
+
+#define L1_CACHE_BYTES		64
+#define prefetch(address)	__builtin_prefetch(address)
 
 /* Nobody waits here. */
 #define cond_resched()		((void)0)
@@ -68,10 +74,7 @@ struct mutex {
 
 /* ------------------------------------------------------------------- memory */
 
-#define SLAB_ACCOUNT		0
-#define KMEM_CACHE(type, flags)	\
-	kmem_cache_create(#type, sizeof(struct type), __alignof__(struct type), flags, NULL)
-void kmem_cache_destroy(struct kmem_cache *cache);
+void kfree(void *object);
 
 struct shrinker;
 
