@@ -40,7 +40,7 @@ struct zuf_leases {
 	struct maple_tree tree;		/* of struct zuf_lease, by block number */
 	unsigned int version;		/* odd while the tree changes; lockless */
 	unsigned int num_fences;	/* under maps_lock; read without */
-	unsigned long count;		/* objects in the tree */
+	unsigned long count;		/* extents of the objects in the tree */
 	u64 changes;			/* of the layout, by operations of this kernel */
 	atomic_t starving;		/* maps that recalls overtook again and again */
 	u64 fault_ns;			/* when a fault last mapped a page; lockless */
