@@ -23,6 +23,7 @@ struct zuf_fault {
 	u64 len_bytes;
 	unsigned int order;
 	unsigned int restarts;
+	u64 begin_ns;			/* of this try; with leases */
 	bool write;			/* to the file: not to a private copy */
 };
 
@@ -143,6 +144,21 @@ static int fault_publish(const struct zuf_fault *fault, struct zuf_map *map)
 	return err;
 }
 
+/*
+ * A store that needs this page and another one must get both, see recall_hold(): until
+ * then as long again as the other one may take, which is what this one took.
+ */
+#define HOLD_MIN_NS	(1u * NSEC_PER_MSEC)
+#define HOLD_MAX_NS	(10u * NSEC_PER_MSEC)
+
+static void fault_hold(const struct zuf_fault *fault)
+{
+	u64 now_ns = ktime_get_ns(), hold_ns = 2 * (now_ns - fault->begin_ns);
+
+	hold_ns = clamp_t(u64, hold_ns, HOLD_MIN_NS, HOLD_MAX_NS);
+	WRITE_ONCE(zuf_i(fault->inode)->leases.hold_until_ns, now_ns + hold_ns);
+}
+
 /* Phase two. @err: -EAGAIN, there was nothing to find any more. */
 static vm_fault_t fault_insert(const struct zuf_fault *fault, int *err)
 {
@@ -154,9 +170,8 @@ static vm_fault_t fault_insert(const struct zuf_fault *fault, int *err)
 	filemap_invalidate_lock_shared(mapping);
 	ret = zuf_dax_iomap_fault(fault->vmf, fault->order, err, &zuf_iomap_ops);
 	filemap_invalidate_unlock_shared(mapping);
-	/* for recall_hold() */
-	if (zuf_leases_on(fault->inode))
-		WRITE_ONCE(zuf_i(fault->inode)->leases.fault_ns, ktime_get_ns());
+	if (ret & VM_FAULT_NOPAGE && zuf_leases_on(fault->inode))
+		fault_hold(fault);
 	zuf_gate_leave(fault->inode, gate);
 	return ret;
 }
@@ -245,7 +260,7 @@ out:
 }
 
 /* Under layout_sem. -EAGAIN in @perr: all again. */
-static vm_fault_t fault_once(const struct zuf_fault *fault, int *perr)
+static vm_fault_t fault_once(struct zuf_fault *fault, int *perr)
 {
 	struct inode *inode = fault->inode;
 	vm_fault_t ret;
@@ -257,6 +272,8 @@ static vm_fault_t fault_once(const struct zuf_fault *fault, int *perr)
 		return fault_error(*perr);
 	if (fault->off >= i_size_read(inode))
 		return VM_FAULT_SIGBUS;
+	if (zuf_leases_on(inode))
+		fault->begin_ns = ktime_get_ns();
 	ret = fault_leased(fault, perr);
 	if (*perr == -EAGAIN)
 		ret = fault_asked(fault, perr);

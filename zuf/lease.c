@@ -534,7 +534,7 @@ void zuf_leases_init(struct zuf_leases *leases)
 	leases->version = 0;
 	leases->num_fences = 0;
 	leases->count = 0;
-	leases->fault_ns = 0;
+	leases->hold_until_ns = 0;
 	atomic_set(&leases->starving, 0);
 }
 

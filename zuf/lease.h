@@ -43,7 +43,7 @@ struct zuf_leases {
 	unsigned long count;		/* extents of the objects in the tree */
 	u64 changes;			/* of the layout, by operations of this kernel */
 	atomic_t starving;		/* maps that recalls overtook again and again */
-	u64 fault_ns;			/* when a fault last mapped a page; lockless */
+	u64 hold_until_ns;		/* of recalls, after a fault; lockless */
 	struct list_head fences;	/* struct zuf_fence; under maps_lock */
 	struct list_head node;		/* with count: in the shrinker's list */
 };

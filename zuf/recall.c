@@ -27,7 +27,6 @@
 #include "data.h"
 
 #define ZUF_RECALL_TRY_MS	100u	/* I/O that pins pages may end by itself */
-#define ZUF_RECALL_HOLD_NS	(1u * NSEC_PER_MSEC)
 #define ZUF_RECALLS_MAX		4096u	/* of a mount, not yet read by its server */
 
 /* One of the server's; an inode's work holds a reference. */
@@ -102,12 +101,12 @@ static int recall_unmap(struct inode *inode, const struct zuf_fence *fence, u32 
  */
 static void recall_hold(const struct zuf_leases *leases)
 {
-	u64 since_ns = ktime_get_ns() - READ_ONCE(leases->fault_ns);	/* fault_insert() */
+	s64 left_ns = READ_ONCE(leases->hold_until_ns) - ktime_get_ns();	/* fault_hold() */
 	unsigned long left_us;
 
-	if (likely(since_ns >= ZUF_RECALL_HOLD_NS))
+	if (likely(left_ns <= 0))
 		return;
-	left_us = (ZUF_RECALL_HOLD_NS - since_ns) / NSEC_PER_USEC + 1;
+	left_us = div_u64(left_ns, NSEC_PER_USEC) + 1;
 	usleep_range(left_us, 2 * left_us);
 }
 
