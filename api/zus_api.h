@@ -10,6 +10,8 @@
  *        zufs_map_out.epoch
  *   1.3  copy-on-write: ZUFS_FEAT_COW, ZUFS_MF_COW, ZUFS_MAP_STAY, zufs_map_out.word,
  *        ZUFS_FORCED_COMMITTED
+ *   1.4  extended attributes: ZUFS_FEAT_XATTRS, ZUFS_MF_XATTRS and ACLS, GETXATTR,
+ *        SETXATTR, LISTXATTR, zufs_create_in.xattrs_bytes, ZUFS_ATTR_NO_XATTRS
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -40,7 +42,7 @@
 #include <linux/ioctl.h>
 
 #define ZUFS_ABI_MAJOR			1
-#define ZUFS_ABI_MINOR			3
+#define ZUFS_ABI_MINOR			4
 
 /* ------------------------------------------------------------------ limits */
 
@@ -56,6 +58,9 @@
 #define ZUFS_TYPES_MAX			64u
 #define ZUFS_DEVICES_MAX		32u	/* of one mount */
 #define ZUFS_EXTENTS_MAX		512u	/* in one reply */
+#define ZUFS_XATTR_NAME_MAX		255u
+#define ZUFS_XATTR_VALUE_MAX_BYTES	65536u	/* ZUFS_PAYLOAD_MAX_BYTES */
+#define ZUFS_CREATE_XATTRS_MAX		4u	/* of a new inode: ACLs and labels */
 #define ZUFS_OPTIONS_MAX_BYTES		4096u	/* plugin's mount options, with the NUL */
 #define ZUFS_MAP_MAX_BYTES		(64u << 20) /* one MAP asks for at most this */
 
@@ -92,7 +97,10 @@
 #define ZUFS_OP_BATCH			26
 #define ZUFS_OP_FORGET			27	/* forced: only inside BATCH */
 #define ZUFS_OP_INTERRUPT		28	/* forced: only inside BATCH */
-#define ZUFS_OP_COUNT			29
+#define ZUFS_OP_GETXATTR		29
+#define ZUFS_OP_SETXATTR		30
+#define ZUFS_OP_LISTXATTR		31
+#define ZUFS_OP_COUNT			32
 
 /* ----------------------------------------------------------------- requests */
 
@@ -165,6 +173,11 @@ struct zufs_attr {
 };
 
 #define ZUFS_ATTR_INLINE		0x1u /* data travels in messages */
+/*
+ * Has no extended attribute of any kind: none is asked for until one is set. With it
+ * change must rise when one is set or removed.
+ */
+#define ZUFS_ATTR_NO_XATTRS		0x2u
 
 /* A name's inode: one reference to the handle passes to the kernel. */
 struct zufs_entry {
@@ -251,6 +264,8 @@ struct zufs_mount_out {
 #define ZUFS_MF_LEASES			0x10u /* maps carry leases; needs ZUFS_FEAT_LEASES */
 #define ZUFS_MF_EPOCHS			0x20u /* with LEASES: EPOCH; needs ZUFS_FEAT_EPOCHS */
 #define ZUFS_MF_COW			0x40u /* overwrites may move; needs ZUFS_FEAT_COW */
+#define ZUFS_MF_XATTRS			0x80u /* has extended attributes; needs ZUFS_FEAT_XATTRS */
+#define ZUFS_MF_ACLS			0x100u /* with XATTRS: POSIX ACLs among them */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -315,7 +330,10 @@ struct zufs_setattr_in {
 #define ZUFS_SET_CTIME			0x40u
 #define ZUFS_SET_ALL			0x7fu
 
-/* CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target. */
+/*
+ * CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target, then
+ * struct zufs_xattr, one behind the other: what the inode has from the start.
+ */
 struct zufs_create_in {
 	__u64 dir;		/* handle */
 	struct zufs_time now;
@@ -326,7 +344,7 @@ struct zufs_create_in {
 	__u32 rdev_minor;
 	__u32 name_bytes;
 	__u32 target_bytes;	/* without NUL */
-	__u32 reserved;
+	__u32 xattrs_bytes;	/* at most ZUFS_CREATE_XATTRS_MAX of them */
 };
 
 struct zufs_create_out {
@@ -409,6 +427,63 @@ struct zufs_dirent {
 
 /* READLINK. Reply's payload: the target, without NUL. */
 struct zufs_readlink_in {
+	__u64 inode;		/* handle */
+};
+
+/*
+ * Extended attributes, with ZUFS_MF_XATTRS: names with their prefix, "user.",
+ * "trusted.", "security." or, with ZUFS_MF_ACLS, one of ZUFS_XATTR_ACL_*, whose values
+ * are as <linux/posix_acl_xattr.h> has them, ids as the filesystem counts them. Who may
+ * do what with them the kernel decides.
+ */
+#define ZUFS_XATTR_ACL_ACCESS		"system.posix_acl_access"
+#define ZUFS_XATTR_ACL_DEFAULT		"system.posix_acl_default"
+
+/* In CREATE's payload. */
+struct zufs_xattr {
+	__u32 name_bytes;
+	__u32 value_bytes;
+	/* the name, without NUL, and the value; padded with NULs to 8 bytes */
+};
+
+#define ZUFS_XATTR_BYTES(name_bytes, value_bytes) \
+	((8u + (name_bytes) + (value_bytes) + 7u) & ~7u)
+
+/*
+ * GETXATTR. ENODATA: has none of that name. Out: its size; reply's payload: the value,
+ * or with max_bytes 0 nothing. ERANGE: it is longer than max_bytes.
+ */
+struct zufs_getxattr_in {
+	__u64 inode;		/* handle */
+	__u32 max_bytes;
+	__u32 name_bytes;
+	char name[256];
+};
+
+struct zufs_getxattr_out {
+	__u32 value_bytes;
+	__u32 reserved;
+};
+
+/* SETXATTR. Payload: the value. Out: struct zufs_attr. ENODATA, EEXIST: by the flags. */
+struct zufs_setxattr_in {
+	__u64 inode;		/* handle */
+	struct zufs_time now;	/* ctime */
+	__u32 flags;		/* ZUFS_XATTR_* */
+	__u32 mode;		/* with ZUFS_XATTR_MODE: permissions, set along with it */
+	__u32 value_bytes;
+	__u32 name_bytes;
+	char name[256];
+};
+
+#define ZUFS_XATTR_CREATE		0x1u /* must not exist */
+#define ZUFS_XATTR_REPLACE		0x2u /* must exist */
+#define ZUFS_XATTR_REMOVE		0x4u /* there is no value; with REPLACE it must exist */
+#define ZUFS_XATTR_MODE			0x8u
+#define ZUFS_XATTR_ALL			0xfu
+
+/* LISTXATTR. Reply's payload: the names, each with its NUL. ERANGE: they do not fit. */
+struct zufs_listxattr_in {
 	__u64 inode;		/* handle */
 };
 
@@ -558,6 +633,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_LEASES		0x1ull /* RECALL, and mounts with ZUFS_MF_LEASES */
 #define ZUFS_FEAT_EPOCHS		0x2ull /* EPOCH, and mounts with ZUFS_MF_EPOCHS */
 #define ZUFS_FEAT_COW			0x4ull /* mounts with ZUFS_MF_COW */
+#define ZUFS_FEAT_XATTRS		0x8ull /* mounts with ZUFS_MF_XATTRS and ACLS */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -842,7 +918,7 @@ ZUFS_OFF(zufs_create_in, rdev_major, 36);
 ZUFS_OFF(zufs_create_in, rdev_minor, 40);
 ZUFS_OFF(zufs_create_in, name_bytes, 44);
 ZUFS_OFF(zufs_create_in, target_bytes, 48);
-ZUFS_OFF(zufs_create_in, reserved, 52);
+ZUFS_OFF(zufs_create_in, xattrs_bytes, 52);
 ZUFS_SIZE(zufs_create_out, 280);
 ZUFS_OFF(zufs_create_out, dir, 144);
 ZUFS_SIZE(zufs_link_in, 40);
@@ -881,6 +957,22 @@ ZUFS_OFF(zufs_dirent, cookie, 8);
 ZUFS_OFF(zufs_dirent, name_bytes, 16);
 ZUFS_OFF(zufs_dirent, type, 20);
 ZUFS_SIZE(zufs_readlink_in, 8);
+ZUFS_SIZE(zufs_xattr, 8);
+ZUFS_OFF(zufs_xattr, value_bytes, 4);
+ZUFS_SIZE(zufs_getxattr_in, 272);
+ZUFS_OFF(zufs_getxattr_in, max_bytes, 8);
+ZUFS_OFF(zufs_getxattr_in, name_bytes, 12);
+ZUFS_OFF(zufs_getxattr_in, name, 16);
+ZUFS_SIZE(zufs_getxattr_out, 8);
+ZUFS_OFF(zufs_getxattr_out, reserved, 4);
+ZUFS_SIZE(zufs_setxattr_in, 296);
+ZUFS_OFF(zufs_setxattr_in, now, 8);
+ZUFS_OFF(zufs_setxattr_in, flags, 24);
+ZUFS_OFF(zufs_setxattr_in, mode, 28);
+ZUFS_OFF(zufs_setxattr_in, value_bytes, 32);
+ZUFS_OFF(zufs_setxattr_in, name_bytes, 36);
+ZUFS_OFF(zufs_setxattr_in, name, 40);
+ZUFS_SIZE(zufs_listxattr_in, 8);
 ZUFS_SIZE(zufs_open_in, 16);
 ZUFS_OFF(zufs_open_in, flags, 8);
 ZUFS_OFF(zufs_open_in, reserved, 12);

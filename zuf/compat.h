@@ -33,6 +33,25 @@
 #define ZUF_NOP_IDMAP		(&init_user_ns)
 #endif
 
+/*
+ * 6.2: ACLs are the VFS's, by an operation of their own, that takes a dentry; before they
+ * come as extended attributes, and by inode.
+ */
+#ifdef ZUF_HAVE_INODE_ACL
+#define ZUF_GET_ACL		get_inode_acl
+#define ZUF_ACL_TARGET		struct dentry
+#define zuf_acl_inode(dentry)	d_inode(dentry)
+#define zuf_acl_chmod(idmap, dentry) posix_acl_chmod(idmap, dentry, d_inode(dentry)->i_mode)
+#define ZUF_ACL_HANDLERS
+#else
+#define ZUF_GET_ACL		get_acl
+#define ZUF_ACL_TARGET		struct inode
+#define zuf_acl_inode(inode)	(inode)
+#define zuf_acl_chmod(idmap, dentry) \
+	posix_acl_chmod(idmap, d_inode(dentry), d_inode(dentry)->i_mode)
+#define ZUF_ACL_HANDLERS	&posix_acl_access_xattr_handler, &posix_acl_default_xattr_handler,
+#endif
+
 /* 6.6: generic_fillattr() takes the request mask. */
 #ifndef ZUF_HAVE_FILLATTR_MASK
 #define generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)

@@ -701,6 +701,9 @@ const struct inode_operations zuf_file_iops = {
 	.permission	= zuf_permission,
 	.setattr	= zuf_setattr,
 	.getattr	= zuf_getattr,
+	.listxattr	= zuf_listxattr,
+	.ZUF_GET_ACL	= zuf_get_acl,
+	.set_acl	= zuf_set_acl,
 };
 
 const struct file_operations zuf_file_fops = {

@@ -6,6 +6,7 @@
  * unknown.
  */
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/wait_bit.h>
@@ -159,6 +160,7 @@ static void attr_apply(struct inode *inode, const struct zufs_attr *attr, bool s
 		i_gid_write(inode, attr->gid);
 		set_nlink(inode, attr->nlink);
 		inode->i_blocks = attr->blocks_512;
+		assign_bit(ZUF_I_NO_XATTRS, &zi->flags, attr->flags & ZUFS_ATTR_NO_XATTRS);
 		attr_apply_times(inode, attr, force);
 	}
 	if (set_size || !S_ISREG(inode->i_mode))
@@ -399,6 +401,9 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	else if (owed)
 		mark_inode_dirty_sync(inode);
 	zuf_times_unlock(inode);
+	/* the ACL's part of it */
+	if (!err && iattr->ia_valid & ATTR_MODE)
+		err = zuf_acl_chmod(idmap, dentry);
 out_end:
 	if (resize)
 		zuf_truncate_end(inode);
@@ -454,6 +459,8 @@ static void inode_fill(struct inode *inode, const struct zufs_attr *attr)
 {
 	inode->i_mode = attr->mode & S_IFMT;
 	attr_apply(inode, attr, true, 0);
+	if (attr->flags & ZUFS_ATTR_NO_XATTRS)
+		cache_no_acl(inode);
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		inode_fill_regular(inode, attr->flags);

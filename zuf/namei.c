@@ -7,7 +7,7 @@
 #include <linux/namei.h>
 #include <linux/slab.h>
 
-#include "zuf.h"
+#include "xattr.h"
 
 static struct kvec name_vec(const struct dentry *dentry)
 {
@@ -267,9 +267,29 @@ static void make_fill(ZUF_IDMAP *idmap, struct inode *dir, const struct dentry *
 	};
 }
 
-static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		    const struct make_args *args)
+/* The payload; *@link: a symlink's target, for i_link. */
+static int make_payload(struct zuf_call *call, struct zufs_create_in *in,
+			const struct make_args *args, const struct zuf_new_xattrs *xattrs,
+			char **link)
 {
+	if (args->target) {
+		if (in->target_bytes > ZUFS_SYMLINK_MAX)
+			return -ENAMETOOLONG;
+		*link = kmemdup(args->target, in->target_bytes + 1, GFP_KERNEL_ACCOUNT);
+		if (!*link)
+			return -ENOMEM;
+		call->seg[call->num_segs++] = (struct kvec) { *link, in->target_bytes };
+	}
+	in->xattrs_bytes = xattrs->list_bytes;
+	if (in->xattrs_bytes)
+		call->seg[call->num_segs++] = (struct kvec) { xattrs->list, in->xattrs_bytes };
+	return 0;
+}
+
+static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
+		    struct make_args *args)
+{
+	struct zuf_new_xattrs xattrs;
 	struct zufs_create_in in;
 	struct zufs_create_out out;
 	struct zuf_call call = {
@@ -288,19 +308,18 @@ static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 
 	if (err)
 		return err;
-	make_fill(idmap, dir, dentry, args, &in);
-	if (args->target) {
-		if (in.target_bytes > ZUFS_SYMLINK_MAX)
-			return -ENAMETOOLONG;
-		link = kmemdup(args->target, in.target_bytes + 1, GFP_KERNEL_ACCOUNT);
-		if (!link)
-			return -ENOMEM;
-		call.seg[1] = (struct kvec) { link, in.target_bytes };
-		call.num_segs = 2;
-	}
-	err = zuf_call_retry(&call);
+	err = zuf_new_xattrs_begin(&xattrs, dir, dentry, &args->mode);
 	if (err)
-		goto out_unsure;
+		goto out_free;
+	make_fill(idmap, dir, dentry, args, &in);
+	err = make_payload(&call, &in, args, &xattrs, &link);
+	if (err)
+		goto out_free;
+	err = zuf_call_retry(&call);
+	if (err) {
+		name_unsure(dir, dentry, err);
+		goto out_free;
+	}
 	zuf_point(ZUF_POINT_NAME_CHANGED, current);
 	zuf_attr_apply(dir, &out.dir, true);
 	inode = zuf_iget_new(dir->i_sb, &out.entry, args->op);
@@ -309,15 +328,14 @@ static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 		d_drop(dentry);
 		goto out_free;
 	}
+	zuf_new_xattrs_done(&xattrs, inode);
 	if (link)
 		inode->i_link = link;
+	link = NULL;
 	d_instantiate(dentry, inode);
-	return 0;
-
-out_unsure:
-	name_unsure(dir, dentry, err);
 out_free:
 	kfree(link);
+	zuf_new_xattrs_free(&xattrs);
 	return err;
 }
 
@@ -624,6 +642,9 @@ const struct inode_operations zuf_dir_iops = {
 	.permission	= zuf_permission,
 	.getattr	= zuf_getattr,
 	.setattr	= zuf_setattr,
+	.listxattr	= zuf_listxattr,
+	.ZUF_GET_ACL	= zuf_get_acl,
+	.set_acl	= zuf_set_acl,
 };
 
 const struct inode_operations zuf_symlink_iops = {
@@ -631,10 +652,14 @@ const struct inode_operations zuf_symlink_iops = {
 	.permission	= zuf_permission,
 	.getattr	= zuf_getattr,
 	.setattr	= zuf_setattr,
+	.listxattr	= zuf_listxattr,
 };
 
 const struct inode_operations zuf_special_iops = {
 	.permission	= zuf_permission,
 	.getattr	= zuf_getattr,
 	.setattr	= zuf_setattr,
+	.listxattr	= zuf_listxattr,
+	.ZUF_GET_ACL	= zuf_get_acl,
+	.set_acl	= zuf_set_acl,
 };

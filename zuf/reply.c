@@ -62,6 +62,12 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 	[ZUFS_OP_BATCH]	  = OP("batch", S(zufs_batch_in), 0, 0, NULL, NULL),
 	[ZUFS_OP_FORGET]  = OP("forget", 0, 0, 0, NULL, NULL),
 	[ZUFS_OP_INTERRUPT] = OP("interrupt", 0, 0, 0, NULL, NULL),
+	[ZUFS_OP_GETXATTR] = OP("getxattr", S(zufs_getxattr_in), S(zufs_getxattr_out), 0,
+				zuf_check_getxattr, NULL),
+	[ZUFS_OP_SETXATTR] = OP("setxattr", S(zufs_setxattr_in), S(zufs_attr),
+				ZUF_OPF_CHANGES, zuf_check_getattr, zuf_undo_setxattr),
+	[ZUFS_OP_LISTXATTR] = OP("listxattr", S(zufs_listxattr_in), 0, 0,
+				 zuf_check_listxattr, NULL),
 };
 
 const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
@@ -89,6 +95,7 @@ const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
 	[ZUF_RULE_EPOCH]	 = "epoch",
 	[ZUF_RULE_WORD]		 = "word",
 	[ZUF_RULE_STAY]		 = "stay",
+	[ZUF_RULE_XATTR]	 = "xattr",
 };
 
 void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule)

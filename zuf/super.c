@@ -23,6 +23,8 @@ static u64 mount_features(const struct zuf_server *server)
 		features |= ZUFS_MF_EPOCHS;
 	if (zuf_server_features(server) & ZUFS_FEAT_COW)
 		features |= ZUFS_MF_COW;
+	if (zuf_server_features(server) & ZUFS_FEAT_XATTRS)
+		features |= ZUFS_MF_XATTRS | ZUFS_MF_ACLS;
 	return features;
 }
 
@@ -136,6 +138,8 @@ enum zuf_rule zuf_check_mount(const struct zuf_reply *reply)
 	    out->time_gran_ns > NSEC_PER_SEC || out->name_max > ZUFS_NAME_MAX)
 		return ZUF_RULE_MOUNT;
 	if (out->features & ZUFS_MF_EPOCHS && !(out->features & ZUFS_MF_LEASES))
+		return ZUF_RULE_MOUNT;
+	if (out->features & ZUFS_MF_ACLS && !(out->features & ZUFS_MF_XATTRS))
 		return ZUF_RULE_MOUNT;
 	if (!S_ISDIR(out->root.attr.mode))
 		return ZUF_RULE_TYPE;
@@ -264,6 +268,11 @@ static int mount_ask(struct super_block *sb, struct fs_context *fc)
 	if (out.magic)
 		sb->s_magic = out.magic;
 	sb->s_time_gran = out.time_gran_ns ?: 1;
+	/* before the first inode: it looks whether there are handlers */
+	if (out.features & ZUFS_MF_XATTRS)
+		sb->s_xattr = zuf_xattr_handlers;
+	if (out.features & ZUFS_MF_ACLS)
+		sb->s_flags |= SB_POSIXACL;
 
 	root = zuf_iget(sb, &out.root);
 	if (IS_ERR(root)) {
@@ -421,7 +430,8 @@ static int zuf_reconfigure(struct fs_context *fc)
 
 	if (opts->num_fds)
 		return invalfc(fc, "fd=: devices are named at the first mount only");
-	fc->sb_flags &= ~SB_POSIXACL;
+	fc->sb_flags &= ~SB_POSIXACL;	/* it stays as it is */
+	fc->sb_flags_mask &= ~SB_POSIXACL;
 	/* none given: as they were */
 	if (opts->plugin_len)
 		options = kstrdup(opts->plugin, GFP_KERNEL_ACCOUNT);

@@ -76,6 +76,7 @@ enum zuf_rule {
 	ZUF_RULE_EPOCH,		/* of a map: none that the mount has had */
 	ZUF_RULE_WORD,		/* where it is, or what is there, or for what map */
 	ZUF_RULE_STAY,		/* a map moved what is in use */
+	ZUF_RULE_XATTR,		/* lengths, names, or an ACL that is none */
 	ZUF_RULE_COUNT,
 };
 
@@ -127,6 +128,8 @@ enum zuf_rule zuf_check_rename(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readlink(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
 enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
+enum zuf_rule zuf_check_getxattr(const struct zuf_reply *reply);	/* xattr.c */
+enum zuf_rule zuf_check_listxattr(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map_check.c */
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
@@ -136,6 +139,7 @@ void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_remove(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_rename(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_setxattr(struct zuf_orphan *orphan, const void *out); /* xattr.c */
 void zuf_undo_open(struct zuf_orphan *orphan, const void *out);	/* open.c */
 void zuf_undo_map(struct zuf_orphan *orphan, const void *out);
 
@@ -156,7 +160,7 @@ struct zuf_call {
 	u16 flags;			/* ZUF_CALL_* */
 	const void *in;			/* fixed part, zuf_ops[op].in_bytes */
 	void *out;			/* zuf_ops[op].out_bytes, or NULL */
-	struct kvec seg[2];		/* payload, kernel memory, in this order */
+	struct kvec seg[3];		/* payload, kernel memory, in this order */
 	u32 num_segs;
 	u32 iter_bytes;			/* then this much of */
 	struct iov_iter *iter;		/* user memory; see zuf_call() */
@@ -309,7 +313,7 @@ void zuf_kill_sb(struct super_block *sb);		/* super.c */
 void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
-#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW)
+#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | ZUFS_FEAT_XATTRS)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -434,6 +438,7 @@ struct zuf_inode {
 #define ZUF_I_TIMES		3	/* times not yet told to the server */
 #define ZUF_I_TIMES_LOCK	4	/* bit lock: zuf_times_lock() */
 #define ZUF_I_ZERO_PAGES	5	/* a fault mapped a hole; under layout_sem */
+#define ZUF_I_NO_XATTRS		6	/* ZUFS_ATTR_NO_XATTRS; with i_lock */
 
 static inline struct zuf_inode *zuf_i(const struct inode *inode)
 {
@@ -493,6 +498,12 @@ void zuf_dirty_inode(struct inode *inode, int flags);
 int zuf_write_inode(struct inode *inode, struct writeback_control *wbc);
 void zuf_times_init(struct zuf_mount *mount);
 void zuf_times_stop(struct zuf_mount *mount);	/* s_umount held exclusive */
+
+/* xattr.c, acl.c */
+extern const struct xattr_handler *zuf_xattr_handlers[];
+ssize_t zuf_listxattr(struct dentry *dentry, char *list, size_t bytes);
+struct posix_acl *zuf_get_acl(struct inode *inode, int type, bool rcu);
+int zuf_set_acl(ZUF_IDMAP *idmap, ZUF_ACL_TARGET *target, struct posix_acl *acl, int type);
 
 extern const struct inode_operations zuf_dir_iops;	/* namei.c */
 extern const struct inode_operations zuf_symlink_iops;	/* namei.c */

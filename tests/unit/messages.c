@@ -137,10 +137,17 @@ static int t_create(struct zus_req *req, struct zus_inode *dir,
 		    const struct zus_create *c, struct zus_entry *out,
 		    struct zus_attr *dir_out)
 {
+	int at = snprintf(note, sizeof(note),
+			  "dir %d name %.*s target %.*s now %ld.%u mode %o uid %u gid %u rdev %u:%u",
+			  who(dir), N(c->name), N(c->target), T(c->now), c->mode, c->uid,
+			  c->gid, c->rdev_major, c->rdev_minor);
+	uint32_t i;
+
+	for (i = 0; i < c->num_xattrs; i++)
+		at += snprintf(note + at, sizeof(note) - (size_t)at, " %.*s=%.*s",
+			       N(c->xattrs[i].name), (int)c->xattrs[i].value_bytes,
+			       (const char *)c->xattrs[i].value);
 	(void)req;
-	noted("dir %d name %.*s target %.*s now %ld.%u mode %o uid %u gid %u rdev %u:%u",
-	      who(dir), N(c->name), N(c->target), T(c->now), c->mode, c->uid, c->gid,
-	      c->rdev_major, c->rdev_minor);
 	zus_entry_set(out, &file);
 	out->attr = attr_like(2, c->mode);
 	*dir_out = attr_like(1, S_IFDIR | 0755);
@@ -201,6 +208,39 @@ static int t_readlink(struct zus_req *req, struct zus_inode *inode)
 	memcpy(zus_req_payload(req, &max), "target", 6);
 	ck_assert_int_eq(zus_req_payload_set(req, max + 1), -EINVAL);
 	ck_assert_int_eq(zus_req_payload_set(req, 6), 0);
+	return answer;
+}
+
+static int t_getxattr(struct zus_req *req, struct zus_inode *inode,
+		      const struct zus_name *name)
+{
+	int ret;
+
+	noted("inode %d name %.*s", who(inode), N(*name));
+	ck_assert_int_eq(zus_req_xattr_name(req, name), -EINVAL);
+	ret = zus_req_xattr_value(req, "value", 5);
+	return answer ? answer : ret;
+}
+
+static int t_setxattr(struct zus_req *req, struct zus_inode *inode,
+		      const struct zus_setxattr *s, struct zus_attr *out)
+{
+	ck_assert_int_eq(zus_req_xattr_value(req, "value", 5), -EINVAL);
+	noted("inode %d name %.*s value %.*s now %ld.%u flags %u mode %o", who(inode),
+	      N(s->xattr.name), (int)s->xattr.value_bytes, (const char *)s->xattr.value,
+	      T(s->now), s->flags, s->mode);
+	*out = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
+static int t_listxattr(struct zus_req *req, struct zus_inode *inode)
+{
+	const struct zus_name a = { "user.a", 6 }, b = { "user.b", 6 }, none = { "", 0 };
+
+	noted("inode %d", who(inode));
+	ck_assert_int_eq(zus_req_xattr_name(req, &none), -EINVAL);
+	ck_assert_int_eq(zus_req_xattr_name(req, &a), 0);
+	ck_assert_int_eq(zus_req_xattr_name(req, &b), 0);
 	return answer;
 }
 
@@ -285,7 +325,8 @@ static const struct zus_mount_ops mount_ops = {
 };
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,
-	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict,
+	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict, t_getxattr, t_setxattr,
+	t_listxattr,
 };
 static const struct zus_file_ops file_ops = {
 	t_open, t_release, t_map, t_map_done, t_write, t_fsync,
@@ -363,6 +404,16 @@ static const struct message {
 	{ ZUFS_OP_READDIR, IN(zufs_readdir_in, ROOT, 5, 9), "", "dir 1 fh 5 cookie 9",
 	  IN(zufs_readdir_out, 2, 1), 32 + 40 },
 	{ ZUFS_OP_READLINK, IN(zufs_readlink_in, FILE_), "", "inode 2", NONE, 6 },
+	{ ZUFS_OP_GETXATTR, IN(zufs_getxattr_in, FILE_, 100, 6, "user.a"), "",
+	  "inode 2 name user.a", IN(zufs_getxattr_out, 5), 5 },
+	{ ZUFS_OP_GETXATTR, IN(zufs_getxattr_in, FILE_, 0, 6, "user.a"), "",
+	  "inode 2 name user.a", IN(zufs_getxattr_out, 5) },
+	{ ZUFS_OP_SETXATTR, IN(zufs_setxattr_in, FILE_, { 1, 2 },
+			       ZUFS_XATTR_CREATE | ZUFS_XATTR_MODE, 0640, 3, 6, "user.a"),
+	  "abc", "inode 2 name user.a value abc now 1.2 flags 9 mode 640",
+	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18) },
+	{ ZUFS_OP_LISTXATTR, IN(zufs_listxattr_in, FILE_), "", "inode 2", NONE, 14 },
 	{ ZUFS_OP_OPEN, IN(zufs_open_in, FILE_, 2), "", "inode 2 flags 2",
 	  IN(zufs_open_out, 0x1234567812345678) },
 	{ ZUFS_OP_MAP, IN(zufs_map_in, FILE_, 1, 100, 8000, 9000, ZUFS_MAP_READ, 2), "",
@@ -552,6 +603,51 @@ START_TEST(readdir_and_map_payloads)
 }
 END_TEST
 
+/* What a new inode has from the start; and every way in which the list may be wrong. */
+START_TEST(create_brings_xattrs)
+{
+	struct zufs_create_in in = { .dir = ROOT, .mode = S_IFREG | 0644, .name_bytes = 1 };
+	struct { char name; char list[128]; } payload = { 'n', { 0 } };
+	struct zus_local_call call = {
+		.op = ZUFS_OP_CREATE, .in = &in, .in_bytes = sizeof(in),
+		.payload = &payload, .payload_bytes = sizeof(payload),
+		.out = out, .out_bytes = sizeof(out),
+	};
+	struct zufs_xattr a = { 6, 3 }, b = { 10, 0 };
+	static const struct { uint32_t name_bytes, value_bytes, list_bytes; } wrong[] = {
+		{ 6, 3, 7 }, { 6, 3, 16 }, { 0, 3, 24 }, { 256, 3, 128 }, { 6, 115, 128 },
+		{ 6, 0xfffffff0, 128 }, { 0xffffffff, 8, 128 }, { 6, 3, 129 },
+		{ 6, 3, 0xffffffff }, { 7, 3, 24 },
+	};
+	unsigned int i;
+
+	memcpy(payload.list, &a, sizeof(a));
+	memcpy(payload.list + 8, "user.a123", 9);
+	memcpy(payload.list + 24, &b, sizeof(b));
+	memcpy(payload.list + 32, "security.b", 10);
+	in.xattrs_bytes = 48;
+	ck_assert_int_eq(send(&call), 0);
+	ck_assert_str_eq(note, "dir 1 name n target  now 0.0 mode 100644 uid 0 gid 0 rdev 0:0 user.a=123 security.b=");
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		a = (struct zufs_xattr) { wrong[i].name_bytes, wrong[i].value_bytes };
+		memcpy(payload.list, &a, sizeof(a));
+		payload.list[8] = i == 9 ? 0 : 'u';
+		in.xattrs_bytes = wrong[i].list_bytes;
+		ck_assert_int_eq(send(&call), -EPROTO);
+		ck_assert_str_eq(note, "nobody was called");
+	}
+	/* more than there may be, each of them right */
+	for (i = 0; i < 5; i++) {
+		memcpy(payload.list + i * 24, &(struct zufs_xattr) { 6, 3 }, sizeof(a));
+		memcpy(payload.list + i * 24 + 8, "user.a123", 9);
+	}
+	in.xattrs_bytes = 4 * 24;
+	ck_assert_int_eq(send(&call), 0);
+	in.xattrs_bytes = 5 * 24;
+	ck_assert_int_eq(send(&call), -EPROTO);
+}
+END_TEST
+
 static int batch(const struct zufs_forced *msg, uint32_t count, uint32_t said)
 {
 	struct zufs_batch_in in = { .count = said };
@@ -603,6 +699,7 @@ int main(void)
 	tcase_add_loop_test(tc, errors_pass, 0, MESSAGES);
 	tcase_add_loop_test(tc, stale_handles_are_refused, 0, MESSAGES);
 	tcase_add_test(tc, readdir_and_map_payloads);
+	tcase_add_test(tc, create_brings_xattrs);
 	tcase_add_test(tc, forced_messages);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	2	/* 1: leases, 2: write epochs */
+#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -114,6 +114,11 @@ struct zus_attr {
 };
 
 #define ZUS_ATTR_INLINE		(1u << 0) /* data travels in messages */
+/*
+ * Has no extended attribute at all, so the kernel need not ask. change must rise when
+ * one is set or removed.
+ */
+#define ZUS_ATTR_NO_XATTRS	(1u << 1)
 
 /*
  * An inode in the server. A plugin embeds it in its own structure and finds
@@ -199,6 +204,10 @@ struct zus_mount {
  * before they move.
  */
 #define ZUS_MF_COW		(1u << 6)
+/* Has extended attributes: getxattr and its like. May be missing in zus_mount.features. */
+#define ZUS_MF_XATTRS		(1u << 7)
+/* With XATTRS: keeps POSIX ACLs, ZUS_XATTR_ACL_*, as any other; the kernel obeys them. */
+#define ZUS_MF_ACLS		(1u << 8)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -286,6 +295,32 @@ struct zus_setattr {
 	uint32_t gid;
 };
 
+/*
+ * An extended attribute. The name carries its prefix and no NUL; 1 to 255 bytes. Value
+ * and name lie in the request, at no particular alignment.
+ */
+struct zus_xattr {
+	struct zus_name name;
+	const void *value;
+	uint32_t value_bytes;	/* 0 to 65536 */
+};
+
+/* acl(5), in the form of <linux/posix_acl_xattr.h>. */
+#define ZUS_XATTR_ACL_ACCESS	"system.posix_acl_access"
+#define ZUS_XATTR_ACL_DEFAULT	"system.posix_acl_default"
+
+#define ZUS_XATTR_CREATE	(1u << 0) /* EEXIST if it is there */
+#define ZUS_XATTR_REPLACE	(1u << 1) /* ENODATA if it is not */
+#define ZUS_XATTR_REMOVE	(1u << 2) /* there is no value, and need not have been one */
+#define ZUS_XATTR_MODE		(1u << 3) /* an ACL that changes permissions: both or none */
+
+struct zus_setxattr {
+	struct zus_xattr xattr;
+	struct zus_time now;	/* ctime */
+	uint32_t flags;		/* ZUS_XATTR_* */
+	uint32_t mode;		/* with ZUS_XATTR_MODE: the new permissions */
+};
+
 /* A new inode and its name. The kernel applied umask and set-gid rules. */
 struct zus_create {
 	struct zus_name name;
@@ -296,6 +331,9 @@ struct zus_create {
 	uint32_t gid;
 	uint32_t rdev_major;
 	uint32_t rdev_minor;
+	const struct zus_xattr *xattrs; /* with ZUS_MF_XATTRS: what it has from the start */
+	uint32_t num_xattrs;
+	uint32_t reserved;
 };
 
 struct zus_rename {
@@ -398,7 +436,26 @@ struct zus_inode_ops {
 	 * lock that is held across zus_inode_put(). Never fails.
 	 */
 	void (*evict)(struct zus_inode *inode);
+	/*
+	 * Required with ZUS_MF_XATTRS, as are the next two. Answer the value of an
+	 * extended attribute with zus_req_xattr_value(). ENODATA: has none of that name.
+	 * The kernel has decided that the caller may read it.
+	 */
+	int (*getxattr)(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_name *name);
+	/*
+	 * Set or remove one, and ctime and change; out: all attributes then. ENODATA,
+	 * EEXIST as the flags say, ENOSPC, E2BIG. The inode is locked against other
+	 * changes of names, attributes and size, not against getxattr.
+	 */
+	int (*setxattr)(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_setxattr *args, struct zus_attr *out);
+	/* Tell all their names with zus_req_xattr_name(); the kernel hides what it must. */
+	int (*listxattr)(struct zus_req *req, struct zus_inode *inode);
 };
+
+/* The first release's table ended here. */
+#define ZUS_INODE_OPS_FIRST_BYTES	offsetof(struct zus_inode_ops, getxattr)
 
 /* ------------------------------------------------------- file-level callbacks */
 
@@ -640,6 +697,13 @@ uint32_t zus_req_inline_max(const struct zus_req *req);
  */
 void *zus_req_payload(struct zus_req *req, uint32_t *max_bytes);
 int zus_req_payload_set(struct zus_req *req, uint32_t bytes);
+
+/*
+ * Answer getxattr, once: 0, or ERANGE, which the callback returns. zus_req_xattr_name
+ * adds a name to the answer of listxattr, ERANGE likewise.
+ */
+int zus_req_xattr_value(struct zus_req *req, const void *value, uint32_t bytes);
+int zus_req_xattr_name(struct zus_req *req, const struct zus_name *name);
 
 /* ------------------------------------------------------------------- inodes */
 

@@ -77,6 +77,12 @@ const struct zus_op zus_ops[ZUFS_OP_COUNT] = {
 			    .serve = zus_serve_batch },
 	[ZUFS_OP_FORGET] = { "forget", .no_mount = true, .serve = serve_forced },
 	[ZUFS_OP_INTERRUPT] = { "interrupt", .no_mount = true, .serve = serve_forced },
+	[ZUFS_OP_GETXATTR] = { "getxattr", IN(zufs_getxattr_in), OUT(zufs_getxattr_out),
+			       .serve = zus_serve_getxattr },
+	[ZUFS_OP_SETXATTR] = { "setxattr", IN(zufs_setxattr_in), OUT(zufs_attr),
+			       .serve = zus_serve_setxattr },
+	[ZUFS_OP_LISTXATTR] = { "listxattr", IN(zufs_listxattr_in),
+				.serve = zus_serve_listxattr },
 };
 
 static const struct zus_op *find_op(uint16_t op)

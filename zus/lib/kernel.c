@@ -94,7 +94,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 	h->major = ZUFS_ABI_MAJOR;
 	h->minor = ZUFS_ABI_MINOR;
 	h->struct_bytes = sizeof(*h);
-	h->features = ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW;
+	h->features = ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | ZUFS_FEAT_XATTRS;
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)
@@ -111,9 +111,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 			h->region_bytes, ZUFS_REGION_BYTES);
 		return -EPROTO;
 	}
-	server->transport_leases = h->features & ZUFS_FEAT_LEASES;
-	server->transport_epochs = h->features & ZUFS_FEAT_EPOCHS;
-	server->transport_cow = h->features & ZUFS_FEAT_COW;
+	server->transport_features = h->features;
 	if (server->config.channels_per_cpu > h->channels_per_cpu_max)
 		server->config.channels_per_cpu = h->channels_per_cpu_max;
 	return server->config.channels_per_cpu ? 0 : -EPROTO;

@@ -40,7 +40,8 @@ const char *local_check_attr(const struct zufs_attr *attr)
 		return "attr-time";
 	if (attr->uid == UINT32_MAX || attr->gid == UINT32_MAX)
 		return "attr-owner";
-	if (attr->reserved || (attr->flags & ~ZUFS_ATTR_INLINE))
+	if (attr->reserved || 
+	    (attr->flags & ~(ZUFS_ATTR_INLINE | ZUFS_ATTR_NO_XATTRS)))
 		return "attr-flags";
 	if (type == S_IFLNK && (!attr->size_bytes || attr->size_bytes > ZUFS_SYMLINK_MAX))
 		return "attr-symlink-size";
@@ -149,6 +150,29 @@ static const char *check_readlink(const struct reply *r)
 	if (!r->payload_bytes || r->payload_bytes > ZUFS_SYMLINK_MAX ||
 	    memchr(r->payload, 0, r->payload_bytes))
 		return "symlink-target";
+	return NULL;
+}
+
+static const char *check_getxattr(const struct reply *r)
+{
+	const struct zufs_getxattr_out *out = r->out;
+	const struct zufs_getxattr_in *in = r->in;
+
+	if (out->value_bytes > ZUFS_XATTR_VALUE_MAX_BYTES || out->reserved ||
+	    r->payload_bytes != (in->max_bytes ? out->value_bytes : 0))
+		return "xattr-value";
+	return NULL;
+}
+
+static const char *check_listxattr(const struct reply *r)
+{
+	const char *at = r->payload, *end = at + r->payload_bytes, *nul;
+
+	for (; at < end; at = nul + 1) {
+		nul = memchr(at, 0, (size_t)(end - at));
+		if (!nul || nul == at || nul - at > ZUFS_XATTR_NAME_MAX)
+			return "xattr-names";
+	}
 	return NULL;
 }
 
@@ -286,6 +310,9 @@ static const struct {
 	[ZUFS_OP_MAP] = { check_map, true },
 	[ZUFS_OP_MAP_DONE] = { check_attr, false },
 	[ZUFS_OP_WRITE] = { check_write, false },
+	[ZUFS_OP_GETXATTR] = { check_getxattr, true },
+	[ZUFS_OP_SETXATTR] = { check_attr, false },
+	[ZUFS_OP_LISTXATTR] = { check_listxattr, true },
 };
 
 const char *local_check_reply(const struct zus_local *local,

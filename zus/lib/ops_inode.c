@@ -147,6 +147,7 @@ int zus_serve_create(struct zus_req *req)
 		.gid = in->gid,
 		.rdev_major = in->rdev_major,
 		.rdev_minor = in->rdev_minor,
+		.xattrs = req->xattrs,
 	};
 	zus_create_fn *create = create_fn(req);
 	struct zus_inode *dir;
@@ -159,6 +160,9 @@ int zus_serve_create(struct zus_req *req)
 		ret = zus_req_name(req, 0, in->name_bytes, &args.name);
 	if (!ret)
 		ret = take_target(req, &args.target);
+	if (!ret)
+		ret = zus_req_xattrs(req, in->name_bytes + in->target_bytes,
+				     in->xattrs_bytes, &args.num_xattrs);
 	if (!ret)
 		ret = zus_req_inode(req, in->dir, &dir);
 	if (ret)

@@ -31,12 +31,16 @@ void zus_recalls_init(struct zus_mount_entry *entry)
 
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
 {
-	if (!entry->server->transport_leases)
+	uint64_t has = entry->server->transport_features;
+
+	if (!(has & ZUFS_FEAT_LEASES))
 		wanted &= ~(uint64_t)ZUS_MF_LEASES;
-	if (!entry->server->transport_epochs || !(wanted & ZUS_MF_LEASES))
+	if (!(has & ZUFS_FEAT_EPOCHS) || !(wanted & ZUS_MF_LEASES))
 		wanted &= ~(uint64_t)ZUS_MF_EPOCHS;
-	if (!entry->server->transport_cow)
+	if (!(has & ZUFS_FEAT_COW))
 		wanted &= ~(uint64_t)ZUS_MF_COW;
+	if (!(has & ZUFS_FEAT_XATTRS))
+		wanted &= ~(uint64_t)(ZUS_MF_XATTRS | ZUS_MF_ACLS);
 	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
 	return wanted;
 }

@@ -4,7 +4,6 @@
  * answers to MAP and MAP_DONE. See docs/tutorial.md, section 8.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -144,8 +143,7 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 		ti->reserved = res;
 	}
 	want.goal += want.goal != 0;	/* behind the block before */
-	*block = fs_of(&ti->zi)->relocator ? toy_relocate_alloc(ti, &want, &got) :
-					     zus_space_alloc(space, &want, &got);
+	*block = toy_relocate_alloc(ti, &want, &got);
 	if (!*block)
 		return -ENOSPC;
 	for (*n = 0; *n < got && (slot = map_slot(ti, bn + *n, true)); ++*n)
@@ -229,8 +227,7 @@ static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zu
 	pthread_mutex_lock(&ti->lock);
 	for (; !ret && bn < end && zus_req_extents_left(req); bn = ret ? bn : next)
 		ret = map_one(req, ti, args, bn, end, &next);
-	if (fs_of(inode)->relocator)
-		toy_relocate_use(ti, begin);
+	toy_relocate_use(ti, begin);
 	pthread_mutex_unlock(&ti->lock);
 	return bn > begin ? 0 : ret;	/* a part is an answer, too */
 }

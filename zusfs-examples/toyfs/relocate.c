@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "toyfs.h"
@@ -122,12 +123,14 @@ static zus_block freed_by_others(struct toy_relocator *r, uint64_t ino)
 zus_block toy_relocate_alloc(struct toy_inode *ti, struct zus_space_want *want, uint64_t *got)
 {
 	struct toy_fs *fs = fs_of(&ti->zi);
-	zus_block goal = freed_by_others(fs->relocator, ti->attr.ino), block;
+	zus_block goal = 0, block;
 
+	if (fs->relocator)
+		goal = freed_by_others(fs->relocator, ti->attr.ino);
 	if (goal)
 		want->goal = goal;
 	block = zus_space_alloc(fs->space, want, got);
-	if (block && block == goal)
+	if (goal && block == goal)
 		__atomic_add_fetch(&fs->relocator->reused, 1, __ATOMIC_RELAXED);
 	return block;
 }
@@ -432,7 +435,7 @@ static void start_thread(struct toy_relocator *r)
 
 /* ---------------------------------------------------------------- for others */
 
-int toy_relocate_begin(struct toy_fs *fs, uint64_t seed)
+static int begin(struct toy_fs *fs, uint64_t seed)
 {
 	struct toy_relocator *r = fs->relocator = calloc(1, sizeof(*r));
 	pthread_condattr_t attr;
@@ -450,6 +453,25 @@ int toy_relocate_begin(struct toy_fs *fs, uint64_t seed)
 	pthread_cond_init(&r->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	return 0;
+}
+
+int toy_relocate_options(struct toy_fs *fs, const char *options)
+{
+	char buf[64], *key, *value;
+	uint64_t seed;
+	int more, err = 0;
+
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
+		if (more < 0 || strcmp(key, "relocate") != 0 || !value || fs->relocator)
+			err = -EINVAL;
+		else
+			err = zus_parse_bytes(value, &seed);
+		if (err)
+			zus_log(ZUS_LOG_ERR, "toyfs: the only mount option is relocate=SEED, a number");
+		else
+			err = begin(fs, seed);
+	}
+	return err;
 }
 
 void toy_relocate_stop(struct toy_fs *fs)
@@ -484,6 +506,8 @@ void toy_relocate_add(struct toy_inode *ti)
 {
 	struct toy_relocator *r = fs_of(&ti->zi)->relocator;
 
+	if (!r || !S_ISREG(ti->attr.mode))
+		return;
 	pthread_mutex_lock(&r->lock);
 	TAILQ_INSERT_TAIL(&r->files, ti, files);
 	pthread_mutex_unlock(&r->lock);
@@ -493,6 +517,8 @@ void toy_relocate_use(struct toy_inode *ti, uint64_t bn)
 {
 	struct toy_relocator *r = fs_of(&ti->zi)->relocator;
 
+	if (!r)
+		return;
 	ti->last_bn = bn;
 	pthread_mutex_lock(&r->lock);
 	TAILQ_REMOVE(&r->files, ti, files);
@@ -507,6 +533,8 @@ void toy_relocate_del(struct toy_inode *ti)
 {
 	struct toy_relocator *r = fs_of(&ti->zi)->relocator;
 
+	if (!r || !S_ISREG(ti->attr.mode))
+		return;
 	pthread_mutex_lock(&r->lock);
 	TAILQ_REMOVE(&r->files, ti, files);
 	pthread_mutex_unlock(&r->lock);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * toyfs.h - what the files of toyfs share. toyfs.c has mounts, inodes and names,
- * data.c says where a file's bytes are, relocate.c moves them while they are used.
+ * data.c says where a file's bytes are: these two are a filesystem. What the others
+ * add, each for itself, features.h says.
  *
  * Locks, outer first: fs->names (all directories), then inode->lock (attributes
  * and block map of one inode; never two at once), then relocator->lock. libzus
@@ -11,6 +12,7 @@
 #define TOYFS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
 #include <zus.h>
@@ -29,9 +31,9 @@
 #define TOY_COPIED	(2ull << 62)	/* readers, as relocate.c copies it */
 #define TOY_MOVED	(3ull << 62)	/* nobody new, as relocate.c takes it away */
 
-struct toy_dentry;
 struct toy_reservation;
 struct toy_relocator;
+struct toy_xattr;
 
 struct toy_inode {
 	struct zus_inode zi;		/* what libzus keeps of it */
@@ -47,6 +49,15 @@ struct toy_inode {
 	TAILQ_HEAD(toy_list, toy_dentry) entries; /* of a directory, under fs->names */
 	uint64_t next_cookie;
 	char *target;			/* of a symlink */
+	struct toy_xattr *xattrs;	/* in the order they were set */
+};
+
+struct toy_dentry {
+	TAILQ_ENTRY(toy_dentry) link;	/* of its directory, rising by cookie */
+	struct toy_inode *dir;
+	struct toy_inode *inode;
+	uint64_t cookie;		/* its place for readdir; never changes */
+	struct zus_name name;		/* the bytes follow the structure */
 };
 
 struct toy_fs {
@@ -78,16 +89,6 @@ void toy_map_truncate(struct toy_inode *ti, uint64_t first);
 /* At the inode's end: all that it has. */
 void toy_map_free(struct toy_inode *ti);
 
-/* relocate.c: with the mount option relocate=SEED, see there. */
-int toy_relocate_begin(struct toy_fs *fs, uint64_t seed);
-/* When no operation runs any more; then, when no file is left. Without it: nothing. */
-void toy_relocate_stop(struct toy_fs *fs);
-void toy_relocate_end(struct toy_fs *fs);
-/* A file has come, is used now (by MAP; ti->lock is held), goes. */
-void toy_relocate_add(struct toy_inode *ti);
-void toy_relocate_use(struct toy_inode *ti, uint64_t bn);
-void toy_relocate_del(struct toy_inode *ti);
-/* As zus_space_alloc(), but best what was another file's until now. */
-zus_block toy_relocate_alloc(struct toy_inode *ti, struct zus_space_want *want, uint64_t *got);
+#include "features.h"
 
 #endif /* TOYFS_H */

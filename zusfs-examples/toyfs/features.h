@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* features.h - what toyfs has beyond the tutorial: a file for each, all optional. */
+#ifndef TOYFS_FEATURES_H
+#define TOYFS_FEATURES_H
+
+/* What they use of toyfs.c. Names changed: links came or went; contents did (mtime). */
+void toy_touch(struct toy_inode *ti, const struct zus_time *now, int links, bool mtime);
+/* Under fs->names. add: ENOENT, the directory was removed meanwhile. */
+struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir,
+			    const struct zus_name *name);
+int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *ti,
+		   const struct zus_name *name);
+void toy_remove_dentry(struct toy_fs *fs, struct toy_dentry *de);
+/* A name of the inode is gone; true: the last, put it after the unlock. */
+bool toy_drop_name(struct toy_inode *ti, const struct zus_time *now);
+
+/* rename.c */
+int toy_rename(struct zus_req *req, const struct zus_rename *args,
+	       struct zus_rename_out *out);
+
+/* link.c */
+int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
+	     const struct zus_name *name, const struct zus_time *now,
+	     struct zus_attr *inode_out, struct zus_attr *dir_out);
+int toy_readlink(struct zus_req *req, struct zus_inode *inode);
+
+/* xattr.c: extended attributes, ACLs among them. */
+int toy_getxattr(struct zus_req *req, struct zus_inode *inode, const struct zus_name *name);
+int toy_setxattr(struct zus_req *req, struct zus_inode *inode,
+		 const struct zus_setxattr *args, struct zus_attr *out);
+int toy_listxattr(struct zus_req *req, struct zus_inode *inode);
+/* Those of a new inode, which nobody else knows yet: 0 or ENOMEM. */
+int toy_xattrs_init(struct toy_inode *ti, const struct zus_create *args);
+/* At the inode's end. */
+void toy_xattrs_free(struct toy_inode *ti);
+
+/* relocate.c: moves blocks that are in use, with the mount option relocate=SEED. */
+int toy_relocate_options(struct toy_fs *fs, const char *options);
+/* When no operation runs any more; then, when no file is left. Without it: nothing. */
+void toy_relocate_stop(struct toy_fs *fs);
+void toy_relocate_end(struct toy_fs *fs);
+/* An inode has come, is used now (by MAP; ti->lock is held), goes. Without it: nothing. */
+void toy_relocate_add(struct toy_inode *ti);
+void toy_relocate_use(struct toy_inode *ti, uint64_t bn);
+void toy_relocate_del(struct toy_inode *ti);
+/* As zus_space_alloc(), but best what was another file's until now. */
+zus_block toy_relocate_alloc(struct toy_inode *ti, struct zus_space_want *want, uint64_t *got);
+
+#endif /* TOYFS_FEATURES_H */

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* link.c - more names for a file, and symlinks' targets. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "toyfs.h"
+
+int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdir,
+	     const struct zus_name *name, const struct zus_time *now,
+	     struct zus_attr *inode_out, struct zus_attr *dir_out)
+{
+	struct toy_inode *ti = toy(inode), *dir = toy(zdir);
+	struct toy_fs *fs = fs_of(inode);
+	int err;
+
+	if (S_ISDIR(ti->attr.mode))
+		return -EPERM;
+	pthread_rwlock_wrlock(&fs->names);
+	err = ti->attr.nlink ? toy_add_dentry(fs, dir, ti, name) : -ENOENT;
+	if (!err) {
+		toy_touch(ti, now, 1, false);
+		toy_touch(dir, now, 0, true);
+	}
+	toy_get_attr(ti, inode_out);
+	toy_get_attr(dir, dir_out);
+	pthread_rwlock_unlock(&fs->names);
+	return err;
+}
+
+int toy_readlink(struct zus_req *req, struct zus_inode *inode)
+{
+	struct toy_inode *ti = toy(inode);
+	uint32_t max;
+	char *buf = zus_req_payload(req, &max);
+
+	if (!ti->target)
+		return -EINVAL;
+	if (ti->attr.size_bytes > max)
+		return -EIO;
+	memcpy(buf, ti->target, ti->attr.size_bytes);
+	return zus_req_payload_set(req, (uint32_t)ti->attr.size_bytes);
+}
