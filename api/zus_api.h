@@ -11,7 +11,9 @@
  *   1.3  copy-on-write: ZUFS_FEAT_COW, ZUFS_MF_COW, ZUFS_MAP_STAY, zufs_map_out.word,
  *        ZUFS_FORCED_COMMITTED
  *   1.4  extended attributes: ZUFS_FEAT_XATTRS, ZUFS_MF_XATTRS and ACLS, GETXATTR,
- *        SETXATTR, LISTXATTR, zufs_create_in.xattrs_bytes, ZUFS_ATTR_NO_XATTRS
+ *        SETXATTR, LISTXATTR, zufs_create_in.xattrs_bytes, ZUFS_ATTR_NO_XATTRS;
+ *        READDIR with attributes: ZUFS_FEAT_READDIR_PLUS, ZUFS_MF_READDIR_PLUS,
+ *        zufs_readdir_in.flags, zufs_direntplus
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -266,6 +268,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_COW			0x40u /* overwrites may move; needs ZUFS_FEAT_COW */
 #define ZUFS_MF_XATTRS			0x80u /* has extended attributes; needs ZUFS_FEAT_XATTRS */
 #define ZUFS_MF_ACLS			0x100u /* with XATTRS: POSIX ACLs among them */
+#define ZUFS_MF_READDIR_PLUS		0x200u /* knows PLUS; needs ZUFS_FEAT_READDIR_PLUS */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -396,13 +399,19 @@ struct zufs_rename_out {
 	struct zufs_attr target; /* if there was one */
 };
 
-/* READDIR. Reply's payload: struct zufs_dirent, one behind the other. */
+/*
+ * READDIR. Reply's payload: struct zufs_dirent, one behind the other; with PLUS
+ * struct zufs_direntplus.
+ */
 struct zufs_readdir_in {
 	__u64 dir;		/* handle */
 	__u64 fh;		/* open file, or 0 */
 	__u64 cookie;		/* of the last entry seen; 0: from the start */
-	__u64 reserved;
+	__u32 flags;		/* ZUFS_READDIR_* */
+	__u32 reserved;
 };
+
+#define ZUFS_READDIR_PLUS		0x1u /* with ZUFS_MF_READDIR_PLUS */
 
 struct zufs_readdir_out {
 	__u32 count;
@@ -422,6 +431,18 @@ struct zufs_dirent {
 };
 
 #define ZUFS_DIRENT_BYTES(name_bytes)	((24u + (name_bytes) + 7u) & ~7u)
+
+/*
+ * What LOOKUP of the name would answer, the reference included; handle 0: nothing, who
+ * wants to know looks it up. ino and the type in dirent are those of attr.
+ */
+struct zufs_direntplus {
+	struct zufs_entry entry;
+	struct zufs_dirent dirent;
+	/* the name, as behind any dirent */
+};
+
+#define ZUFS_DIRENTPLUS_BYTES(name_bytes)	(144u + ZUFS_DIRENT_BYTES(name_bytes))
 #define ZUFS_COOKIE_FIRST		3ull
 #define ZUFS_COOKIE_MAX			0x7fffffffffffffffull
 
@@ -634,6 +655,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_EPOCHS		0x2ull /* EPOCH, and mounts with ZUFS_MF_EPOCHS */
 #define ZUFS_FEAT_COW			0x4ull /* mounts with ZUFS_MF_COW */
 #define ZUFS_FEAT_XATTRS		0x8ull /* mounts with ZUFS_MF_XATTRS and ACLS */
+#define ZUFS_FEAT_READDIR_PLUS		0x10ull /* mounts with ZUFS_MF_READDIR_PLUS */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -949,13 +971,16 @@ ZUFS_OFF(zufs_rename_out, target, 408);
 ZUFS_SIZE(zufs_readdir_in, 32);
 ZUFS_OFF(zufs_readdir_in, fh, 8);
 ZUFS_OFF(zufs_readdir_in, cookie, 16);
-ZUFS_OFF(zufs_readdir_in, reserved, 24);
+ZUFS_OFF(zufs_readdir_in, flags, 24);
+ZUFS_OFF(zufs_readdir_in, reserved, 28);
 ZUFS_SIZE(zufs_readdir_out, 8);
 ZUFS_OFF(zufs_readdir_out, eof, 4);
 ZUFS_SIZE(zufs_dirent, 24);
 ZUFS_OFF(zufs_dirent, cookie, 8);
 ZUFS_OFF(zufs_dirent, name_bytes, 16);
 ZUFS_OFF(zufs_dirent, type, 20);
+ZUFS_SIZE(zufs_direntplus, 168);
+ZUFS_OFF(zufs_direntplus, dirent, 144);
 ZUFS_SIZE(zufs_readlink_in, 8);
 ZUFS_SIZE(zufs_xattr, 8);
 ZUFS_OFF(zufs_xattr, value_bytes, 4);

@@ -302,6 +302,8 @@ int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
 		err = attr_refetch(inode, request_mask);
 	if (err)
 		return err;
+	if (unlikely(test_bit(ZUF_I_PREFETCHED, &zi->flags)))
+		zuf_prefetched_used(inode, path->dentry);
 	generic_fillattr(idmap, request_mask, inode, stat);
 	stat->blksize = ZUFS_BLOCK_BYTES;
 	return 0;

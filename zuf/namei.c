@@ -199,6 +199,16 @@ static bool names_ancestor(struct dentry *dentry, struct inode *inode)
 	return loop;
 }
 
+struct dentry *zuf_splice(struct inode *inode, struct dentry *dentry, u16 op)
+{
+	if (!IS_ERR_OR_NULL(inode) && unlikely(names_ancestor(dentry, inode))) {
+		zuf_rule_broken(zuf_mount_of(dentry->d_sb), op, ZUF_RULE_LOOP);
+		iput(inode);
+		return ERR_PTR(-EIO);
+	}
+	return d_splice_alias(inode, dentry);
+}
+
 static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
 	struct zufs_lookup_in in = {
@@ -224,12 +234,7 @@ static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsig
 		inode = zuf_iget(dir->i_sb, &entry);
 	else if (err != -ENOENT)
 		return ERR_PTR(err);
-	if (!IS_ERR_OR_NULL(inode) && unlikely(names_ancestor(dentry, inode))) {
-		zuf_rule_broken(call.mount, call.op, ZUF_RULE_LOOP);
-		iput(inode);
-		return ERR_PTR(-EIO);
-	}
-	return d_splice_alias(inode, dentry);
+	return zuf_splice(inode, dentry, call.op);
 }
 
 /* ------------------------------------------------------------------- create */

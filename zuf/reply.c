@@ -44,8 +44,9 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 			       ZUF_OPF_CHANGES, zuf_check_link, zuf_undo_remove),
 	[ZUFS_OP_RENAME]  = OP("rename", S(zufs_rename_in), S(zufs_rename_out),
 			       ZUF_OPF_CHANGES, zuf_check_rename, zuf_undo_rename),
-	[ZUFS_OP_READDIR] = OP("readdir", S(zufs_readdir_in), S(zufs_readdir_out), 0,
-			       zuf_check_readdir, NULL),
+	[ZUFS_OP_READDIR] = { .name = "readdir", .in_bytes = S(zufs_readdir_in),
+			      .out_bytes = S(zufs_readdir_out), .check = zuf_check_readdir,
+			      .undo_payload = zuf_undo_readdir },
 	[ZUFS_OP_READLINK] = OP("readlink", S(zufs_readlink_in), 0, 0,
 				zuf_check_readlink, NULL),
 	[ZUFS_OP_OPEN]	  = OP("open", S(zufs_open_in), S(zufs_open_out), 0, NULL,
@@ -203,8 +204,13 @@ static enum zuf_rule take_parts(const struct zuf_channel *ch, const struct zufs_
 		memcpy(reply->out, ch->reply + ZUFS_FIXED_OFF, bytes);
 		memset(reply->out + bytes, 0, op->out_bytes - bytes);
 	}
-	if (!reply->call)
-		return ZUF_RULE_OK;	/* an orphan's payload has no reader */
+	if (!reply->call) {
+		/* an orphan's payload has no reader */
+		if (op->undo_payload)
+			op->undo_payload(reply->mount, ch->request + ZUFS_FIXED_OFF,
+					 ch->reply + ZUFS_PAYLOAD_OFF, hdr->payload_bytes);
+		return ZUF_RULE_OK;
+	}
 	if (hdr->payload_bytes > buf_max)
 		return ZUF_RULE_SIZE;
 	memcpy(reply->buf, ch->reply + ZUFS_PAYLOAD_OFF, hdr->payload_bytes);

@@ -25,6 +25,8 @@ static u64 mount_features(const struct zuf_server *server)
 		features |= ZUFS_MF_COW;
 	if (zuf_server_features(server) & ZUFS_FEAT_XATTRS)
 		features |= ZUFS_MF_XATTRS | ZUFS_MF_ACLS;
+	if (zuf_server_features(server) & ZUFS_FEAT_READDIR_PLUS)
+		features |= ZUFS_MF_READDIR_PLUS;
 	return features;
 }
 

@@ -104,6 +104,9 @@ struct zuf_op {
 	void (*take)(const struct zuf_reply *reply);
 	/* an orphan's late success: takes back what it gave out, ends what it ended */
 	void (*undo)(struct zuf_orphan *orphan, const void *out);
+	/* the same of its payload, in the server's region; in the replying thread */
+	void (*undo_payload)(struct zuf_mount *mount, const void *in, const void *payload,
+			     u32 bytes);
 };
 
 #define ZUF_OPF_CHANGES		BIT(0) /* takes an operation slot */
@@ -139,6 +142,7 @@ void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_remove(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_rename(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_readdir(struct zuf_mount *mount, const void *in, const void *payload, u32 bytes);
 void zuf_undo_setxattr(struct zuf_orphan *orphan, const void *out); /* xattr.c */
 void zuf_undo_open(struct zuf_orphan *orphan, const void *out);	/* open.c */
 void zuf_undo_map(struct zuf_orphan *orphan, const void *out);
@@ -313,7 +317,8 @@ void zuf_kill_sb(struct super_block *sb);		/* super.c */
 void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
-#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | ZUFS_FEAT_XATTRS)
+#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
+			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -439,6 +444,8 @@ struct zuf_inode {
 #define ZUF_I_TIMES_LOCK	4	/* bit lock: zuf_times_lock() */
 #define ZUF_I_ZERO_PAGES	5	/* a fault mapped a hole; under layout_sem */
 #define ZUF_I_NO_XATTRS		6	/* ZUFS_ATTR_NO_XATTRS; with i_lock */
+#define ZUF_I_PREFETCHED	7	/* READDIR brought it, nobody has looked at it yet */
+#define ZUF_I_WANT_PLUS		8	/* of a directory: somebody has looked at one */
 
 static inline struct zuf_inode *zuf_i(const struct inode *inode)
 {
@@ -512,6 +519,14 @@ extern const struct inode_operations zuf_file_iops;	/* file.c */
 extern const struct file_operations zuf_dir_fops;	/* dir.c */
 extern const struct file_operations zuf_file_fops;	/* file.c */
 extern const struct address_space_operations zuf_dax_aops; /* entries.c */
+
+/*
+ * @inode becomes what @dentry names, as d_splice_alias() has it, unless the server has
+ * named an ancestor: -EIO (namei.c). Consumes the reference to @inode.
+ */
+struct dentry *zuf_splice(struct inode *inode, struct dentry *dentry, u16 op);
+/* Attributes that came with READDIR are of use, so more of them may be (dir.c). */
+void zuf_prefetched_used(struct inode *inode, struct dentry *dentry);
 
 /* Open file: file->private_data of files and directories (open.c). */
 struct zuf_file {

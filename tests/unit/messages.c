@@ -63,7 +63,8 @@ static int t_mount(struct zus_req *req, struct zus_mount *mount, struct zus_moun
 	ck_assert(!zus_inode_init(mount, &root) && !zus_inode_init(mount, &file));
 	zus_entry_set(&out->root, &root);
 	out->root.attr = attr_like(1, S_IFDIR | 0755);
-	out->features = ZUS_MF_OPEN | ZUS_MF_FSYNC | ZUS_MF_SYNCFS | ZUS_MF_LEASES;
+	out->features = ZUS_MF_OPEN | ZUS_MF_FSYNC | ZUS_MF_SYNCFS | ZUS_MF_LEASES |
+			ZUS_MF_READDIR_PLUS;
 	out->max_file_bytes = 1 << 20;
 	out->time_gran_ns = 100;
 	out->name_max = 77;
@@ -194,7 +195,15 @@ static int t_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 	      (unsigned long)cookie);
 	ck_assert_int_eq(zus_req_dirent(req, 1, 2, DT_REG, &a), -EINVAL);
 	ck_assert_int_eq(zus_req_dirent(req, 1, 5, DT_REG, &none), -EINVAL);
-	ck_assert_int_eq(zus_req_dirent(req, 21, 10, DT_REG, &a), 0);
+	if (zus_req_readdir_plus(req)) {
+		struct zus_entry entry;
+
+		zus_entry_set(&entry, &file);
+		entry.attr = attr_like(2, S_IFREG | 0644);
+		ck_assert_int_eq(zus_req_direntplus(req, 10, &a, &entry), 0);
+	} else {
+		ck_assert_int_eq(zus_req_dirent(req, 21, 10, DT_REG, &a), 0);
+	}
 	ck_assert_int_eq(zus_req_dirent(req, 22, 11, DT_DIR, &long_name), 0);
 	*eof = 1;
 	return answer;
@@ -403,6 +412,8 @@ static const struct message {
 	  IN(zufs_rename_out, DATTR, DATTR, FATTR) },
 	{ ZUFS_OP_READDIR, IN(zufs_readdir_in, ROOT, 5, 9), "", "dir 1 fh 5 cookie 9",
 	  IN(zufs_readdir_out, 2, 1), 32 + 40 },
+	{ ZUFS_OP_READDIR, IN(zufs_readdir_in, ROOT, 5, 9, ZUFS_READDIR_PLUS), "",
+	  "dir 1 fh 5 cookie 9", IN(zufs_readdir_out, 2, 1), 144 + 32 + 144 + 40 },
 	{ ZUFS_OP_READLINK, IN(zufs_readlink_in, FILE_), "", "inode 2", NONE, 6 },
 	{ ZUFS_OP_GETXATTR, IN(zufs_getxattr_in, FILE_, 100, 6, "user.a"), "",
 	  "inode 2 name user.a", IN(zufs_getxattr_out, 5), 5 },

@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs */
+#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -208,6 +208,8 @@ struct zus_mount {
 #define ZUS_MF_XATTRS		(1u << 7)
 /* With XATTRS: keeps POSIX ACLs, ZUS_XATTR_ACL_*, as any other; the kernel obeys them. */
 #define ZUS_MF_ACLS		(1u << 8)
+/* Answers readdir with zus_req_direntplus() where zus_req_readdir_plus() says so. */
+#define ZUS_MF_READDIR_PLUS	(1u << 9)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -659,6 +661,16 @@ uint32_t zus_req_numa_node(const struct zus_req *req);
  */
 int zus_req_dirent(struct zus_req *req, uint64_t ino, uint64_t cookie, uint32_t type,
 		   const struct zus_name *name);
+
+/*
+ * 1: who reads the directory most likely wants the entries' attributes, too: add each
+ * with zus_req_direntplus(). entry is filled as lookup fills it, under the same lock;
+ * what is not added gives its reference back. Errors as above. zus_req_dirent() still
+ * may be used for an entry whose attributes are not at hand.
+ */
+int zus_req_readdir_plus(const struct zus_req *req);
+int zus_req_direntplus(struct zus_req *req, uint64_t cookie, const struct zus_name *name,
+		       const struct zus_entry *entry);
 
 /*
  * Add an extent to the answer of map, written straight into the reply. ENOSPC:

@@ -113,6 +113,21 @@ static const char *check_rename(const struct reply *r)
 	return rule;
 }
 
+/* What comes before the dirent. */
+static const char *check_direntplus(const struct reply *r, uint32_t off)
+{
+	struct zufs_direntplus de;
+
+	if (r->payload_bytes - off < sizeof(de))
+		return "dirent-bounds";
+	memcpy(&de, r->payload + off, sizeof(de));
+	if (!de.entry.handle)
+		return NULL;
+	if (de.entry.attr.ino != de.dirent.ino || de.entry.attr.mode >> 12 != de.dirent.type)
+		return "dirent-plus";
+	return check_entry(r->local, &de.entry);
+}
+
 static const char *check_readdir(const struct reply *r)
 {
 	const struct zufs_readdir_out *out = r->out;
@@ -124,10 +139,17 @@ static const char *check_readdir(const struct reply *r)
 		return "readdir-progress";
 	for (i = 0; i < out->count; i++) {
 		struct zufs_dirent de;
-		const char *name = r->payload + off + sizeof(de);
+		const char *rule, *name;
 
+		if (in->flags & ZUFS_READDIR_PLUS) {
+			rule = check_direntplus(r, off);
+			if (rule)
+				return rule;
+			off += sizeof(struct zufs_entry);
+		}
 		if (r->payload_bytes - off < sizeof(de))
 			return "dirent-bounds";
+		name = r->payload + off + sizeof(de);
 		memcpy(&de, r->payload + off, sizeof(de));
 		if (!de.name_bytes || de.name_bytes > ZUFS_NAME_MAX ||
 		    ZUFS_DIRENT_BYTES(de.name_bytes) > r->payload_bytes - off)

@@ -286,27 +286,6 @@ int zus_serve_rename(struct zus_req *req)
 	return 0;
 }
 
-int zus_serve_readdir(struct zus_req *req)
-{
-	const struct zufs_readdir_in *in = &req->in.readdir;
-	struct zufs_readdir_out *out = zus_req_out(req);
-	struct zus_inode *dir;
-	int eof = 0;
-	int ret;
-
-	if (!inode_ops(req)->readdir)
-		return -EOPNOTSUPP;
-	ret = zus_req_inode(req, in->dir, &dir);
-	if (ret)
-		return ret;
-	ret = inode_ops(req)->readdir(req, dir, in->fh, in->cookie, &eof);
-	if (ret)
-		return ret;
-	out->count = req->count;
-	out->eof = eof != 0;
-	return 0;
-}
-
 int zus_serve_readlink(struct zus_req *req)
 {
 	struct zus_inode *inode;

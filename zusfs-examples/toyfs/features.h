@@ -18,7 +18,8 @@ bool toy_drop_name(struct toy_inode *ti, const struct zus_time *now);
 int toy_rename(struct zus_req *req, const struct zus_rename *args,
 	       struct zus_rename_out *out);
 
-/* link.c */
+/* link.c: more names; what READDIR answers of one, under fs->names. */
+int toy_dirent(struct zus_req *req, const struct toy_dentry *de);
 int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
 	     const struct zus_name *name, const struct zus_time *now,
 	     struct zus_attr *inode_out, struct zus_attr *dir_out);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* link.c - more names for a file, and symlinks' targets. */
+/* link.c - more names for a file, symlinks' targets, attributes along with names. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -40,4 +40,16 @@ int toy_readlink(struct zus_req *req, struct zus_inode *inode)
 		return -EIO;
 	memcpy(buf, ti->target, ti->attr.size_bytes);
 	return zus_req_payload_set(req, (uint32_t)ti->attr.size_bytes);
+}
+
+int toy_dirent(struct zus_req *req, const struct toy_dentry *de)
+{
+	struct zus_entry entry = { .inode = NULL };
+
+	if (!zus_req_readdir_plus(req))
+		return zus_req_dirent(req, de->inode->attr.ino, de->cookie,
+				      de->inode->attr.mode >> 12, &de->name);
+	zus_entry_set(&entry, &de->inode->zi);
+	toy_get_attr(de->inode, &entry.attr);
+	return zus_req_direntplus(req, de->cookie, &de->name, &entry);
 }

@@ -254,9 +254,7 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 
 	pthread_rwlock_rdlock(&fs_of(dir)->names);
 	TAILQ_FOREACH(de, &toy(dir)->entries, link)
-		if (de->cookie > cookie &&
-		    zus_req_dirent(req, de->inode->attr.ino, de->cookie,
-				   de->inode->attr.mode >> 12, &de->name))
+		if (de->cookie > cookie && toy_dirent(req, de))
 			break;		/* no room: the kernel will ask again */
 	pthread_rwlock_unlock(&fs_of(dir)->names);
 	*eof = !de;
@@ -284,7 +282,8 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 		goto out_space;
 	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | ZUS_MF_XATTRS | ZUS_MF_ACLS;
+	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | ZUS_MF_XATTRS | ZUS_MF_ACLS |
+			ZUS_MF_READDIR_PLUS;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
