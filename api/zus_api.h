@@ -13,7 +13,9 @@
  *   1.4  extended attributes: ZUFS_FEAT_XATTRS, ZUFS_MF_XATTRS and ACLS, GETXATTR,
  *        SETXATTR, LISTXATTR, zufs_create_in.xattrs_bytes, ZUFS_ATTR_NO_XATTRS;
  *        READDIR with attributes: ZUFS_FEAT_READDIR_PLUS, ZUFS_MF_READDIR_PLUS,
- *        zufs_readdir_in.flags, zufs_direntplus
+ *        zufs_readdir_in.flags, zufs_direntplus; inode flags and project ids:
+ *        ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR, ZUFS_ATTR_IMMUTABLE and so on,
+ *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -171,7 +173,7 @@ struct zufs_attr {
 	__u32 rdev_major;
 	__u32 rdev_minor;
 	__u32 flags;		/* ZUFS_ATTR_* */
-	__u32 reserved;
+	__u32 projid;		/* project id, with ZUFS_MF_FILEATTR */
 };
 
 #define ZUFS_ATTR_INLINE		0x1u /* data travels in messages */
@@ -180,6 +182,18 @@ struct zufs_attr {
  * change must rise when one is set or removed.
  */
 #define ZUFS_ATTR_NO_XATTRS		0x2u
+/*
+ * Of chattr(1), with ZUFS_MF_FILEATTR. The kernel obeys them; a new inode's are the
+ * server's to take from its directory, as its project id is where that has PROJINHERIT.
+ */
+#define ZUFS_ATTR_IMMUTABLE		0x10u
+#define ZUFS_ATTR_APPEND		0x20u
+#define ZUFS_ATTR_NODUMP		0x40u
+#define ZUFS_ATTR_NOATIME		0x80u
+#define ZUFS_ATTR_SYNC			0x100u
+#define ZUFS_ATTR_DIRSYNC		0x200u
+#define ZUFS_ATTR_PROJINHERIT		0x400u
+#define ZUFS_ATTR_SETTABLE		0x7f0u
 
 /* A name's inode: one reference to the handle passes to the kernel. */
 struct zufs_entry {
@@ -269,6 +283,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_XATTRS			0x80u /* has extended attributes; needs ZUFS_FEAT_XATTRS */
 #define ZUFS_MF_ACLS			0x100u /* with XATTRS: POSIX ACLs among them */
 #define ZUFS_MF_READDIR_PLUS		0x200u /* knows PLUS; needs ZUFS_FEAT_READDIR_PLUS */
+#define ZUFS_MF_FILEATTR		0x400u /* flags, project ids; needs ZUFS_FEAT_FILEATTR */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -322,6 +337,8 @@ struct zufs_setattr_in {
 	__u32 mode;
 	__u32 uid;
 	__u32 gid;
+	__u32 flags;		/* ZUFS_ATTR_* of SETTABLE, all of them */
+	__u32 projid;
 };
 
 #define ZUFS_SET_MODE			0x1u
@@ -331,7 +348,9 @@ struct zufs_setattr_in {
 #define ZUFS_SET_ATIME			0x10u
 #define ZUFS_SET_MTIME			0x20u
 #define ZUFS_SET_CTIME			0x40u
-#define ZUFS_SET_ALL			0x7fu
+#define ZUFS_SET_FLAGS			0x80u
+#define ZUFS_SET_PROJID			0x100u
+#define ZUFS_SET_ALL			0x1ffu
 
 /*
  * CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target, then
@@ -656,6 +675,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_COW			0x4ull /* mounts with ZUFS_MF_COW */
 #define ZUFS_FEAT_XATTRS		0x8ull /* mounts with ZUFS_MF_XATTRS and ACLS */
 #define ZUFS_FEAT_READDIR_PLUS		0x10ull /* mounts with ZUFS_MF_READDIR_PLUS */
+#define ZUFS_FEAT_FILEATTR		0x20ull /* mounts with ZUFS_MF_FILEATTR */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -872,7 +892,7 @@ ZUFS_OFF(zufs_attr, gid, 116);
 ZUFS_OFF(zufs_attr, rdev_major, 120);
 ZUFS_OFF(zufs_attr, rdev_minor, 124);
 ZUFS_OFF(zufs_attr, flags, 128);
-ZUFS_OFF(zufs_attr, reserved, 132);
+ZUFS_OFF(zufs_attr, projid, 132);
 ZUFS_SIZE(zufs_entry, 144);
 ZUFS_OFF(zufs_entry, attr, 8);
 ZUFS_SIZE(zufs_extent, 32);
@@ -921,7 +941,7 @@ ZUFS_SIZE(zufs_getattr_in, 24);
 ZUFS_OFF(zufs_getattr_in, fh, 8);
 ZUFS_OFF(zufs_getattr_in, mask, 16);
 ZUFS_OFF(zufs_getattr_in, reserved, 20);
-ZUFS_SIZE(zufs_setattr_in, 88);
+ZUFS_SIZE(zufs_setattr_in, 96);
 ZUFS_OFF(zufs_setattr_in, fh, 8);
 ZUFS_OFF(zufs_setattr_in, size_bytes, 16);
 ZUFS_OFF(zufs_setattr_in, atime, 24);
@@ -931,6 +951,8 @@ ZUFS_OFF(zufs_setattr_in, valid, 72);
 ZUFS_OFF(zufs_setattr_in, mode, 76);
 ZUFS_OFF(zufs_setattr_in, uid, 80);
 ZUFS_OFF(zufs_setattr_in, gid, 84);
+ZUFS_OFF(zufs_setattr_in, flags, 88);
+ZUFS_OFF(zufs_setattr_in, projid, 92);
 ZUFS_SIZE(zufs_create_in, 56);
 ZUFS_OFF(zufs_create_in, now, 8);
 ZUFS_OFF(zufs_create_in, mode, 24);

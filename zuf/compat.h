@@ -14,6 +14,7 @@
 #include <linux/page_ref.h>
 #include <linux/pagemap.h>
 #include <linux/shrinker.h>
+#include <linux/stat.h>
 #include <linux/version.h>
 #include <linux/xarray.h>
 
@@ -55,6 +56,19 @@
 /* 6.6: generic_fillattr() takes the request mask. */
 #ifndef ZUF_HAVE_FILLATTR_MASK
 #define generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+#endif
+
+/* 6.3: the change attribute that an NFS server asks for, a part of the kernel's own statx. */
+#ifdef STATX_CHANGE_COOKIE
+#define ZUF_STATX_CHANGE_COOKIE	STATX_CHANGE_COOKIE
+static inline void zuf_stat_change(struct kstat *stat, u64 change)
+{
+	stat->change_cookie = change;
+	stat->result_mask |= STATX_CHANGE_COOKIE;
+}
+#else
+#define ZUF_STATX_CHANGE_COOKIE	0u
+#define zuf_stat_change(stat, change) do { } while (0)
 #endif
 
 /* 6.7: i_atime and i_mtime have accessors. */

@@ -350,6 +350,8 @@ static vm_fault_t zuf_huge_fault(struct vm_fault *vmf, unsigned int order)
 	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(fault.inode)->flags) ||
 		     zuf_server_is_current(mount->server)))
 		return VM_FAULT_SIGBUS;
+	if (fault.write && IS_IMMUTABLE(fault.inode))
+		return VM_FAULT_SIGBUS;
 	if (order && (order != ZUF_PMD_ORDER || !fault_fits_pmd(&fault)))
 		return VM_FAULT_FALLBACK;
 	return fault.write ? fault_write(&fault) : fault_read(&fault);

@@ -450,6 +450,8 @@ static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
 	ssize_t ret;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
+	if (IS_IMMUTABLE(inode))
+		return -EPERM;		/* of a file that was open before */
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		return ret;
@@ -486,7 +488,7 @@ static bool write_fast_ok(const struct kiocb *iocb, const struct iov_iter *from)
 	loff_t size = i_size_read(inode);
 
 	return fast_ok(inode, FAST_NOT_WHEN | BIT(ZUF_I_ZERO_PAGES)) && IS_NOSEC(inode) &&
-	       iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
+	       !IS_IMMUTABLE(inode) && iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
 }
 
 static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)
@@ -704,6 +706,8 @@ const struct inode_operations zuf_file_iops = {
 	.listxattr	= zuf_listxattr,
 	.ZUF_GET_ACL	= zuf_get_acl,
 	.set_acl	= zuf_set_acl,
+	.fileattr_get	= zuf_fileattr_get,
+	.fileattr_set	= zuf_fileattr_set,
 };
 
 const struct file_operations zuf_file_fops = {

@@ -59,6 +59,9 @@ struct inode *zuf_alloc_inode(struct super_block *sb)
 	zi->gen = 0;
 	zi->nlookup = 0;
 	zi->change = 0;
+	zi->btime = (struct timespec64) {};
+	zi->attr_flags = 0;
+	zi->projid = 0;
 	zi->flags = 0;
 	zi->mapped_id = 0;
 	atomic_set(&zi->orphans, 0);
@@ -161,6 +164,8 @@ static void attr_apply(struct inode *inode, const struct zufs_attr *attr, bool s
 		set_nlink(inode, attr->nlink);
 		inode->i_blocks = attr->blocks_512;
 		assign_bit(ZUF_I_NO_XATTRS, &zi->flags, attr->flags & ZUFS_ATTR_NO_XATTRS);
+		zi->btime = time_from_wire(&attr->btime);
+		zuf_fileattr_apply(inode, attr);
 		attr_apply_times(inode, attr, force);
 	}
 	if (set_size || !S_ISREG(inode->i_mode))
@@ -306,6 +311,13 @@ int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
 		zuf_prefetched_used(inode, path->dentry);
 	generic_fillattr(idmap, request_mask, inode, stat);
 	stat->blksize = ZUFS_BLOCK_BYTES;
+	zuf_fileattr_stat(inode, stat);
+	if (zi->btime.tv_sec || zi->btime.tv_nsec) {
+		stat->btime = zi->btime;
+		stat->result_mask |= STATX_BTIME;
+	}
+	if (request_mask & ZUF_STATX_CHANGE_COOKIE)
+		zuf_stat_change(stat, READ_ONCE(zi->change));
 	return 0;
 }
 
@@ -367,6 +379,32 @@ static int setattr_send(struct inode *inode, struct zufs_setattr_in *in, struct 
 	return zuf_call_retry(&call);
 }
 
+int zuf_setattr_send(struct inode *inode, struct zufs_setattr_in *in)
+{
+	struct zufs_attr attr;
+	bool owed;
+	int err;
+
+	err = zuf_data_begin(inode);
+	if (!err)
+		err = zuf_refresh(inode);
+	if (!err)
+		err = zuf_times_lock(inode);
+	if (err)
+		return err;
+	in->inode = zuf_i(inode)->handle;
+	in->valid |= ZUFS_SET_CTIME;
+	in->ctime = zuf_time_to_wire(current_time(inode));
+	owed = zuf_times_take_owed(inode, in);
+	err = setattr_send(inode, in, &attr);
+	if (!err)
+		attr_apply(inode, &attr, false, in->valid);
+	else if (owed)
+		mark_inode_dirty_sync(inode);
+	zuf_times_unlock(inode);
+	return err;
+}
+
 int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 {
 	struct inode *inode = d_inode(dentry);
@@ -377,6 +415,9 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	bool owed;
 	int err;
 
+	/* of a file that was open before */
+	if (IS_IMMUTABLE(inode))
+		return -EPERM;
 	err = zuf_data_begin(inode);
 	if (!err)
 		err = zuf_refresh(inode);

@@ -650,6 +650,8 @@ const struct inode_operations zuf_dir_iops = {
 	.listxattr	= zuf_listxattr,
 	.ZUF_GET_ACL	= zuf_get_acl,
 	.set_acl	= zuf_set_acl,
+	.fileattr_get	= zuf_fileattr_get,
+	.fileattr_set	= zuf_fileattr_set,
 };
 
 const struct inode_operations zuf_symlink_iops = {

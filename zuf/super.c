@@ -27,6 +27,8 @@ static u64 mount_features(const struct zuf_server *server)
 		features |= ZUFS_MF_XATTRS | ZUFS_MF_ACLS;
 	if (zuf_server_features(server) & ZUFS_FEAT_READDIR_PLUS)
 		features |= ZUFS_MF_READDIR_PLUS;
+	if (zuf_server_features(server) & ZUFS_FEAT_FILEATTR)
+		features |= ZUFS_MF_FILEATTR;
 	return features;
 }
 

@@ -318,7 +318,8 @@ void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
 #define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
-			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS)
+			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
+			 ZUFS_FEAT_FILEATTR)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -414,6 +415,9 @@ struct zuf_inode {
 	u64 nlookup;			/* references to handle; under i_lock */
 	u64 change;			/* of the attributes held; under i_lock */
 	struct zuf_forced_msg *forget;	/* handed to the queue by evict */
+	struct timespec64 btime;	/* under i_lock, as the next two */
+	u32 attr_flags;			/* ZUFS_ATTR_SETTABLE */
+	u32 projid;
 	unsigned long flags;		/* ZUF_I_* bits, atomic bitops */
 	atomic_t orphans;		/* that may still change it */
 
@@ -476,6 +480,8 @@ void zuf_attr_apply(struct inode *inode, const struct zufs_attr *attr, bool set_
 int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
 		u32 request_mask, unsigned int query_flags);
 int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr);
+/* What @in says, with ctime now and the times that are owed; i_rwsem held exclusive. */
+int zuf_setattr_send(struct inode *inode, struct zufs_setattr_in *in);
 int zuf_permission(ZUF_IDMAP *idmap, struct inode *inode, int mask);
 /*
  * Ask again for attributes that an orphan left unknown. Takes the size over
@@ -505,6 +511,12 @@ void zuf_dirty_inode(struct inode *inode, int flags);
 int zuf_write_inode(struct inode *inode, struct writeback_control *wbc);
 void zuf_times_init(struct zuf_mount *mount);
 void zuf_times_stop(struct zuf_mount *mount);	/* s_umount held exclusive */
+
+/* fileattr.c */
+void zuf_fileattr_apply(struct inode *inode, const struct zufs_attr *attr);
+void zuf_fileattr_stat(struct inode *inode, struct kstat *stat);
+int zuf_fileattr_get(struct dentry *dentry, struct fileattr *fa);
+int zuf_fileattr_set(ZUF_IDMAP *idmap, struct dentry *dentry, struct fileattr *fa);
 
 /* xattr.c, acl.c */
 extern const struct xattr_handler *zuf_xattr_handlers[];

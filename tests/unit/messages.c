@@ -39,7 +39,7 @@ static struct zus_attr attr_like(uint64_t ino, uint32_t mode)
 		.ino = ino, .gen = ino + 1, .size_bytes = 3, .blocks_512 = 4, .change = 5,
 		.atime = { 6, 7, 0 }, .mtime = { 8, 9, 0 }, .ctime = { 10, 11, 0 },
 		.btime = { 12, 13, 0 }, .mode = mode, .nlink = 14, .uid = 15, .gid = 16,
-		.rdev_major = 17, .rdev_minor = 18,
+		.rdev_major = 17, .rdev_minor = 18, .projid = 19,
 	};
 }
 
@@ -127,9 +127,9 @@ static int t_setattr(struct zus_req *req, struct zus_inode *inode,
 		     const struct zus_setattr *s, struct zus_attr *out)
 {
 	(void)req;
-	noted("inode %d fh %lu size %lu atime %ld.%u mtime %ld.%u ctime %ld.%u valid %x mode %o uid %u gid %u",
+	noted("inode %d fh %lu size %lu atime %ld.%u mtime %ld.%u ctime %ld.%u valid %x mode %o uid %u gid %u flags %x projid %u",
 	      who(inode), (unsigned long)s->fh, (unsigned long)s->size_bytes, T(s->atime),
-	      T(s->mtime), T(s->ctime), s->valid, s->mode, s->uid, s->gid);
+	      T(s->mtime), T(s->ctime), s->valid, s->mode, s->uid, s->gid, s->flags, s->projid);
 	*out = attr_like(2, S_IFREG | 0644);
 	return answer;
 }
@@ -352,7 +352,7 @@ static const struct zus_plugin plugin = {
 #define ROOT	(1ull << 32)		/* the first two handles of a table */
 #define FILE_	(1ull << 32 | 1)
 #define ATTR(i, m) { i, i + 1, 3, 4, 5, { 6, 7, 0 }, { 8, 9, 0 }, { 10, 11, 0 }, \
-		     { 12, 13, 0 }, m, 14, 15, 16, 17, 18, 0, 0 }
+		     { 12, 13, 0 }, m, 14, 15, 16, 17, 18, 0, 19 }
 #define FATTR	ATTR(2, S_IFREG | 0644)
 #define DATTR	ATTR(1, S_IFDIR | 0755)
 #define IN(t, ...) &(const struct t) { __VA_ARGS__ }, sizeof(struct t)
@@ -379,12 +379,12 @@ static const struct message {
 	{ ZUFS_OP_GETATTR, IN(zufs_getattr_in, FILE_, 7, 0x7ff), "",
 	  "inode 2 fh 7 mask 7ff", IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 },
 				      { 10, 11 }, { 12, 13 }, S_IFREG | 0644, 14, 15, 16,
-				      17, 18) },
+				      17, 18, 0, 19) },
 	{ ZUFS_OP_SETATTR, IN(zufs_setattr_in, FILE_, 1, 2, { 3, 4 }, { 5, 6 }, { 7, 8 },
-			      ZUFS_SET_ALL, 0600, 9, 10), "",
-	  "inode 2 fh 1 size 2 atime 3.4 mtime 5.6 ctime 7.8 valid 7f mode 600 uid 9 gid 10",
+			      ZUFS_SET_ALL, 0600, 9, 10, ZUFS_ATTR_SETTABLE, 11), "",
+	  "inode 2 fh 1 size 2 atime 3.4 mtime 5.6 ctime 7.8 valid 1ff mode 600 uid 9 gid 10 flags 7f0 projid 11",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
-	     S_IFREG | 0644, 14, 15, 16, 17, 18) },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_CREATE, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFREG | 0644, 3, 4, 5, 6, 1),
 	  "n", "dir 1 name n target  now 1.2 mode 100644 uid 3 gid 4 rdev 5:6",
 	  IN(zufs_create_out, { FILE_, FATTR }, DATTR) },
@@ -423,7 +423,7 @@ static const struct message {
 			       ZUFS_XATTR_CREATE | ZUFS_XATTR_MODE, 0640, 3, 6, "user.a"),
 	  "abc", "inode 2 name user.a value abc now 1.2 flags 9 mode 640",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
-	     S_IFREG | 0644, 14, 15, 16, 17, 18) },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_LISTXATTR, IN(zufs_listxattr_in, FILE_), "", "inode 2", NONE, 14 },
 	{ ZUFS_OP_OPEN, IN(zufs_open_in, FILE_, 2), "", "inode 2 flags 2",
 	  IN(zufs_open_out, 0x1234567812345678) },
@@ -432,7 +432,7 @@ static const struct message {
 	{ ZUFS_OP_MAP_DONE, IN(zufs_map_done_in, FILE_, 1, 2, 3, 4, 7, { 5, 6 }, 2), "",
 	  "inode 2 fh 1 map 2 off 3 written 4 size 7 flags 2",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
-	     S_IFREG | 0644, 14, 15, 16, 17, 18) },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_WRITE, IN(zufs_write_in, FILE_, 1, 2, 3, { 4, 5 }, 4), "data",
 	  "inode 2 fh 1 off 2 size 3 mtime 4.5 data data", IN(zufs_write_out, 2, FATTR) },
 	{ ZUFS_OP_FSYNC, IN(zufs_fsync_in, FILE_, 1, 2, 3, 1), "",

@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus */
+#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -111,6 +111,7 @@ struct zus_attr {
 	uint32_t rdev_major;
 	uint32_t rdev_minor;
 	uint32_t flags;		/* ZUS_ATTR_* */
+	uint32_t projid;	/* with ZUS_MF_FILEATTR */
 };
 
 #define ZUS_ATTR_INLINE		(1u << 0) /* data travels in messages */
@@ -119,6 +120,20 @@ struct zus_attr {
  * one is set or removed.
  */
 #define ZUS_ATTR_NO_XATTRS	(1u << 1)
+/*
+ * Of chattr(1), with ZUS_MF_FILEATTR: set by setattr, obeyed by the kernel. A new inode
+ * takes NODUMP, NOATIME and SYNC from its directory, and of what has PROJINHERIT the
+ * project id; a new directory DIRSYNC and PROJINHERIT, too. What has PROJINHERIT takes no
+ * links and renames from elsewhere whose project is another one: EXDEV.
+ */
+#define ZUS_ATTR_IMMUTABLE	(1u << 4)
+#define ZUS_ATTR_APPEND		(1u << 5)
+#define ZUS_ATTR_NODUMP		(1u << 6)
+#define ZUS_ATTR_NOATIME	(1u << 7)
+#define ZUS_ATTR_SYNC		(1u << 8)
+#define ZUS_ATTR_DIRSYNC	(1u << 9)
+#define ZUS_ATTR_PROJINHERIT	(1u << 10)
+#define ZUS_ATTR_SETTABLE	0x7f0u
 
 /*
  * An inode in the server. A plugin embeds it in its own structure and finds
@@ -210,6 +225,8 @@ struct zus_mount {
 #define ZUS_MF_ACLS		(1u << 8)
 /* Answers readdir with zus_req_direntplus() where zus_req_readdir_plus() says so. */
 #define ZUS_MF_READDIR_PLUS	(1u << 9)
+/* Keeps inode flags and project ids. */
+#define ZUS_MF_FILEATTR		(1u << 10)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -283,6 +300,8 @@ struct zus_mount_ops {
 #define ZUS_SET_ATIME		(1u << 4)
 #define ZUS_SET_MTIME		(1u << 5)
 #define ZUS_SET_CTIME		(1u << 6)
+#define ZUS_SET_FLAGS		(1u << 7)
+#define ZUS_SET_PROJID		(1u << 8)
 
 /* What to set; only members named in valid count. */
 struct zus_setattr {
@@ -295,6 +314,8 @@ struct zus_setattr {
 	uint32_t mode;
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t flags;		/* ZUS_ATTR_* of SETTABLE, all of them */
+	uint32_t projid;
 };
 
 /*

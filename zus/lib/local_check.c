@@ -40,8 +40,7 @@ const char *local_check_attr(const struct zufs_attr *attr)
 		return "attr-time";
 	if (attr->uid == UINT32_MAX || attr->gid == UINT32_MAX)
 		return "attr-owner";
-	if (attr->reserved || 
-	    (attr->flags & ~(ZUFS_ATTR_INLINE | ZUFS_ATTR_NO_XATTRS)))
+	if (attr->flags & ~(ZUFS_ATTR_INLINE | ZUFS_ATTR_NO_XATTRS | ZUFS_ATTR_SETTABLE))
 		return "attr-flags";
 	if (type == S_IFLNK && (!attr->size_bytes || attr->size_bytes > ZUFS_SYMLINK_MAX))
 		return "attr-symlink-size";

@@ -59,6 +59,7 @@ void local_attr(struct zus_attr *to, const struct zufs_attr *from)
 		.mode = from->mode, .nlink = from->nlink, .uid = from->uid,
 		.gid = from->gid, .rdev_major = from->rdev_major,
 		.rdev_minor = from->rdev_minor, .flags = from->flags,
+		.projid = from->projid,
 	};
 }
 
@@ -460,6 +461,7 @@ int zus_local_setattr(struct zus_local *local, const char *path,
 		.ctime = local_now(),
 		.valid = set->valid | ZUFS_SET_CTIME,
 		.mode = set->mode, .uid = set->uid, .gid = set->gid,
+		.flags = set->flags, .projid = set->projid,
 	};
 	struct zufs_entry entry;
 	struct zufs_attr attr;

@@ -75,11 +75,15 @@ int zus_serve_setattr(struct zus_req *req)
 		.mode = in->mode,
 		.uid = in->uid,
 		.gid = in->gid,
+		.flags = in->flags,
+		.projid = in->projid,
 	};
 	struct zus_inode *inode;
 	int ret;
 
 	if (in->valid & ~ZUFS_SET_ALL)
+		return -EOPNOTSUPP;
+	if ((in->valid & ZUFS_SET_FLAGS) && in->flags & ~ZUFS_ATTR_SETTABLE)
 		return -EOPNOTSUPP;
 	if ((in->valid & ZUFS_SET_SIZE) && in->size_bytes > INT64_MAX)
 		return -EFBIG;

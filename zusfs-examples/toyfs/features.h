@@ -35,6 +35,12 @@ int toy_xattrs_init(struct toy_inode *ti, const struct zus_create *args);
 /* At the inode's end. */
 void toy_xattrs_free(struct toy_inode *ti);
 
+/* flags.c: chattr(1) and project ids. A new inode takes some of its directory. */
+void toy_flags_inherit(struct toy_inode *ti, struct toy_inode *dir);
+void toy_flags_set(struct zus_attr *attr, const struct zus_setattr *set);
+/* The inode may get a name in the directory: 0 or EXDEV. */
+int toy_flags_check(struct toy_inode *ti, struct toy_inode *dir);
+
 /* relocate.c: moves blocks that are in use, with the mount option relocate=SEED. */
 int toy_relocate_options(struct toy_fs *fs, const char *options);
 /* When no operation runs any more; then, when no file is left. Without it: nothing. */

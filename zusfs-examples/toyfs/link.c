@@ -17,7 +17,9 @@ int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdi
 	if (S_ISDIR(ti->attr.mode))
 		return -EPERM;
 	pthread_rwlock_wrlock(&fs->names);
-	err = ti->attr.nlink ? toy_add_dentry(fs, dir, ti, name) : -ENOENT;
+	err = toy_flags_check(ti, dir);
+	if (!err)
+		err = ti->attr.nlink ? toy_add_dentry(fs, dir, ti, name) : -ENOENT;
 	if (!err) {
 		toy_touch(ti, now, 1, false);
 		toy_touch(dir, now, 0, true);

@@ -17,6 +17,9 @@ static int check_rename(const struct zus_rename *args, const struct toy_dentry *
 		return -EINVAL;
 	if (!from || (swap && !to))
 		return -ENOENT;
+	if (toy_flags_check(ti, toy(args->new_dir)) ||
+	    (swap && toy_flags_check(to->inode, toy(args->old_dir))))
+		return -EXDEV;
 	if (to && (args->flags & RENAME_NOREPLACE))
 		return -EEXIST;
 	if (from->inode != ti || (to ? to->inode : NULL) != old)

@@ -67,7 +67,7 @@ void toy_get_attr(struct toy_inode *ti, struct zus_attr *out)
 	pthread_mutex_lock(&ti->lock);
 	*out = ti->attr;
 	out->blocks_512 = ti->map_blocks * (TOY_BLOCK / 512);
-	out->flags = ti->xattrs ? 0 : ZUS_ATTR_NO_XATTRS;
+	out->flags |= ti->xattrs ? 0 : ZUS_ATTR_NO_XATTRS;
 	pthread_mutex_unlock(&ti->lock);
 }
 
@@ -95,10 +95,8 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	struct toy_inode *ti = toy(inode);
 	struct zus_attr *attr = &ti->attr;
 
-	if ((set->valid & ZUS_SET_SIZE) && !S_ISREG(attr->mode))
-		return S_ISDIR(attr->mode) ? -EISDIR : -EINVAL;
-	if ((set->valid & ZUS_SET_SIZE) && set->size_bytes > TOY_FILE_MAX)
-		return -EFBIG;
+	if (set->valid & ZUS_SET_SIZE && (!S_ISREG(attr->mode) || set->size_bytes > TOY_FILE_MAX))
+		return !S_ISREG(attr->mode) ? -EINVAL : -EFBIG;
 	pthread_mutex_lock(&ti->lock);
 	if (set->valid & ZUS_SET_MODE)
 		attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);
@@ -107,6 +105,7 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	attr->atime = set->valid & ZUS_SET_ATIME ? set->atime : attr->atime;
 	attr->mtime = set->valid & ZUS_SET_MTIME ? set->mtime : attr->mtime;
 	attr->ctime = set->valid & ZUS_SET_CTIME ? set->ctime : attr->ctime;
+	toy_flags_set(attr, set);
 	if (set->valid & ZUS_SET_SIZE) {
 		/* The kernel has seen to it that nothing maps what lies behind. */
 		if (set->size_bytes < attr->size_bytes)
@@ -197,6 +196,7 @@ static int toy_create(struct zus_req *req, struct zus_inode *zdir,
 
 	if (!ti)
 		return -ENOMEM;
+	toy_flags_inherit(ti, dir);
 	pthread_rwlock_wrlock(&fs->names);
 	err = toy_add_dentry(fs, dir, ti, &args->name);
 	if (!err) {
@@ -283,7 +283,7 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
 	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | ZUS_MF_XATTRS | ZUS_MF_ACLS |
-			ZUS_MF_READDIR_PLUS;
+			ZUS_MF_READDIR_PLUS | ZUS_MF_FILEATTR;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
