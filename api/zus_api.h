@@ -15,7 +15,8 @@
  *        READDIR with attributes: ZUFS_FEAT_READDIR_PLUS, ZUFS_MF_READDIR_PLUS,
  *        zufs_readdir_in.flags, zufs_direntplus; inode flags and project ids:
  *        ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR, ZUFS_ATTR_IMMUTABLE and so on,
- *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID
+ *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID; ZUFS_FEAT_NAMES, TMPFILE and
+ *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -104,7 +105,8 @@
 #define ZUFS_OP_GETXATTR		29
 #define ZUFS_OP_SETXATTR		30
 #define ZUFS_OP_LISTXATTR		31
-#define ZUFS_OP_COUNT			32
+#define ZUFS_OP_TMPFILE			32
+#define ZUFS_OP_COUNT			33
 
 /* ----------------------------------------------------------------- requests */
 
@@ -284,6 +286,8 @@ struct zufs_mount_out {
 #define ZUFS_MF_ACLS			0x100u /* with XATTRS: POSIX ACLs among them */
 #define ZUFS_MF_READDIR_PLUS		0x200u /* knows PLUS; needs ZUFS_FEAT_READDIR_PLUS */
 #define ZUFS_MF_FILEATTR		0x400u /* flags, project ids; needs ZUFS_FEAT_FILEATTR */
+#define ZUFS_MF_TMPFILE			0x800u /* TMPFILE; needs ZUFS_FEAT_NAMES */
+#define ZUFS_MF_WHITEOUT		0x1000u /* RENAME_WHITEOUT; likewise */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -369,6 +373,11 @@ struct zufs_create_in {
 	__u32 xattrs_bytes;	/* at most ZUFS_CREATE_XATTRS_MAX of them */
 };
 
+/*
+ * TMPFILE, with ZUFS_MF_TMPFILE: struct zufs_create_in without a name. Out: struct
+ * zufs_entry, whose nlink is 0. It ends with its last user, or LINK gives it a name.
+ */
+
 struct zufs_create_out {
 	struct zufs_entry entry;
 	struct zufs_attr dir;
@@ -398,7 +407,11 @@ struct zufs_link_out {
 	struct zufs_attr dir;
 };
 
-/* RENAME. Payload: the old name, then the new. */
+/*
+ * RENAME. Payload: the old name, then the new. RENAME_WHITEOUT comes with
+ * ZUFS_MF_WHITEOUT only: a character device 0:0 of mode 0 and of the caller takes the
+ * old name, in the same change.
+ */
 struct zufs_rename_in {
 	__u64 old_dir;		/* handles */
 	__u64 new_dir;
@@ -676,6 +689,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_XATTRS		0x8ull /* mounts with ZUFS_MF_XATTRS and ACLS */
 #define ZUFS_FEAT_READDIR_PLUS		0x10ull /* mounts with ZUFS_MF_READDIR_PLUS */
 #define ZUFS_FEAT_FILEATTR		0x20ull /* mounts with ZUFS_MF_FILEATTR */
+#define ZUFS_FEAT_NAMES			0x40ull /* mounts with ZUFS_MF_TMPFILE and WHITEOUT */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {

@@ -7,34 +7,16 @@
 #include <linux/namei.h>
 #include <linux/slab.h>
 
-#include "xattr.h"
+#include "namei.h"
 
-static struct kvec name_vec(const struct dentry *dentry)
-{
-	return (struct kvec) {
-		.iov_base = (void *)dentry->d_name.name,
-		.iov_len = dentry->d_name.len,
-	};
-}
-
-static struct zufs_time now_of(struct inode *inode)
-{
-	return zuf_time_to_wire(current_time(inode));
-}
-
-/* No change that was left behind may come in between, or hide behind a name. */
-static int dir_prepare(struct inode *dir, const struct dentry *dentry)
+int zuf_dir_prepare(struct inode *dir, const struct dentry *dentry)
 {
 	if (dentry->d_name.len > ZUFS_NAME_MAX)
 		return -ENAMETOOLONG;
 	return zuf_data_begin(dir);
 }
 
-/*
- * After a change that failed: the server may have done it all the same. What an
- * orphan may still do to attributes is its completion's to say.
- */
-static void name_unsure(struct inode *dir, struct dentry *dentry, int err)
+void zuf_name_unsure(struct inode *dir, struct dentry *dentry, int err)
 {
 	switch (err) {
 	case -EIO:
@@ -62,7 +44,7 @@ static enum zuf_rule check_live(const struct zuf_reply *reply, const struct zufs
 			      reply->call ? reply->call->inode[index] : NULL);
 }
 
-static enum zuf_rule check_live_dir(const struct zuf_reply *reply, const struct zufs_attr *attr,
+enum zuf_rule zuf_check_live_dir(const struct zuf_reply *reply, const struct zufs_attr *attr,
 				    unsigned int index)
 {
 	if (!S_ISDIR(attr->mode))
@@ -78,24 +60,6 @@ enum zuf_rule zuf_check_lookup(const struct zuf_reply *reply)
 			       reply->call ? reply->call->inode[0] : NULL);
 }
 
-enum zuf_rule zuf_check_create(const struct zuf_reply *reply)
-{
-	const struct zufs_create_out *out = reply->out;
-	const struct zufs_create_in *in;
-	enum zuf_rule rule;
-
-	rule = zuf_check_entry(reply->mount, &out->entry,
-			       reply->call ? reply->call->inode[0] : NULL);
-	if (rule)
-		return rule;
-	if (reply->call) {
-		in = reply->call->in;
-		if ((out->entry.attr.mode ^ in->mode) & S_IFMT)
-			return ZUF_RULE_TYPE;
-	}
-	return check_live_dir(reply, &out->dir, 0);
-}
-
 /* LINK, UNLINK and RMDIR. */
 enum zuf_rule zuf_check_link(const struct zuf_reply *reply)
 {
@@ -107,7 +71,7 @@ enum zuf_rule zuf_check_link(const struct zuf_reply *reply)
 		return rule;
 	if (reply->call && reply->call->op == ZUFS_OP_LINK && !out->inode.nlink)
 		return ZUF_RULE_NLINK;
-	return check_live_dir(reply, &out->dir, 0);
+	return zuf_check_live_dir(reply, &out->dir, 0);
 }
 
 enum zuf_rule zuf_check_rename(const struct zuf_reply *reply)
@@ -115,9 +79,9 @@ enum zuf_rule zuf_check_rename(const struct zuf_reply *reply)
 	const struct zufs_rename_out *out = reply->out;
 	enum zuf_rule rule;
 
-	rule = check_live_dir(reply, &out->old_dir, 0);
+	rule = zuf_check_live_dir(reply, &out->old_dir, 0);
 	if (!rule)
-		rule = check_live_dir(reply, &out->new_dir, 1);
+		rule = zuf_check_live_dir(reply, &out->new_dir, 1);
 	if (!rule)
 		rule = check_live(reply, &out->inode, 2);
 	if (!rule && !out->inode.nlink)
@@ -141,15 +105,6 @@ void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out)
 
 	if (entry->handle)
 		zuf_forget_handle(orphan->mount, entry->handle);
-}
-
-/* The file stays, as the caller was told nothing; its handle goes back. */
-void zuf_undo_create(struct zuf_orphan *orphan, const void *out)
-{
-	const struct zufs_create_out *create = out;
-
-	if (create->entry.handle)
-		zuf_forget_handle(orphan->mount, create->entry.handle);
 }
 
 /* It goes with its last user then, and not only when memory gets short. */
@@ -221,12 +176,12 @@ static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsig
 		.op		= ZUFS_OP_LOOKUP,
 		.in		= &in,
 		.out		= &entry,
-		.seg		= { name_vec(dentry) },
+		.seg		= { zuf_name_vec(dentry) },
 		.num_segs	= 1,
 		.inode		= { dir },
 	};
 	struct inode *inode = NULL;
-	int err = dir_prepare(dir, dentry);
+	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_call_retry(&call);
@@ -235,151 +190,6 @@ static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsig
 	else if (err != -ENOENT)
 		return ERR_PTR(err);
 	return zuf_splice(inode, dentry, call.op);
-}
-
-/* ------------------------------------------------------------------- create */
-
-struct make_args {
-	u16 op;
-	umode_t mode;
-	dev_t rdev;
-	const char *target;		/* SYMLINK */
-};
-
-/* Owner and mode of a new inode, as inode_init_owner() has them. */
-static void make_fill(ZUF_IDMAP *idmap, struct inode *dir, const struct dentry *dentry,
-		      const struct make_args *args, struct zufs_create_in *in)
-{
-	struct user_namespace *ns = i_user_ns(dir);
-	umode_t mode = args->mode;
-	kgid_t gid = mapped_fsgid(idmap, ns);
-
-	if (dir->i_mode & S_ISGID) {
-		gid = dir->i_gid;
-		if (S_ISDIR(mode))
-			mode |= S_ISGID;
-	}
-	*in = (struct zufs_create_in) {
-		.dir		= zuf_i(dir)->handle,
-		.now		= now_of(dir),
-		.mode		= mode,
-		.uid		= from_kuid(ns, mapped_fsuid(idmap, ns)),
-		.gid		= from_kgid(ns, gid),
-		.rdev_major	= MAJOR(args->rdev),
-		.rdev_minor	= MINOR(args->rdev),
-		.name_bytes	= dentry->d_name.len,
-		.target_bytes	= args->target ? strlen(args->target) : 0,
-	};
-}
-
-/* The payload; *@link: a symlink's target, for i_link. */
-static int make_payload(struct zuf_call *call, struct zufs_create_in *in,
-			const struct make_args *args, const struct zuf_new_xattrs *xattrs,
-			char **link)
-{
-	if (args->target) {
-		if (in->target_bytes > ZUFS_SYMLINK_MAX)
-			return -ENAMETOOLONG;
-		*link = kmemdup(args->target, in->target_bytes + 1, GFP_KERNEL_ACCOUNT);
-		if (!*link)
-			return -ENOMEM;
-		call->seg[call->num_segs++] = (struct kvec) { *link, in->target_bytes };
-	}
-	in->xattrs_bytes = xattrs->list_bytes;
-	if (in->xattrs_bytes)
-		call->seg[call->num_segs++] = (struct kvec) { xattrs->list, in->xattrs_bytes };
-	return 0;
-}
-
-static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		    struct make_args *args)
-{
-	struct zuf_new_xattrs xattrs;
-	struct zufs_create_in in;
-	struct zufs_create_out out;
-	struct zuf_call call = {
-		.mount		= zuf_mount_of(dir->i_sb),
-		.op		= args->op,
-		.in		= &in,
-		.out		= &out,
-		.seg		= { name_vec(dentry) },
-		.num_segs	= 1,
-		.inode		= { dir },
-		.dentry		= { dentry },
-	};
-	struct inode *inode;
-	char *link = NULL;
-	int err = dir_prepare(dir, dentry);
-
-	if (err)
-		return err;
-	err = zuf_new_xattrs_begin(&xattrs, dir, dentry, &args->mode);
-	if (err)
-		goto out_free;
-	make_fill(idmap, dir, dentry, args, &in);
-	err = make_payload(&call, &in, args, &xattrs, &link);
-	if (err)
-		goto out_free;
-	err = zuf_call_retry(&call);
-	if (err) {
-		name_unsure(dir, dentry, err);
-		goto out_free;
-	}
-	zuf_point(ZUF_POINT_NAME_CHANGED, current);
-	zuf_attr_apply(dir, &out.dir, true);
-	inode = zuf_iget_new(dir->i_sb, &out.entry, args->op);
-	if (IS_ERR(inode)) {
-		err = PTR_ERR(inode);
-		d_drop(dentry);
-		goto out_free;
-	}
-	zuf_new_xattrs_done(&xattrs, inode);
-	if (link)
-		inode->i_link = link;
-	link = NULL;
-	d_instantiate(dentry, inode);
-out_free:
-	kfree(link);
-	zuf_new_xattrs_free(&xattrs);
-	return err;
-}
-
-static int zuf_create(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		      umode_t mode, bool excl)
-{
-	struct make_args args = { .op = ZUFS_OP_CREATE, .mode = mode | S_IFREG };
-
-	return zuf_make(idmap, dir, dentry, &args);
-}
-
-static int zuf_mkdir(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)
-{
-	struct make_args args = { .op = ZUFS_OP_MKDIR, .mode = mode | S_IFDIR };
-
-	return zuf_make(idmap, dir, dentry, &args);
-}
-
-static int zuf_mknod(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		     umode_t mode, dev_t rdev)
-{
-	struct make_args args = { .op = ZUFS_OP_MKNOD, .mode = mode, .rdev = rdev };
-
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) &&
-	    !zuf_server_trusted(zuf_mount_of(dir->i_sb)->server))
-		return -EPERM;
-	return zuf_make(idmap, dir, dentry, &args);
-}
-
-static int zuf_symlink(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		       const char *target)
-{
-	struct make_args args = {
-		.op	= ZUFS_OP_SYMLINK,
-		.mode	= S_IFLNK | 0777,
-		.target	= target,
-	};
-
-	return zuf_make(idmap, dir, dentry, &args);
 }
 
 /* ------------------------------------------------------- link, unlink, rename */
@@ -402,7 +212,7 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 	struct zufs_link_in in = {
 		.inode		= zuf_i(inode)->handle,
 		.dir		= zuf_i(dir)->handle,
-		.now		= now_of(inode),
+		.now		= zuf_now_of(inode),
 		.name_bytes	= dentry->d_name.len,
 	};
 	struct zufs_link_out out;
@@ -411,12 +221,12 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 		.op		= ZUFS_OP_LINK,
 		.in		= &in,
 		.out		= &out,
-		.seg		= { name_vec(dentry) },
+		.seg		= { zuf_name_vec(dentry) },
 		.num_segs	= 1,
 		.inode		= { dir, inode },
 		.dentry		= { dentry },
 	};
-	int err = dir_prepare(dir, dentry);
+	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_data_begin(inode);
@@ -426,7 +236,7 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 		return err;
 	err = zuf_call_retry(&call);
 	if (err) {
-		name_unsure(dir, dentry, err);
+		zuf_name_unsure(dir, dentry, err);
 	} else {
 		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		zuf_attr_apply(dir, &out.dir, true);
@@ -444,7 +254,7 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 	struct zufs_unlink_in in = {
 		.dir		= zuf_i(dir)->handle,
 		.inode		= zuf_i(inode)->handle,
-		.now		= now_of(dir),
+		.now		= zuf_now_of(dir),
 		.name_bytes	= dentry->d_name.len,
 	};
 	struct zufs_link_out out;
@@ -453,12 +263,12 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 		.op		= op,
 		.in		= &in,
 		.out		= &out,
-		.seg		= { name_vec(dentry) },
+		.seg		= { zuf_name_vec(dentry) },
 		.num_segs	= 1,
 		.inode		= { dir, inode },
 		.dentry		= { dentry },
 	};
-	int err = dir_prepare(dir, dentry);
+	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_data_begin(inode);
@@ -468,7 +278,7 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 		return err;
 	err = zuf_call_retry(&call);
 	if (err) {
-		name_unsure(dir, dentry, err);
+		zuf_name_unsure(dir, dentry, err);
 	} else {
 		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		zuf_attr_apply(dir, &out.dir, true);
@@ -497,10 +307,10 @@ static int rename_prepare(struct inode *old_dir, struct dentry *old_dentry,
 			  struct inode *new_dir, struct dentry *new_dentry)
 {
 	struct inode *target = d_inode(new_dentry);
-	int err = dir_prepare(old_dir, old_dentry);
+	int err = zuf_dir_prepare(old_dir, old_dentry);
 
 	if (!err)
-		err = dir_prepare(new_dir, new_dentry);
+		err = zuf_dir_prepare(new_dir, new_dentry);
 	if (!err)
 		err = zuf_data_begin(d_inode(old_dentry));
 	if (!err && target)
@@ -540,7 +350,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		.new_dir	= zuf_i(new_dir)->handle,
 		.inode		= zuf_i(inode)->handle,
 		.target		= target ? zuf_i(target)->handle : 0,
-		.now		= now_of(old_dir),
+		.now		= zuf_now_of(old_dir),
 		.flags		= flags,
 		.old_bytes	= old_dentry->d_name.len,
 		.new_bytes	= new_dentry->d_name.len,
@@ -549,7 +359,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		.mount		= zuf_mount_of(old_dir->i_sb),
 		.op		= ZUFS_OP_RENAME,
 		.in		= &in,
-		.seg		= { name_vec(old_dentry), name_vec(new_dentry) },
+		.seg		= { zuf_name_vec(old_dentry), zuf_name_vec(new_dentry) },
 		.num_segs	= 2,
 		.inode		= { old_dir, new_dir, inode, target },
 		.dentry		= { old_dentry, new_dentry },
@@ -557,7 +367,9 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 	struct zufs_rename_out *out;	/* too large for the stack */
 	int err;
 
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+		return -EINVAL;
+	if (flags & RENAME_WHITEOUT && !(call.mount->features & ZUFS_MF_WHITEOUT))
 		return -EINVAL;
 	err = rename_prepare(old_dir, old_dentry, new_dir, new_dentry);
 	if (err)
@@ -571,8 +383,8 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		goto out_free;
 	err = zuf_call_retry(&call);
 	if (err) {
-		name_unsure(old_dir, old_dentry, err);
-		name_unsure(new_dir, new_dentry, err);
+		zuf_name_unsure(old_dir, old_dentry, err);
+		zuf_name_unsure(new_dir, new_dentry, err);
 	} else {
 		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		rename_apply(&call, out);
@@ -644,6 +456,7 @@ const struct inode_operations zuf_dir_iops = {
 	.rmdir		= zuf_rmdir,
 	.mknod		= zuf_mknod,
 	.rename		= zuf_rename,
+	.tmpfile	= zuf_tmpfile,
 	.permission	= zuf_permission,
 	.getattr	= zuf_getattr,
 	.setattr	= zuf_setattr,

@@ -29,6 +29,8 @@ static u64 mount_features(const struct zuf_server *server)
 		features |= ZUFS_MF_READDIR_PLUS;
 	if (zuf_server_features(server) & ZUFS_FEAT_FILEATTR)
 		features |= ZUFS_MF_FILEATTR;
+	if (zuf_server_features(server) & ZUFS_FEAT_NAMES)
+		features |= ZUFS_MF_TMPFILE | ZUFS_MF_WHITEOUT;
 	return features;
 }
 

@@ -125,7 +125,8 @@ void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule);
 enum zuf_rule zuf_check_mount(const struct zuf_reply *reply);	/* super.c */
 enum zuf_rule zuf_check_statfs(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_lookup(const struct zuf_reply *reply);	/* namei.c */
-enum zuf_rule zuf_check_create(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_create(const struct zuf_reply *reply);	/* create.c */
+enum zuf_rule zuf_check_tmpfile(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_link(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_rename(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readlink(const struct zuf_reply *reply);
@@ -319,7 +320,7 @@ void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
 #define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
 			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
-			 ZUFS_FEAT_FILEATTR)
+			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);

@@ -155,6 +155,16 @@ static int t_create(struct zus_req *req, struct zus_inode *dir,
 	return answer;
 }
 
+static int t_tmpfile(struct zus_req *req, struct zus_inode *dir,
+		     const struct zus_create *c, struct zus_entry *out)
+{
+	struct zus_attr unused;
+	int ret = t_create(req, dir, c, out, &unused);
+
+	out->attr.nlink = 0;
+	return ret;
+}
+
 static int t_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
 		  const struct zus_name *name, const struct zus_time *now,
 		  struct zus_attr *inode_out, struct zus_attr *dir_out)
@@ -335,7 +345,7 @@ static const struct zus_mount_ops mount_ops = {
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,
 	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict, t_getxattr, t_setxattr,
-	t_listxattr,
+	t_listxattr, t_tmpfile,
 };
 static const struct zus_file_ops file_ops = {
 	t_open, t_release, t_map, t_map_done, t_write, t_fsync,
@@ -398,6 +408,10 @@ static const struct message {
 			      3), "n/to",
 	  "dir 1 name n target /to now 1.2 mode 120777 uid 3 gid 4 rdev 0:0",
 	  IN(zufs_create_out, { FILE_, ATTR(2, S_IFLNK | 0777) }, DATTR) },
+	{ ZUFS_OP_TMPFILE, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFREG | 0600, 3, 4), "",
+	  "dir 1 name  target  now 1.2 mode 100600 uid 3 gid 4 rdev 0:0",
+	  IN(zufs_entry, FILE_, { 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
+				  S_IFREG | 0600, 0, 15, 16, 17, 18, 0, 19 }) },
 	{ ZUFS_OP_LINK, IN(zufs_link_in, FILE_, ROOT, { 1, 2 }, 1), "n",
 	  "inode 2 dir 1 name n now 1.2", IN(zufs_link_out, FATTR, DATTR) },
 	{ ZUFS_OP_UNLINK, IN(zufs_unlink_in, ROOT, FILE_, { 1, 2 }, 1), "n",

@@ -55,7 +55,8 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr */
+#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr,
+					 * tmpfile */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -227,6 +228,8 @@ struct zus_mount {
 #define ZUS_MF_READDIR_PLUS	(1u << 9)
 /* Keeps inode flags and project ids. */
 #define ZUS_MF_FILEATTR		(1u << 10)
+#define ZUS_MF_TMPFILE		(1u << 11) /* has tmpfile */
+#define ZUS_MF_WHITEOUT		(1u << 12) /* rename knows RENAME_WHITEOUT */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -435,7 +438,9 @@ struct zus_inode_ops {
 		     struct zus_attr *dir_out);
 	/*
 	 * Optional; default EOPNOTSUPP. Move a name, over target if there is one.
-	 * Flags that are not known: EINVAL. ENOENT, EEXIST, ENOTEMPTY, ESTALE.
+	 * Flags that are not known: EINVAL. ENOENT, EEXIST, ENOTEMPTY, ESTALE. With
+	 * RENAME_WHITEOUT (and ZUS_MF_WHITEOUT) a new character device 0:0, mode 0, of
+	 * the caller, takes the old name in the same change.
 	 */
 	int (*rename)(struct zus_req *req, const struct zus_rename *args,
 		      struct zus_rename_out *out);
@@ -475,6 +480,13 @@ struct zus_inode_ops {
 			const struct zus_setxattr *args, struct zus_attr *out);
 	/* Tell all their names with zus_req_xattr_name(); the kernel hides what it must. */
 	int (*listxattr)(struct zus_req *req, struct zus_inode *inode);
+	/*
+	 * Required with ZUS_MF_TMPFILE. Make a regular file that has no name, nlink 0; no
+	 * reference but the kernel's keeps it. args->name is empty, dir says where its
+	 * defaults come from. link may give it its first name.
+	 */
+	int (*tmpfile)(struct zus_req *req, struct zus_inode *dir,
+		       const struct zus_create *args, struct zus_entry *out);
 };
 
 /* The first release's table ended here. */

@@ -138,6 +138,7 @@ int zus_serve_lookup(struct zus_req *req);
 int zus_serve_getattr(struct zus_req *req);
 int zus_serve_setattr(struct zus_req *req);
 int zus_serve_create(struct zus_req *req);
+int zus_serve_tmpfile(struct zus_req *req);
 int zus_serve_link(struct zus_req *req);
 int zus_serve_unlink(struct zus_req *req);
 int zus_serve_rename(struct zus_req *req);

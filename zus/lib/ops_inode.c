@@ -139,13 +139,14 @@ static int take_target(const struct zus_req *req, struct zus_name *target)
 	return zus_req_text(req, in->name_bytes, in->target_bytes, &target->str);
 }
 
-int zus_serve_create(struct zus_req *req)
+/* All but the name. */
+static int take_create(struct zus_req *req, struct zus_create *args, struct zus_inode **dir)
 {
 	const struct zufs_create_in *in = &req->in.create;
-	struct zufs_create_out *out = zus_req_out(req);
-	struct zus_entry entry = { .inode = NULL };
-	struct zus_attr dir_attr = { .ino = 0 };
-	struct zus_create args = {
+	int ret;
+
+	*args = (struct zus_create) {
+		.name = args->name,
 		.mode = in->mode,
 		.uid = in->uid,
 		.gid = in->gid,
@@ -153,22 +154,54 @@ int zus_serve_create(struct zus_req *req)
 		.rdev_minor = in->rdev_minor,
 		.xattrs = req->xattrs,
 	};
+	ret = zus_time_get(&in->now, &args->now);
+	if (!ret)
+		ret = take_target(req, &args->target);
+	if (!ret)
+		ret = zus_req_xattrs(req, in->name_bytes + in->target_bytes,
+				     in->xattrs_bytes, &args->num_xattrs);
+	return ret ? ret : zus_req_inode(req, in->dir, dir);
+}
+
+int zus_serve_tmpfile(struct zus_req *req)
+{
+	const struct zus_inode_ops *ops = inode_ops(req);
+	struct zus_create args = { .name = { "", 0 } };
+	struct zus_entry entry = { .inode = NULL };
+	struct zus_inode *dir;
+	int ret;
+
+	if (!ops->tmpfile)
+		return -EOPNOTSUPP;
+	if (req->in.create.name_bytes)
+		return -EPROTO;
+	ret = take_create(req, &args, &dir);
+	if (ret)
+		return ret;
+	ret = ops->tmpfile(req, dir, &args, &entry);
+	if (ret)
+		return undo_entry(&entry, ret);
+	if (!entry.inode)
+		return no_inode(req);
+	zus_entry_put(zus_req_out(req), &entry);
+	return 0;
+}
+
+int zus_serve_create(struct zus_req *req)
+{
+	struct zufs_create_out *out = zus_req_out(req);
+	struct zus_entry entry = { .inode = NULL };
+	struct zus_attr dir_attr = { .ino = 0 };
 	zus_create_fn *create = create_fn(req);
+	struct zus_create args;
 	struct zus_inode *dir;
 	int ret;
 
 	if (!create)
 		return -EOPNOTSUPP;
-	ret = zus_time_get(&in->now, &args.now);
+	ret = zus_req_name(req, 0, req->in.create.name_bytes, &args.name);
 	if (!ret)
-		ret = zus_req_name(req, 0, in->name_bytes, &args.name);
-	if (!ret)
-		ret = take_target(req, &args.target);
-	if (!ret)
-		ret = zus_req_xattrs(req, in->name_bytes + in->target_bytes,
-				     in->xattrs_bytes, &args.num_xattrs);
-	if (!ret)
-		ret = zus_req_inode(req, in->dir, &dir);
+		ret = take_create(req, &args, &dir);
 	if (ret)
 		return ret;
 	ret = create(req, dir, &args, &entry, &dir_attr);

@@ -3,7 +3,12 @@
 #ifndef TOYFS_FEATURES_H
 #define TOYFS_FEATURES_H
 
-/* What they use of toyfs.c. Names changed: links came or went; contents did (mtime). */
+#define TOY_FEATURES	(ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_READDIR_PLUS | \
+			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT)
+
+/* What they use of toyfs.c: an inode that has the reference of its first name. */
+struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
+/* Names changed: links came or went; contents did (mtime). */
 void toy_touch(struct toy_inode *ti, const struct zus_time *now, int links, bool mtime);
 /* Under fs->names. add: ENOENT, the directory was removed meanwhile. */
 struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir,
@@ -23,6 +28,8 @@ int toy_dirent(struct zus_req *req, const struct toy_dentry *de);
 int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
 	     const struct zus_name *name, const struct zus_time *now,
 	     struct zus_attr *inode_out, struct zus_attr *dir_out);
+int toy_tmpfile(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
+		struct zus_entry *out);
 int toy_readlink(struct zus_req *req, struct zus_inode *inode);
 
 /* xattr.c: extended attributes, ACLs among them. */

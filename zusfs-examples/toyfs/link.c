@@ -19,8 +19,11 @@ int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdi
 	pthread_rwlock_wrlock(&fs->names);
 	err = toy_flags_check(ti, dir);
 	if (!err)
-		err = ti->attr.nlink ? toy_add_dentry(fs, dir, ti, name) : -ENOENT;
+		err = ti->attr.nlink || ti->linkable ? toy_add_dentry(fs, dir, ti, name) : -ENOENT;
+	if (!err && !ti->attr.nlink)
+		zus_inode_get(&ti->zi);	/* its first name's */
 	if (!err) {
+		ti->linkable = false;
 		toy_touch(ti, now, 1, false);
 		toy_touch(dir, now, 0, true);
 	}
@@ -28,6 +31,23 @@ int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdi
 	toy_get_attr(dir, dir_out);
 	pthread_rwlock_unlock(&fs->names);
 	return err;
+}
+
+/* O_TMPFILE: an inode without a name. */
+int toy_tmpfile(struct zus_req *req, struct zus_inode *zdir, const struct zus_create *args,
+		struct zus_entry *out)
+{
+	struct toy_inode *ti = toy_new_inode(zdir->mount, args);
+
+	if (!ti)
+		return -ENOMEM;
+	toy_flags_inherit(ti, toy(zdir));
+	ti->attr.nlink = 0;
+	ti->linkable = true;
+	zus_entry_set(out, &ti->zi);
+	toy_get_attr(ti, &out->attr);
+	zus_inode_put(&ti->zi);		/* the kernel's reference keeps it */
+	return 0;
 }
 
 int toy_readlink(struct zus_req *req, struct zus_inode *inode)

@@ -16,7 +16,7 @@
 
 /* ------------------------------------------------------------------- inodes */
 
-static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_create *args)
+struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args)
 {
 	struct toy_fs *fs = mount->priv;
 	struct toy_inode *ti = calloc(1, sizeof(*ti));
@@ -190,7 +190,7 @@ static int toy_create(struct zus_req *req, struct zus_inode *zdir,
 		      const struct zus_create *args, struct zus_entry *out,
 		      struct zus_attr *dir_out)
 {
-	struct toy_inode *dir = toy(zdir), *ti = new_inode(zdir->mount, args);
+	struct toy_inode *dir = toy(zdir), *ti = toy_new_inode(zdir->mount, args);
 	struct toy_fs *fs = fs_of(zdir);
 	int err;
 
@@ -277,13 +277,12 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
 		goto out_free;
 	}
-	fs->root = new_inode(mount, &args);
+	fs->root = toy_new_inode(mount, &args);
 	if (!fs->root)
 		goto out_space;
 	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | ZUS_MF_XATTRS | ZUS_MF_ACLS |
-			ZUS_MF_READDIR_PLUS | ZUS_MF_FILEATTR;
+	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | TOY_FEATURES;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
@@ -337,7 +336,7 @@ static const struct zus_inode_ops toy_inode_ops = {
 	.create = toy_create, .mkdir = toy_create, .mknod = toy_create,
 	.symlink = toy_create, .link = toy_link, .unlink = toy_unlink, .rmdir = toy_unlink,
 	.rename = toy_rename, .readdir = toy_readdir, .readlink = toy_readlink,
-	.evict = toy_evict,
+	.evict = toy_evict, .tmpfile = toy_tmpfile,
 	.getxattr = toy_getxattr, .setxattr = toy_setxattr, .listxattr = toy_listxattr,
 };
 

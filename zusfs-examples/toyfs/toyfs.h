@@ -50,6 +50,7 @@ struct toy_inode {
 	uint64_t next_cookie;
 	char *target;			/* of a symlink */
 	struct toy_xattr *xattrs;	/* in the order they were set */
+	bool linkable;			/* made without a name: may yet get one */
 };
 
 struct toy_dentry {

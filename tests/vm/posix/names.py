@@ -277,7 +277,7 @@ def rename_refuses_loops_and_whiteouts(top):
     fails("EINVAL", rename, f"{top}/a", f"{top}/a/b", RENAME_EXCHANGE)
     fails("EINVAL", rename, f"{top}/a/b", f"{top}/a", RENAME_EXCHANGE)
     fails("EBUSY", rename, f"{top}/a/.", f"{top}/x")
-    fails("EINVAL", rename, f"{top}/f", f"{top}/g", RENAME_WHITEOUT)
+    fails("EINVAL", rename, f"{top}/f", f"{top}/g", RENAME_WHITEOUT | RENAME_EXCHANGE)
     same(sorted(os.listdir(top)), ["a", "f"])
 
 
