@@ -16,7 +16,8 @@
  *        zufs_readdir_in.flags, zufs_direntplus; inode flags and project ids:
  *        ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR, ZUFS_ATTR_IMMUTABLE and so on,
  *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID; ZUFS_FEAT_NAMES, TMPFILE and
- *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT
+ *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT; FALLOCATE with ZUFS_FEAT_FALLOCATE and
+ *        ZUFS_MF_FALLOCATE
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -106,7 +107,8 @@
 #define ZUFS_OP_SETXATTR		30
 #define ZUFS_OP_LISTXATTR		31
 #define ZUFS_OP_TMPFILE			32
-#define ZUFS_OP_COUNT			33
+#define ZUFS_OP_FALLOCATE		33
+#define ZUFS_OP_COUNT			34
 
 /* ----------------------------------------------------------------- requests */
 
@@ -288,6 +290,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_FILEATTR		0x400u /* flags, project ids; needs ZUFS_FEAT_FILEATTR */
 #define ZUFS_MF_TMPFILE			0x800u /* TMPFILE; needs ZUFS_FEAT_NAMES */
 #define ZUFS_MF_WHITEOUT		0x1000u /* RENAME_WHITEOUT; likewise */
+#define ZUFS_MF_FALLOCATE		0x2000u /* FALLOCATE; needs ZUFS_FEAT_FALLOCATE */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -655,6 +658,25 @@ struct zufs_fsync_in {
 };
 
 /*
+ * FALLOCATE, as fallocate(2) has it, with ZUFS_MF_FALLOCATE. Nothing of what changes its
+ * place or goes is mapped or leased, and the kernel zeroes, by a MAP of its own, what
+ * PUNCH_HOLE and ZERO_RANGE name of blocks that they do not cover. The server makes whole
+ * blocks: what was not allocated and shall be reads as zero. COLLAPSE_RANGE and
+ * INSERT_RANGE come with off and len_bytes in blocks. One change, all or nothing but for
+ * EINTR. Out: struct zufs_attr, of size_bytes. EOPNOTSUPP: a mode it does not know.
+ */
+struct zufs_fallocate_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u64 off;
+	__u64 len_bytes;	/* not 0 */
+	__u64 size_bytes;	/* of the file, once it is done */
+	struct zufs_time now;	/* mtime and ctime */
+	__u32 mode;		/* FALLOC_FL_* of <linux/falloc.h> */
+	__u32 reserved;
+};
+
+/*
  * BATCH: forced messages, which never fail. Payload: struct zufs_forced[count].
  * Out: nothing. In arg: FORGET the number of references given back, RELEASE the
  * fh, INTERRUPT and MAP_DONE the id of the request. The fields from off to
@@ -690,6 +712,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_READDIR_PLUS		0x10ull /* mounts with ZUFS_MF_READDIR_PLUS */
 #define ZUFS_FEAT_FILEATTR		0x20ull /* mounts with ZUFS_MF_FILEATTR */
 #define ZUFS_FEAT_NAMES			0x40ull /* mounts with ZUFS_MF_TMPFILE and WHITEOUT */
+#define ZUFS_FEAT_FALLOCATE		0x80ull /* mounts with ZUFS_MF_FALLOCATE */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -1079,6 +1102,14 @@ ZUFS_OFF(zufs_fsync_in, off, 16);
 ZUFS_OFF(zufs_fsync_in, len_bytes, 24);
 ZUFS_OFF(zufs_fsync_in, datasync, 32);
 ZUFS_OFF(zufs_fsync_in, reserved, 36);
+ZUFS_SIZE(zufs_fallocate_in, 64);
+ZUFS_OFF(zufs_fallocate_in, fh, 8);
+ZUFS_OFF(zufs_fallocate_in, off, 16);
+ZUFS_OFF(zufs_fallocate_in, len_bytes, 24);
+ZUFS_OFF(zufs_fallocate_in, size_bytes, 32);
+ZUFS_OFF(zufs_fallocate_in, now, 40);
+ZUFS_OFF(zufs_fallocate_in, mode, 56);
+ZUFS_OFF(zufs_fallocate_in, reserved, 60);
 ZUFS_SIZE(zufs_batch_in, 8);
 ZUFS_OFF(zufs_batch_in, reserved, 4);
 ZUFS_SIZE(zufs_forced, 64);

@@ -41,7 +41,7 @@ static int file_lock_shared(struct inode *inode)
 	}
 }
 
-static int file_lock(struct inode *inode)
+int zuf_file_lock(struct inode *inode)
 {
 	int err;
 
@@ -544,7 +544,7 @@ static ssize_t write_exclusive(struct kiocb *iocb, struct iov_iter *from)
 	/* not with i_rwsem, if it can be: readers go on */
 	ret = zuf_epoch_wait(zuf_mount_of(inode->i_sb));
 	if (!ret)
-		ret = file_lock(inode);
+		ret = zuf_file_lock(inode);
 	if (ret)
 		return ret;
 	ret = write_locked(iocb, from);
@@ -720,6 +720,7 @@ const struct file_operations zuf_file_fops = {
 	.open		= zuf_open,
 	.release	= zuf_release,
 	.fsync		= zuf_fsync,
+	.fallocate	= zuf_fallocate,
 	.unlocked_ioctl	= zuf_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.splice_read	= copy_splice_read,

@@ -31,6 +31,8 @@ static u64 mount_features(const struct zuf_server *server)
 		features |= ZUFS_MF_FILEATTR;
 	if (zuf_server_features(server) & ZUFS_FEAT_NAMES)
 		features |= ZUFS_MF_TMPFILE | ZUFS_MF_WHITEOUT;
+	if (zuf_server_features(server) & ZUFS_FEAT_FALLOCATE)
+		features |= ZUFS_MF_FALLOCATE;
 	return features;
 }
 

@@ -320,7 +320,8 @@ void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
 #define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
 			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
-			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES)
+			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
+			 ZUFS_FEAT_FALLOCATE)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);

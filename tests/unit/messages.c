@@ -334,6 +334,17 @@ static int t_fsync(struct zus_req *req, struct zus_inode *inode, const struct zu
 	return answer;
 }
 
+static int t_fallocate(struct zus_req *req, struct zus_inode *inode,
+		       const struct zus_fallocate *f, struct zus_attr *out)
+{
+	(void)req;
+	noted("inode %d fh %lu off %lu len %lu size %lu now %ld.%u mode %x", who(inode),
+	      (unsigned long)f->fh, (unsigned long)f->off, (unsigned long)f->len_bytes,
+	      (unsigned long)f->size_bytes, T(f->now), f->mode);
+	*out = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
 static void t_interrupt(struct zus_mount *mount, uint64_t id)
 {
 	noted("interrupt %lu of %lu", (unsigned long)id, (unsigned long)mount->id);
@@ -348,7 +359,7 @@ static const struct zus_inode_ops inode_ops = {
 	t_listxattr, t_tmpfile,
 };
 static const struct zus_file_ops file_ops = {
-	t_open, t_release, t_map, t_map_done, t_write, t_fsync,
+	t_open, t_release, t_map, t_map_done, t_write, t_fsync, t_fallocate,
 };
 static const struct zus_plugin plugin = {
 	ZUS_PLUGIN_ABI, .name = "ztest", .mount_ops = &mount_ops, .inode_ops = &inode_ops,
@@ -449,6 +460,10 @@ static const struct message {
 	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_WRITE, IN(zufs_write_in, FILE_, 1, 2, 3, { 4, 5 }, 4), "data",
 	  "inode 2 fh 1 off 2 size 3 mtime 4.5 data data", IN(zufs_write_out, 2, FATTR) },
+	{ ZUFS_OP_FALLOCATE, IN(zufs_fallocate_in, FILE_, 1, 2, 3, 4, { 5, 6 }, 7), "",
+	  "inode 2 fh 1 off 2 len 3 size 4 now 5.6 mode 7",
+	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_FSYNC, IN(zufs_fsync_in, FILE_, 1, 2, 3, 1), "",
 	  "inode 2 fh 1 off 2 len 3 datasync 1", NONE },
 };

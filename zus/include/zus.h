@@ -56,7 +56,7 @@ extern "C" {
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
 #define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr,
-					 * tmpfile */
+					 * tmpfile, fallocate */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -230,6 +230,7 @@ struct zus_mount {
 #define ZUS_MF_FILEATTR		(1u << 10)
 #define ZUS_MF_TMPFILE		(1u << 11) /* has tmpfile */
 #define ZUS_MF_WHITEOUT		(1u << 12) /* rename knows RENAME_WHITEOUT */
+#define ZUS_MF_FALLOCATE	(1u << 13) /* has fallocate */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -575,6 +576,15 @@ struct zus_fsync {
 	int datasync;
 };
 
+struct zus_fallocate {
+	uint64_t fh;
+	uint64_t off;
+	uint64_t len_bytes;	/* not 0; off + len_bytes is below 2^63 */
+	uint64_t size_bytes;	/* of the file, once it is done */
+	struct zus_time now;	/* mtime and ctime */
+	uint32_t mode;		/* FALLOC_FL_* of <linux/falloc.h> */
+};
+
 struct zus_file_ops {
 	/*
 	 * Optional, with ZUS_MF_OPEN. flags: O_* of open(2). *fh comes back with
@@ -619,7 +629,20 @@ struct zus_file_ops {
 	 */
 	int (*fsync)(struct zus_req *req, struct zus_inode *inode,
 		     const struct zus_fsync *args);
+	/*
+	 * Required with ZUS_MF_FALLOCATE. fallocate(2), by whole blocks: allocate those
+	 * that the range touches (what is new reads as zero); free or zero those that it
+	 * covers, the kernel zeroes the rest of others; take out or put in, then the
+	 * range is aligned. The kernel neither maps nor leases what it concerns, and no
+	 * other operation on the data runs beside it. All or nothing. EOPNOTSUPP: a mode
+	 * that is not known. ENOSPC.
+	 */
+	int (*fallocate)(struct zus_req *req, struct zus_inode *inode,
+			 const struct zus_fallocate *args, struct zus_attr *out);
 };
+
+/* The first release's table ended here. */
+#define ZUS_FILE_OPS_FIRST_BYTES	offsetof(struct zus_file_ops, fallocate)
 
 /* -------------------------------------------------------------- descriptor */
 

@@ -77,6 +77,8 @@ const struct zus_op zus_ops[ZUFS_OP_COUNT] = {
 			    .serve = zus_serve_batch },
 	[ZUFS_OP_FORGET] = { "forget", .no_mount = true, .serve = serve_forced },
 	[ZUFS_OP_INTERRUPT] = { "interrupt", .no_mount = true, .serve = serve_forced },
+	[ZUFS_OP_FALLOCATE] = { "fallocate", IN(zufs_fallocate_in), OUT(zufs_attr),
+				.serve = zus_serve_fallocate },
 	[ZUFS_OP_TMPFILE] = { "tmpfile", IN(zufs_create_in), OUT(zufs_entry),
 			      .serve = zus_serve_tmpfile },
 	[ZUFS_OP_GETXATTR] = { "getxattr", IN(zufs_getxattr_in), OUT(zufs_getxattr_out),

@@ -57,6 +57,7 @@ union zus_in {
 	struct zufs_map_done_in map_done;
 	struct zufs_write_in write;
 	struct zufs_fsync_in fsync;
+	struct zufs_fallocate_in fallocate;
 	struct zufs_batch_in batch;
 };
 
@@ -152,6 +153,7 @@ int zus_serve_map(struct zus_req *req);
 int zus_serve_map_done(struct zus_req *req);
 int zus_serve_write(struct zus_req *req);
 int zus_serve_fsync(struct zus_req *req);
+int zus_serve_fallocate(struct zus_req *req);
 int zus_serve_batch(struct zus_req *req);
 
 /* ------------------------------------------------------- mounts and servers */

@@ -332,6 +332,7 @@ static const struct {
 	[ZUFS_OP_MAP_DONE] = { check_attr, false },
 	[ZUFS_OP_WRITE] = { check_write, false },
 	[ZUFS_OP_TMPFILE] = { check_lookup, false },
+	[ZUFS_OP_FALLOCATE] = { check_attr, false },
 	[ZUFS_OP_GETXATTR] = { check_getxattr, true },
 	[ZUFS_OP_SETXATTR] = { check_attr, false },
 	[ZUFS_OP_LISTXATTR] = { check_listxattr, true },

@@ -177,6 +177,36 @@ int zus_serve_fsync(struct zus_req *req)
 	return file_ops(req)->fsync(req, inode, &args);
 }
 
+int zus_serve_fallocate(struct zus_req *req)
+{
+	const struct zufs_fallocate_in *in = &req->in.fallocate;
+	struct zus_attr attr = { .ino = 0 };
+	struct zus_fallocate args = {
+		.fh = in->fh,
+		.off = in->off,
+		.len_bytes = in->len_bytes,
+		.size_bytes = in->size_bytes,
+		.mode = in->mode,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (!in->len_bytes || bad_range(in->off, in->len_bytes) || in->size_bytes > INT64_MAX)
+		return -EPROTO;
+	ret = zus_time_get(&in->now, &args.now);
+	if (ret)
+		return ret;
+	if (!file_ops(req)->fallocate)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->fallocate(req, inode, &args, &attr);
+	if (!ret)
+		zus_attr_put(zus_req_out(req), &attr);
+	return ret;
+}
+
 /* ------------------------------------------------------------------- forced */
 
 static int forced_forget(struct zus_req *req, struct zus_inode *inode,

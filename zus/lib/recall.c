@@ -47,6 +47,8 @@ uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
 		wanted &= ~(uint64_t)ZUS_MF_FILEATTR;
 	if (!(has & ZUFS_FEAT_NAMES))
 		wanted &= ~(uint64_t)(ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT);
+	if (!(has & ZUFS_FEAT_FALLOCATE))
+		wanted &= ~(uint64_t)ZUS_MF_FALLOCATE;
 	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
 	return wanted;
 }

@@ -4,7 +4,8 @@
 #define TOYFS_FEATURES_H
 
 #define TOY_FEATURES	(ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_READDIR_PLUS | \
-			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT)
+			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | \
+			 ZUS_MF_FALLOCATE)
 
 /* What they use of toyfs.c: an inode that has the reference of its first name. */
 struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
@@ -47,6 +48,10 @@ void toy_flags_inherit(struct toy_inode *ti, struct toy_inode *dir);
 void toy_flags_set(struct zus_attr *attr, const struct zus_setattr *set);
 /* The inode may get a name in the directory: 0 or EXDEV. */
 int toy_flags_check(struct toy_inode *ti, struct toy_inode *dir);
+
+/* fallocate.c */
+int toy_fallocate(struct zus_req *req, struct zus_inode *inode,
+		  const struct zus_fallocate *args, struct zus_attr *out);
 
 /* relocate.c: moves blocks that are in use, with the mount option relocate=SEED. */
 int toy_relocate_options(struct toy_fs *fs, const char *options);

@@ -167,7 +167,7 @@ static void pick_blocks(struct toy_relocator *r, struct toy_move *move)
 		return;
 	move->bn = below(r, 2) ? move->ti->last_bn + below(r, 8) : below(r, size);
 	for (look = 0; look < LOOK_BLOCKS && move->count < want; look++) {
-		slot = toy_map_slot(move->ti, move->bn + move->count);
+		slot = toy_map_slot(move->ti, move->bn + move->count, false);
 		if (slot && *slot && !(*slot & TOY_STATE))
 			move->from[move->count++] = *slot;
 		else if (move->count)
@@ -204,7 +204,7 @@ static void mark(struct toy_move *move, uint64_t state)
 	uint64_t *slot;
 
 	for (i = 0; i < move->count; i++) {
-		slot = toy_map_slot(move->ti, move->bn + i);
+		slot = toy_map_slot(move->ti, move->bn + i, false);
 		if (slot && (*slot & ~TOY_STATE) == move->from[i])
 			*slot = move->from[i] | state;
 	}
@@ -278,7 +278,7 @@ static void settle(struct toy_relocator *r, struct toy_move *move, bool moved)
 
 	pthread_mutex_lock(&ti->lock);
 	for (i = 0; i < move->count; i++) {
-		slot = toy_map_slot(ti, move->bn + i);
+		slot = toy_map_slot(ti, move->bn + i, false);
 		if (slot && *slot == (move->from[i] | move->state)) {
 			*slot = moved ? move->to[i] : move->from[i];
 			gone[num_gone++] = moved ? move->from[i] : move->to[i];

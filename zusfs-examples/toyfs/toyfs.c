@@ -109,7 +109,8 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	if (set->valid & ZUS_SET_SIZE) {
 		/* The kernel has seen to it that nothing maps what lies behind. */
 		if (set->size_bytes < attr->size_bytes)
-			toy_map_truncate(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK);
+			toy_map_cut(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK,
+				    UINT64_MAX);
 		attr->size_bytes = set->size_bytes;
 	}
 	attr->change++;

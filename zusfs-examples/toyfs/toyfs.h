@@ -83,10 +83,10 @@ void toy_get_attr(struct toy_inode *ti, struct zus_attr *out);
 /* data.c */
 extern const struct zus_file_ops toy_file_ops;
 
-/* The slot of block number bn, NULL: there is none; ti->lock is held. */
-uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn);
-/* Blocks from number first on leave the file; ti->lock is held. */
-void toy_map_truncate(struct toy_inode *ti, uint64_t first);
+/* Where the block of bn is kept; NULL: nowhere, with make: no memory. ti->lock is held. */
+uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn, bool make);
+/* Blocks [first, end) leave the file; ti->lock is held. */
+void toy_map_cut(struct toy_inode *ti, uint64_t first, uint64_t end);
 /* At the inode's end: all that it has. */
 void toy_map_free(struct toy_inode *ti);
 
