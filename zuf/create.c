@@ -157,7 +157,7 @@ out_free:
 }
 
 int zuf_create(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		      umode_t mode, bool excl)
+	       umode_t mode, bool excl)
 {
 	struct make_args args = { .op = ZUFS_OP_CREATE, .mode = mode | S_IFREG };
 
@@ -172,7 +172,7 @@ int zuf_mkdir(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_
 }
 
 int zuf_mknod(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		     umode_t mode, dev_t rdev)
+	      umode_t mode, dev_t rdev)
 {
 	struct make_args args = { .op = ZUFS_OP_MKNOD, .mode = mode, .rdev = rdev };
 
@@ -183,7 +183,7 @@ int zuf_mknod(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 }
 
 int zuf_symlink(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		       const char *target)
+		const char *target)
 {
 	struct make_args args = {
 		.op	= ZUFS_OP_SYMLINK,

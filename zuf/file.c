@@ -488,7 +488,8 @@ static bool write_fast_ok(const struct kiocb *iocb, const struct iov_iter *from)
 	loff_t size = i_size_read(inode);
 
 	return fast_ok(inode, FAST_NOT_WHEN | BIT(ZUF_I_ZERO_PAGES)) && IS_NOSEC(inode) &&
-	       !IS_IMMUTABLE(inode) && iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
+	       !IS_IMMUTABLE(inode) && iocb->ki_pos < size &&
+	       iov_iter_count(from) <= size - iocb->ki_pos;
 }
 
 static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)

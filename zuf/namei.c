@@ -45,7 +45,7 @@ static enum zuf_rule check_live(const struct zuf_reply *reply, const struct zufs
 }
 
 enum zuf_rule zuf_check_live_dir(const struct zuf_reply *reply, const struct zufs_attr *attr,
-				    unsigned int index)
+				 unsigned int index)
 {
 	if (!S_ISDIR(attr->mode))
 		return ZUF_RULE_TYPE;

@@ -678,8 +678,9 @@ START_TEST(create_brings_xattrs)
 	}
 	/* more than there may be, each of them right */
 	for (i = 0; i < 5; i++) {
-		memcpy(payload.list + i * 24, &(struct zufs_xattr) { 6, 3 }, sizeof(a));
-		memcpy(payload.list + i * 24 + 8, "user.a123", 9);
+		a = (struct zufs_xattr) { 6, 3 };
+		memcpy(&payload.list[i * 24], &a, sizeof(a));
+		memcpy(&payload.list[i * 24 + 8], "user.a123", 9);
 	}
 	in.xattrs_bytes = 4 * 24;
 	ck_assert_int_eq(send(&call), 0);

@@ -112,7 +112,7 @@ START_TEST(mode_goes_with_it)
 		.name = "sys.",
 	};
 	struct zufs_lookup_in look = { .name_bytes = 1 };
-	struct zufs_entry entry;
+	struct zufs_entry entry = { .handle = 0 };
 	struct zufs_attr attr;
 	struct zus_local_call lookup = {
 		.op = ZUFS_OP_LOOKUP, .in = &look, .in_bytes = sizeof(look), .payload = "f",
@@ -160,13 +160,14 @@ static struct {
 static void check_list(void)
 {
 	ssize_t bytes = zus_local_listxattr(fs, "/f", buf, sizeof(buf));
-	unsigned int seen[NAMES] = { 0 }, i;
+	unsigned int seen[NAMES] = { 0 };
+	unsigned long i;
 	char *at;
 
 	ck_assert_int_ge(bytes, 0);
 	for (at = buf; at < buf + bytes; at += strlen(at) + 1) {
-		ck_assert_int_eq(sscanf(at, "user.%u", &i), 1);
-		ck_assert(i < NAMES);
+		i = strtoul(at + strlen("user."), NULL, 10);
+		ck_assert(!strncmp(at, "user.", 5) && i < NAMES);
 		seen[i]++;
 	}
 	for (i = 0; i < NAMES; i++)

@@ -16,14 +16,14 @@ static int call_retry(struct zus_local *local, struct zus_local_call *call)
 	return ret;
 }
 
-/* A name as messages carry it; returns its length, 0: it is none. */
+/* A name as messages carry it, whose NUL has room; returns its length, 0: it is none. */
 static uint32_t put_name(char *to, const char *name)
 {
 	size_t bytes = strlen(name);
 
 	if (bytes > ZUFS_XATTR_NAME_MAX)
 		return 0;
-	memcpy(to, name, bytes);
+	memcpy(to, name, bytes + 1);
 	return (uint32_t)bytes;
 }
 
@@ -34,7 +34,7 @@ ssize_t zus_local_getxattr(struct zus_local *local, const char *path, const char
 		.max_bytes = bytes < ZUFS_XATTR_VALUE_MAX_BYTES ?
 			     (uint32_t)bytes : ZUFS_XATTR_VALUE_MAX_BYTES,
 	};
-	struct zufs_getxattr_out out;
+	struct zufs_getxattr_out out = { .value_bytes = 0 };
 	struct zus_local_call call = {
 		.op = ZUFS_OP_GETXATTR, .in = &in, .in_bytes = sizeof(in),
 		.out = &out, .out_bytes = sizeof(out),
