@@ -17,7 +17,7 @@
  *        ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR, ZUFS_ATTR_IMMUTABLE and so on,
  *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID; ZUFS_FEAT_NAMES, TMPFILE and
  *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT; FALLOCATE with ZUFS_FEAT_FALLOCATE and
- *        ZUFS_MF_FALLOCATE
+ *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -579,6 +579,12 @@ struct zufs_map_in {
  * the bytes stay where they are. What shall be kept of them is to be copied away.
  */
 #define ZUFS_MAP_STAY			0x10u
+/*
+ * With READ: where data and holes are is all that is wanted, for lseek(2) and FIEMAP, in as
+ * few answers as may be. len_bytes may exceed ZUFS_MAP_MAX_BYTES; the last extent counts
+ * as far as it reaches.
+ */
+#define ZUFS_MAP_REPORT			0x20u
 
 /*
  * A commit word: a number on a device that the kernel stores when all that it copied by

@@ -173,8 +173,12 @@ int zuf_layout_lock(struct inode *inode);
  * pinned by anybody: the server may free or move those blocks now. May wait long.
  */
 int zuf_layout_lock_idle(struct inode *inode, loff_t first, loff_t last);
-/* file.c: i_rwsem exclusive, for changing the data; 0 or an error. */
+/* file.c: i_rwsem exclusive, for changing the data, or shared; 0 or an error. */
 int zuf_file_lock(struct inode *inode);
+int zuf_file_lock_shared(struct inode *inode);
+/* seek.c */
+loff_t zuf_llseek(struct file *file, loff_t off, int whence);
+int zuf_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, u64 len);
 long zuf_fallocate(struct file *file, int mode, loff_t off, loff_t len); /* fallocate.c */
 
 /*

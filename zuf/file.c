@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regular files: read, write, fsync, seek. What leases allow is copied by
+ * Regular files: read, write, fsync. What leases allow is copied by
  * dax_copy.c, all else by the kernel's DAX library. Both with page faults disabled,
  * as the user's buffer may be a mapping of this very file; between two steps the
  * pages are faulted in with nothing but i_rwsem held. See data.h for the two phases
@@ -19,7 +19,7 @@
 /* ------------------------------------------------------------------- locking */
 
 /* i_rwsem for reading the data; the size that an orphan left unknown is asked. */
-static int file_lock_shared(struct inode *inode)
+int zuf_file_lock_shared(struct inode *inode)
 {
 	int err;
 
@@ -240,7 +240,7 @@ static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return -EAGAIN;
 	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
 		return -EDEADLK;
-	ret = file_lock_shared(inode);
+	ret = zuf_file_lock_shared(inode);
 	if (ret)
 		return ret;
 	if (test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags))
@@ -615,75 +615,6 @@ int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	return err;
 }
 
-/* --------------------------------------------------------------------- seek */
-
-/* In the map: the first byte from @off that is data (or is not), or its end. */
-static u64 seek_in_map(const struct zuf_map *map, u64 off, bool data)
-{
-	const struct zufs_extent *ext;
-	bool is_data;
-
-	while (off < map->end) {
-		ext = zuf_map_extent(map, off);
-		is_data = ext->type == ZUFS_EXT_DATA;
-		if (is_data == data)
-			break;
-		off = ext->file_off + ext->len_bytes;
-	}
-	return min(off, map->end);
-}
-
-static loff_t seek_locked(struct file *file, loff_t off, bool data)
-{
-	struct inode *inode = file_inode(file);
-	loff_t size = i_size_read(inode);
-	struct zuf_map map;
-	u64 found;
-	int err;
-
-	if (off < 0 || off >= size)
-		return -ENXIO;
-	if (!IS_DAX(inode))
-		return data ? off : size;
-	while (off < size) {
-		err = zuf_map_begin(&map, inode, zuf_fh(file), off,
-				    min_t(u64, size - off, ZUFS_MAP_MAX_BYTES), size,
-				    ZUFS_MAP_READ, 0);
-		if (err)
-			return err;
-		found = seek_in_map(&map, off, data);
-		off = map.end;
-		zuf_map_end(&map);
-		if (found < off)
-			return found;
-	}
-	/* behind the last byte lies a hole */
-	return data ? -ENXIO : size;
-}
-
-static loff_t zuf_llseek(struct file *file, loff_t off, int whence)
-{
-	struct inode *inode = file_inode(file);
-	loff_t ret, size;
-
-	if (whence == SEEK_SET || whence == SEEK_CUR)
-		return generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes, 0);
-	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
-		return -EDEADLK;
-	ret = file_lock_shared(inode);
-	if (ret)
-		return ret;
-	size = i_size_read(inode);
-	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		ret = seek_locked(file, off, whence == SEEK_DATA);
-	inode_unlock_shared(inode);
-	if (ret < 0)
-		return ret;
-	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		return vfs_setpos(file, ret, inode->i_sb->s_maxbytes);
-	return generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes, size);
-}
-
 /* --------------------------------------------------------------------- mmap */
 
 static int zuf_mmap(struct file *file, struct vm_area_struct *vma)
@@ -707,6 +638,7 @@ const struct inode_operations zuf_file_iops = {
 	.listxattr	= zuf_listxattr,
 	.ZUF_GET_ACL	= zuf_get_acl,
 	.set_acl	= zuf_set_acl,
+	.fiemap		= zuf_fiemap,
 	.fileattr_get	= zuf_fileattr_get,
 	.fileattr_set	= zuf_fileattr_set,
 };

@@ -525,13 +525,18 @@ struct zus_extent {
  * are, and copy away what is to be kept of them.
  */
 #define ZUS_MAP_STAY		(1u << 4)
+/*
+ * With READ: for lseek(2) and FIEMAP. Nobody copies by the answer; each extent shall reach
+ * as far as it can, however much was asked for, which may be up to the end of the file.
+ */
+#define ZUS_MAP_REPORT		(1u << 5)
 /* Of map_done: the word was stored; size and blocks count, mtime comes by setattr. */
 #define ZUS_MAP_COMMITTED	(1u << 16)
 
 struct zus_map {
 	uint64_t fh;		/* open file, or 0 */
 	uint64_t off;
-	uint64_t len_bytes;	/* 1 to 64 MiB; off + len_bytes is below 2^63 */
+	uint64_t len_bytes;	/* 1 to 64 MiB, more with REPORT; off + len_bytes is below 2^63 */
 	uint64_t size_bytes;	/* the kernel's i_size */
 	uint32_t flags;		/* ZUS_MAP_* */
 	uint32_t max_extents;	/* not 0 */

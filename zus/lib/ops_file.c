@@ -68,7 +68,7 @@ int zus_serve_map(struct zus_req *req)
 	ret = zus_req_inode(req, in->inode, &inode);
 	if (ret)
 		return ret;
-	if (args.len_bytes > ZUFS_MAP_MAX_BYTES)
+	if (args.len_bytes > ZUFS_MAP_MAX_BYTES && !(in->flags & ZUFS_MAP_REPORT))
 		args.len_bytes = ZUFS_MAP_MAX_BYTES;	/* answers may end early */
 	room = req->reply_max / (uint32_t)sizeof(struct zufs_extent);
 	req->max_extents = in->max_extents < ZUFS_EXTENTS_MAX ? in->max_extents :

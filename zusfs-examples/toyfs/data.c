@@ -220,6 +220,8 @@ static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zu
 
 	if (!S_ISREG(ti->attr.mode))
 		return -EINVAL;
+	if (args->flags & ZUS_MAP_REPORT)
+		return toy_report(req, ti, args);
 	pthread_mutex_lock(&ti->lock);
 	for (; !ret && bn < end && zus_req_extents_left(req); bn = ret ? bn : next)
 		ret = map_one(req, ti, args, bn, end, &next);

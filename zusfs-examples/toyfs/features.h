@@ -49,6 +49,12 @@ void toy_flags_set(struct zus_attr *attr, const struct zus_setattr *set);
 /* The inode may get a name in the directory: 0 or EXDEV. */
 int toy_flags_check(struct toy_inode *ti, struct toy_inode *dir);
 
+/* report.c: MAP for lseek(2) and FIEMAP: as much in one answer as there is. */
+int toy_report(struct zus_req *req, struct toy_inode *ti, const struct zus_map *args);
+/* The first block number from bn on whose slot is not empty, or TOY_BN_NONE. */
+uint64_t toy_map_next(struct toy_inode *ti, uint64_t bn);
+#define TOY_BN_NONE	(TOY_FILE_MAX / TOY_BLOCK)
+
 /* fallocate.c */
 int toy_fallocate(struct zus_req *req, struct zus_inode *inode,
 		  const struct zus_fallocate *args, struct zus_attr *out);
