@@ -17,7 +17,8 @@
  *        ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR, ZUFS_ATTR_IMMUTABLE and so on,
  *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID; ZUFS_FEAT_NAMES, TMPFILE and
  *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT; FALLOCATE with ZUFS_FEAT_FALLOCATE and
- *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT
+ *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT; IOCTL with ZUFS_FEAT_IOCTL and
+ *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -108,7 +109,10 @@
 #define ZUFS_OP_LISTXATTR		31
 #define ZUFS_OP_TMPFILE			32
 #define ZUFS_OP_FALLOCATE		33
-#define ZUFS_OP_COUNT			34
+#define ZUFS_OP_IOCTL			34
+#define ZUFS_OP_IGET			35
+#define ZUFS_OP_PARENT			36
+#define ZUFS_OP_COUNT			37
 
 /* ----------------------------------------------------------------- requests */
 
@@ -291,6 +295,8 @@ struct zufs_mount_out {
 #define ZUFS_MF_TMPFILE			0x800u /* TMPFILE; needs ZUFS_FEAT_NAMES */
 #define ZUFS_MF_WHITEOUT		0x1000u /* RENAME_WHITEOUT; likewise */
 #define ZUFS_MF_FALLOCATE		0x2000u /* FALLOCATE; needs ZUFS_FEAT_FALLOCATE */
+#define ZUFS_MF_IOCTL			0x4000u /* IOCTL; needs ZUFS_FEAT_IOCTL */
+#define ZUFS_MF_EXPORT			0x8000u /* IGET, PARENT; needs ZUFS_FEAT_EXPORT */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -683,6 +689,43 @@ struct zufs_fallocate_in {
 };
 
 /*
+ * IOCTL, with ZUFS_MF_IOCTL: one that neither the VFS nor the kernel module knows. How much
+ * goes each way the number says, as _IOC() made it: in the payload what _IOW brings, in the
+ * reply's payload what _IOR gets, at most out_bytes. Who may is the server's to decide,
+ * by the caller's ids. ENOTTY: it does not know it either.
+ */
+struct zufs_ioctl_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u32 cmd;
+	__u32 in_bytes;
+	__u32 out_bytes;
+	__u32 flags;		/* ZUFS_IOCTL_* */
+};
+
+#define ZUFS_IOCTL_COMPAT		0x1u /* from a 32-bit program */
+#define ZUFS_IOCTL_WRITE		0x2u /* the file is open for writing */
+#define ZUFS_IOCTL_ADMIN		0x4u /* the caller has CAP_SYS_ADMIN */
+
+struct zufs_ioctl_out {
+	__s32 result;		/* of ioctl(2), not negative */
+	__u32 reserved;
+};
+
+/*
+ * IGET: the inode of that number and generation, for a file handle: ESTALE, there is none
+ * that has a name. PARENT: of a directory that is not the root. Both answer as LOOKUP.
+ */
+struct zufs_iget_in {
+	__u64 ino;
+	__u64 gen;
+};
+
+struct zufs_parent_in {
+	__u64 dir;		/* handle */
+};
+
+/*
  * BATCH: forced messages, which never fail. Payload: struct zufs_forced[count].
  * Out: nothing. In arg: FORGET the number of references given back, RELEASE the
  * fh, INTERRUPT and MAP_DONE the id of the request. The fields from off to
@@ -719,6 +762,8 @@ struct zufs_forced {
 #define ZUFS_FEAT_FILEATTR		0x20ull /* mounts with ZUFS_MF_FILEATTR */
 #define ZUFS_FEAT_NAMES			0x40ull /* mounts with ZUFS_MF_TMPFILE and WHITEOUT */
 #define ZUFS_FEAT_FALLOCATE		0x80ull /* mounts with ZUFS_MF_FALLOCATE */
+#define ZUFS_FEAT_IOCTL			0x100ull /* mounts with ZUFS_MF_IOCTL */
+#define ZUFS_FEAT_EXPORT		0x200ull /* mounts with ZUFS_MF_EXPORT */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -1116,6 +1161,17 @@ ZUFS_OFF(zufs_fallocate_in, size_bytes, 32);
 ZUFS_OFF(zufs_fallocate_in, now, 40);
 ZUFS_OFF(zufs_fallocate_in, mode, 56);
 ZUFS_OFF(zufs_fallocate_in, reserved, 60);
+ZUFS_SIZE(zufs_ioctl_in, 32);
+ZUFS_OFF(zufs_ioctl_in, fh, 8);
+ZUFS_OFF(zufs_ioctl_in, cmd, 16);
+ZUFS_OFF(zufs_ioctl_in, in_bytes, 20);
+ZUFS_OFF(zufs_ioctl_in, out_bytes, 24);
+ZUFS_OFF(zufs_ioctl_in, flags, 28);
+ZUFS_SIZE(zufs_ioctl_out, 8);
+ZUFS_OFF(zufs_ioctl_out, reserved, 4);
+ZUFS_SIZE(zufs_iget_in, 16);
+ZUFS_OFF(zufs_iget_in, gen, 8);
+ZUFS_SIZE(zufs_parent_in, 8);
 ZUFS_SIZE(zufs_batch_in, 8);
 ZUFS_OFF(zufs_batch_in, reserved, 4);
 ZUFS_SIZE(zufs_forced, 64);

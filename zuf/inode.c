@@ -528,6 +528,13 @@ static struct inode *iget_entry(struct super_block *sb, const struct zufs_entry 
 	return iget5_locked(sb, entry->attr.ino, iget_test, iget_set, (void *)entry);
 }
 
+struct inode *zuf_ilookup(struct super_block *sb, u64 ino, u64 gen)
+{
+	struct zufs_entry entry = { .attr = { .ino = ino, .gen = gen } };
+
+	return ilookup5(sb, ino, iget_test, &entry);
+}
+
 /* A live inode, named again: what the entry brought is one more reference. */
 static int iget_known(struct inode *inode, const struct zufs_entry *entry)
 {

@@ -4,7 +4,6 @@
  * them; RELEASE is a forced message, since a dying task closes files too.
  */
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "zuf.h"
 
@@ -91,30 +90,4 @@ void zuf_undo_open(struct zuf_orphan *orphan, const void *out)
 	const struct zufs_open_out *open = out;
 
 	release_queue(orphan->inode[0], zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL), open->fh);
-}
-
-static long ioctl_nop(struct inode *inode, struct zufs_nop __user *arg)
-{
-	struct zufs_nop in, out;
-	struct zuf_call call = {
-		.mount	= zuf_mount_of(inode->i_sb),
-		.op	= ZUFS_OP_NOP,
-		.in	= &in,
-		.out	= &out,
-	};
-	int err;
-
-	if (copy_from_user(&in, arg, sizeof(in)))
-		return -EFAULT;
-	err = zuf_call(&call);
-	if (err)
-		return err;
-	return copy_to_user(arg, &out, sizeof(out)) ? -EFAULT : 0;
-}
-
-long zuf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	if (cmd == ZUFS_IOC_NOP)
-		return ioctl_nop(file_inode(file), (void __user *)arg);
-	return -ENOTTY;
 }

@@ -12,28 +12,33 @@
 
 #include "zuf.h"
 
-/* Which a mount of @server may ask for. */
-static u64 mount_features(const struct zuf_server *server)
-{
-	u64 features = ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE;
+/* What a mount may ask for by what its server and this kernel have agreed upon. */
+static const struct {
+	u64 agreed;		/* ZUFS_FEAT_*, 0: nothing */
+	u64 mount;		/* ZUFS_MF_* */
+} mount_features[] = {
+	{ 0, ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE },
+	{ ZUFS_FEAT_LEASES, ZUFS_MF_LEASES },
+	{ ZUFS_FEAT_EPOCHS, ZUFS_MF_EPOCHS },
+	{ ZUFS_FEAT_COW, ZUFS_MF_COW },
+	{ ZUFS_FEAT_XATTRS, ZUFS_MF_XATTRS | ZUFS_MF_ACLS },
+	{ ZUFS_FEAT_READDIR_PLUS, ZUFS_MF_READDIR_PLUS },
+	{ ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR },
+	{ ZUFS_FEAT_NAMES, ZUFS_MF_TMPFILE | ZUFS_MF_WHITEOUT },
+	{ ZUFS_FEAT_FALLOCATE, ZUFS_MF_FALLOCATE },
+	{ ZUFS_FEAT_IOCTL, ZUFS_MF_IOCTL },
+	{ ZUFS_FEAT_EXPORT, ZUFS_MF_EXPORT },
+};
 
-	if (zuf_server_features(server) & ZUFS_FEAT_LEASES)
-		features |= ZUFS_MF_LEASES;
-	if (zuf_server_features(server) & ZUFS_FEAT_EPOCHS)
-		features |= ZUFS_MF_EPOCHS;
-	if (zuf_server_features(server) & ZUFS_FEAT_COW)
-		features |= ZUFS_MF_COW;
-	if (zuf_server_features(server) & ZUFS_FEAT_XATTRS)
-		features |= ZUFS_MF_XATTRS | ZUFS_MF_ACLS;
-	if (zuf_server_features(server) & ZUFS_FEAT_READDIR_PLUS)
-		features |= ZUFS_MF_READDIR_PLUS;
-	if (zuf_server_features(server) & ZUFS_FEAT_FILEATTR)
-		features |= ZUFS_MF_FILEATTR;
-	if (zuf_server_features(server) & ZUFS_FEAT_NAMES)
-		features |= ZUFS_MF_TMPFILE | ZUFS_MF_WHITEOUT;
-	if (zuf_server_features(server) & ZUFS_FEAT_FALLOCATE)
-		features |= ZUFS_MF_FALLOCATE;
-	return features;
+static u64 may_ask(const struct zuf_server *server)
+{
+	u64 agreed = zuf_server_features(server), may = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mount_features); i++)
+		if (!(mount_features[i].agreed & ~agreed))
+			may |= mount_features[i].mount;
+	return may;
 }
 
 /* ------------------------------------------------------------------ options */
@@ -141,7 +146,7 @@ enum zuf_rule zuf_check_mount(const struct zuf_reply *reply)
 {
 	const struct zufs_mount_out *out = reply->out;
 
-	if (out->features & ~mount_features(reply->mount->server) ||
+	if (out->features & ~may_ask(reply->mount->server) ||
 	    out->max_file_bytes > MAX_LFS_FILESIZE ||
 	    out->time_gran_ns > NSEC_PER_SEC || out->name_max > ZUFS_NAME_MAX)
 		return ZUF_RULE_MOUNT;
@@ -281,6 +286,8 @@ static int mount_ask(struct super_block *sb, struct fs_context *fc)
 		sb->s_xattr = zuf_xattr_handlers;
 	if (out.features & ZUFS_MF_ACLS)
 		sb->s_flags |= SB_POSIXACL;
+	if (out.features & ZUFS_MF_EXPORT)
+		sb->s_export_op = &zuf_export_ops;
 
 	root = zuf_iget(sb, &out.root);
 	if (IS_ERR(root)) {

@@ -134,6 +134,9 @@ enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
 enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
 enum zuf_rule zuf_check_getxattr(const struct zuf_reply *reply);	/* xattr.c */
 enum zuf_rule zuf_check_listxattr(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_ioctl(const struct zuf_reply *reply);	/* ioctl.c */
+enum zuf_rule zuf_check_iget(const struct zuf_reply *reply);	/* export.c */
+enum zuf_rule zuf_check_parent(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map_check.c */
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
@@ -321,7 +324,7 @@ bool zuf_server_trusted(const struct zuf_server *server);
 #define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
 			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
 			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
-			 ZUFS_FEAT_FALLOCATE)
+			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -475,6 +478,8 @@ int zuf_drop_inode(struct inode *inode);
  * handle in every case. ERR_PTR(-EIO) if (ino, gen) is live with another type.
  */
 struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry);
+/* Of those in memory, with a reference, or NULL. */
+struct inode *zuf_ilookup(struct super_block *sb, u64 ino, u64 gen);
 /* The same for an inode that the server has just made; a known one is an error. */
 struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op);
 /* Copy attributes in. The size only when @set_size (locks: i_rwsem then). */
@@ -522,6 +527,7 @@ int zuf_fileattr_set(ZUF_IDMAP *idmap, struct dentry *dentry, struct fileattr *f
 
 /* xattr.c, acl.c */
 extern const struct xattr_handler *zuf_xattr_handlers[];
+extern const struct export_operations zuf_export_ops;	/* export.c */
 ssize_t zuf_listxattr(struct dentry *dentry, char *list, size_t bytes);
 struct posix_acl *zuf_get_acl(struct inode *inode, int type, bool rcu);
 int zuf_set_acl(ZUF_IDMAP *idmap, ZUF_ACL_TARGET *target, struct posix_acl *acl, int type);
@@ -551,6 +557,9 @@ struct zuf_file {
 int zuf_open(struct inode *inode, struct file *file);
 int zuf_release(struct inode *inode, struct file *file);
 int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync);
+/* ioctl.c; FS_IOC_SHUTDOWN has no number in common: XFS's, which ext4 and f2fs have too */
+#define ZUF_IOC_SHUTDOWN	_IOR('X', 125, u32)
+#define ZUF_SHUTDOWN_NOFLUSH	2u	/* 0 and 1: sync first */
 long zuf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 static inline u64 zuf_fh(const struct file *file)
 {

@@ -165,6 +165,25 @@ static int t_tmpfile(struct zus_req *req, struct zus_inode *dir,
 	return ret;
 }
 
+static int t_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+		  struct zus_entry *out)
+{
+	(void)req, (void)mount;
+	noted("ino %lu gen %lu", (unsigned long)ino, (unsigned long)gen);
+	zus_entry_set(out, &file);
+	out->attr = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
+static int t_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out)
+{
+	(void)req;
+	noted("dir %d", who(dir));
+	zus_entry_set(out, &root);
+	out->attr = attr_like(1, S_IFDIR | 0755);
+	return answer;
+}
+
 static int t_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
 		  const struct zus_name *name, const struct zus_time *now,
 		  struct zus_attr *inode_out, struct zus_attr *dir_out)
@@ -345,6 +364,18 @@ static int t_fallocate(struct zus_req *req, struct zus_inode *inode,
 	return answer;
 }
 
+static int t_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *i,
+		   int32_t *result)
+{
+	(void)req;
+	noted("inode %d fh %lu cmd %x in %.*s out %u flags %u", who(inode),
+	      (unsigned long)i->fh, i->cmd, (int)i->in_bytes, (const char *)i->in, i->out_bytes,
+	      i->flags);
+	memcpy(i->out, "out", i->out_bytes < 3 ? i->out_bytes : 3);
+	*result = 7;
+	return answer;
+}
+
 static void t_interrupt(struct zus_mount *mount, uint64_t id)
 {
 	noted("interrupt %lu of %lu", (unsigned long)id, (unsigned long)mount->id);
@@ -356,10 +387,11 @@ static const struct zus_mount_ops mount_ops = {
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,
 	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict, t_getxattr, t_setxattr,
-	t_listxattr, t_tmpfile,
+	t_listxattr, t_tmpfile, t_iget, t_parent,
 };
 static const struct zus_file_ops file_ops = {
 	t_open, t_release, t_map, t_map_done, t_write, t_fsync, t_fallocate,
+	t_ioctl,
 };
 static const struct zus_plugin plugin = {
 	ZUS_PLUGIN_ABI, .name = "ztest", .mount_ops = &mount_ops, .inode_ops = &inode_ops,
@@ -464,6 +496,10 @@ static const struct message {
 	  "inode 2 fh 1 off 2 len 3 size 4 now 5.6 mode 7",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
 	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
+	{ ZUFS_OP_IOCTL, IN(zufs_ioctl_in, FILE_, 1, 0x1234, 3, 5, ZUFS_IOCTL_WRITE), "abc",
+	  "inode 2 fh 1 cmd 1234 in abc out 5 flags 2", IN(zufs_ioctl_out, 7), 5 },
+	{ ZUFS_OP_IGET, IN(zufs_iget_in, 2, 3), "", "ino 2 gen 3", IN(zufs_entry, FILE_, FATTR) },
+	{ ZUFS_OP_PARENT, IN(zufs_parent_in, ROOT), "", "dir 1", IN(zufs_entry, ROOT, DATTR) },
 	{ ZUFS_OP_FSYNC, IN(zufs_fsync_in, FILE_, 1, 2, 3, 1), "",
 	  "inode 2 fh 1 off 2 len 3 datasync 1", NONE },
 };

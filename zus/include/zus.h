@@ -56,7 +56,7 @@ extern "C" {
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
 #define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr,
-					 * tmpfile, fallocate */
+					 * tmpfile, fallocate, ioctl, iget */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -231,6 +231,8 @@ struct zus_mount {
 #define ZUS_MF_TMPFILE		(1u << 11) /* has tmpfile */
 #define ZUS_MF_WHITEOUT		(1u << 12) /* rename knows RENAME_WHITEOUT */
 #define ZUS_MF_FALLOCATE	(1u << 13) /* has fallocate */
+#define ZUS_MF_IOCTL		(1u << 14) /* has ioctl */
+#define ZUS_MF_EXPORT		(1u << 15) /* has iget and parent: file handles can be made */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -488,6 +490,14 @@ struct zus_inode_ops {
 	 */
 	int (*tmpfile)(struct zus_req *req, struct zus_inode *dir,
 		       const struct zus_create *args, struct zus_entry *out);
+	/*
+	 * Required with ZUS_MF_EXPORT, for open_by_handle_at(2) and NFS. The inode of that
+	 * number and generation; ESTALE: there is none, or it has no name. parent: of a
+	 * directory that is not the root.
+	 */
+	int (*iget)(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+		    struct zus_entry *out);
+	int (*parent)(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
 };
 
 /* The first release's table ended here. */
@@ -590,6 +600,20 @@ struct zus_fallocate {
 	uint32_t mode;		/* FALLOC_FL_* of <linux/falloc.h> */
 };
 
+#define ZUS_IOCTL_COMPAT	(1u << 0) /* from a 32-bit program */
+#define ZUS_IOCTL_WRITE		(1u << 1) /* the file is open for writing */
+#define ZUS_IOCTL_ADMIN		(1u << 2) /* the caller has CAP_SYS_ADMIN */
+
+struct zus_ioctl {
+	uint64_t fh;
+	const void *in;		/* what came with an _IOW */
+	void *out;		/* what goes back with an _IOR; zeroed */
+	uint32_t cmd;
+	uint32_t in_bytes;	/* as cmd says, or 0 */
+	uint32_t out_bytes;
+	uint32_t flags;		/* ZUS_IOCTL_* */
+};
+
 struct zus_file_ops {
 	/*
 	 * Optional, with ZUS_MF_OPEN. flags: O_* of open(2). *fh comes back with
@@ -644,6 +668,13 @@ struct zus_file_ops {
 	 */
 	int (*fallocate)(struct zus_req *req, struct zus_inode *inode,
 			 const struct zus_fallocate *args, struct zus_attr *out);
+	/*
+	 * Required with ZUS_MF_IOCTL. ioctl(2) of an open file or directory. *result: what
+	 * it returns, not negative, preset to 0. Sizes are those in cmd, checked; who may,
+	 * the plugin decides. ENOTTY: not known.
+	 */
+	int (*ioctl)(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
+		     int32_t *result);
 };
 
 /* The first release's table ended here. */

@@ -58,6 +58,9 @@ union zus_in {
 	struct zufs_write_in write;
 	struct zufs_fsync_in fsync;
 	struct zufs_fallocate_in fallocate;
+	struct zufs_ioctl_in ioctl;
+	struct zufs_iget_in iget;
+	struct zufs_parent_in parent;
 	struct zufs_batch_in batch;
 };
 
@@ -154,6 +157,9 @@ int zus_serve_map_done(struct zus_req *req);
 int zus_serve_write(struct zus_req *req);
 int zus_serve_fsync(struct zus_req *req);
 int zus_serve_fallocate(struct zus_req *req);
+int zus_serve_ioctl(struct zus_req *req);
+int zus_serve_iget(struct zus_req *req);
+int zus_serve_parent(struct zus_req *req);
 int zus_serve_batch(struct zus_req *req);
 
 /* ------------------------------------------------------- mounts and servers */

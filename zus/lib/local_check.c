@@ -197,6 +197,22 @@ static const char *check_listxattr(const struct reply *r)
 	return NULL;
 }
 
+static const char *check_ioctl(const struct reply *r)
+{
+	const struct zufs_ioctl_out *out = r->out;
+	const struct zufs_ioctl_in *in = r->in;
+
+	return out->result < 0 || r->payload_bytes != in->out_bytes ? "ioctl" : NULL;
+}
+
+/* Any inode, the root too. */
+static const char *check_iget(const struct reply *r)
+{
+	const struct zufs_entry *entry = r->out;
+
+	return entry->handle ? local_check_attr(&entry->attr) : "entry-handle";
+}
+
 static const char *check_dev_range(const struct reply *r, const struct zufs_extent *e)
 {
 	const struct zus_device *dev;
@@ -333,6 +349,9 @@ static const struct {
 	[ZUFS_OP_WRITE] = { check_write, false },
 	[ZUFS_OP_TMPFILE] = { check_lookup, false },
 	[ZUFS_OP_FALLOCATE] = { check_attr, false },
+	[ZUFS_OP_IOCTL] = { check_ioctl, true },
+	[ZUFS_OP_IGET] = { check_iget, false },
+	[ZUFS_OP_PARENT] = { check_iget, false },
 	[ZUFS_OP_GETXATTR] = { check_getxattr, true },
 	[ZUFS_OP_SETXATTR] = { check_attr, false },
 	[ZUFS_OP_LISTXATTR] = { check_listxattr, true },

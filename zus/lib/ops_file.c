@@ -207,6 +207,35 @@ int zus_serve_fallocate(struct zus_req *req)
 	return ret;
 }
 
+int zus_serve_ioctl(struct zus_req *req)
+{
+	const struct zufs_ioctl_in *in = &req->in.ioctl;
+	struct zufs_ioctl_out *out = zus_req_out(req);
+	struct zus_ioctl args = {
+		.fh = in->fh,
+		.in = req->payload_in,
+		.out = req->payload,
+		.cmd = in->cmd,
+		.in_bytes = in->in_bytes,
+		.out_bytes = in->out_bytes,
+		.flags = in->flags,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (in->in_bytes > req->hdr.payload_bytes || in->out_bytes > req->reply_max)
+		return -EPROTO;
+	if (!file_ops(req)->ioctl)
+		return -ENOTTY;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	memset(req->payload, 0, in->out_bytes);
+	ret = file_ops(req)->ioctl(req, inode, &args, &out->result);
+	req->payload_bytes = in->out_bytes;
+	return ret;
+}
+
 /* ------------------------------------------------------------------- forced */
 
 static int forced_forget(struct zus_req *req, struct zus_inode *inode,

@@ -25,6 +25,16 @@ static int no_inode(const struct zus_req *req)
 	return -EIO;
 }
 
+static int put_entry(struct zus_req *req, const struct zus_entry *entry, int ret)
+{
+	if (ret)
+		return undo_entry(entry, ret);
+	if (!entry->inode)
+		return no_inode(req);
+	zus_entry_put(zus_req_out(req), entry);
+	return 0;
+}
+
 int zus_serve_lookup(struct zus_req *req)
 {
 	const struct zufs_lookup_in *in = &req->in.lookup;
@@ -38,13 +48,7 @@ int zus_serve_lookup(struct zus_req *req)
 		ret = zus_req_inode(req, in->dir, &dir);
 	if (ret)
 		return ret;
-	ret = inode_ops(req)->lookup(req, dir, &name, &entry);
-	if (ret)
-		return undo_entry(&entry, ret);
-	if (!entry.inode)
-		return no_inode(req);
-	zus_entry_put(zus_req_out(req), &entry);
-	return 0;
+	return put_entry(req, &entry, inode_ops(req)->lookup(req, dir, &name, &entry));
 }
 
 int zus_serve_getattr(struct zus_req *req)
@@ -178,13 +182,7 @@ int zus_serve_tmpfile(struct zus_req *req)
 	ret = take_create(req, &args, &dir);
 	if (ret)
 		return ret;
-	ret = ops->tmpfile(req, dir, &args, &entry);
-	if (ret)
-		return undo_entry(&entry, ret);
-	if (!entry.inode)
-		return no_inode(req);
-	zus_entry_put(zus_req_out(req), &entry);
-	return 0;
+	return put_entry(req, &entry, ops->tmpfile(req, dir, &args, &entry));
 }
 
 int zus_serve_create(struct zus_req *req)
@@ -321,6 +319,31 @@ int zus_serve_rename(struct zus_req *req)
 	if (args.target)
 		zus_attr_put(&out->target, &made.target);
 	return 0;
+}
+
+int zus_serve_iget(struct zus_req *req)
+{
+	const struct zufs_iget_in *in = &req->in.iget;
+	struct zus_entry entry = { .inode = NULL };
+
+	if (!inode_ops(req)->iget)
+		return -EOPNOTSUPP;
+	return put_entry(req, &entry, inode_ops(req)->iget(req, req->mount, in->ino, in->gen,
+							   &entry));
+}
+
+int zus_serve_parent(struct zus_req *req)
+{
+	struct zus_entry entry = { .inode = NULL };
+	struct zus_inode *dir;
+	int ret;
+
+	if (!inode_ops(req)->parent)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, req->in.parent.dir, &dir);
+	if (ret)
+		return ret;
+	return put_entry(req, &entry, inode_ops(req)->parent(req, dir, &entry));
 }
 
 int zus_serve_readlink(struct zus_req *req)

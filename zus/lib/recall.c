@@ -29,26 +29,33 @@ void zus_recalls_init(struct zus_mount_entry *entry)
 	entry->recall_stop_fd = -1;
 }
 
+/* What a mount may have by what the transport can do. */
+static const struct {
+	uint64_t can;		/* ZUFS_FEAT_* */
+	uint64_t mount;		/* ZUS_MF_* */
+} features[] = {
+	{ ZUFS_FEAT_LEASES, ZUS_MF_LEASES },
+	{ ZUFS_FEAT_EPOCHS, ZUS_MF_EPOCHS },
+	{ ZUFS_FEAT_COW, ZUS_MF_COW },
+	{ ZUFS_FEAT_XATTRS, ZUS_MF_XATTRS | ZUS_MF_ACLS },
+	{ ZUFS_FEAT_READDIR_PLUS, ZUS_MF_READDIR_PLUS },
+	{ ZUFS_FEAT_FILEATTR, ZUS_MF_FILEATTR },
+	{ ZUFS_FEAT_NAMES, ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT },
+	{ ZUFS_FEAT_FALLOCATE, ZUS_MF_FALLOCATE },
+	{ ZUFS_FEAT_IOCTL, ZUS_MF_IOCTL },
+	{ ZUFS_FEAT_EXPORT, ZUS_MF_EXPORT },
+};
+
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
 {
 	uint64_t has = entry->server->transport_features;
+	size_t i;
 
-	if (!(has & ZUFS_FEAT_LEASES))
-		wanted &= ~(uint64_t)ZUS_MF_LEASES;
-	if (!(has & ZUFS_FEAT_EPOCHS) || !(wanted & ZUS_MF_LEASES))
+	for (i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		if (!(has & features[i].can))
+			wanted &= ~features[i].mount;
+	if (!(wanted & ZUS_MF_LEASES))
 		wanted &= ~(uint64_t)ZUS_MF_EPOCHS;
-	if (!(has & ZUFS_FEAT_COW))
-		wanted &= ~(uint64_t)ZUS_MF_COW;
-	if (!(has & ZUFS_FEAT_XATTRS))
-		wanted &= ~(uint64_t)(ZUS_MF_XATTRS | ZUS_MF_ACLS);
-	if (!(has & ZUFS_FEAT_READDIR_PLUS))
-		wanted &= ~(uint64_t)ZUS_MF_READDIR_PLUS;
-	if (!(has & ZUFS_FEAT_FILEATTR))
-		wanted &= ~(uint64_t)ZUS_MF_FILEATTR;
-	if (!(has & ZUFS_FEAT_NAMES))
-		wanted &= ~(uint64_t)(ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT);
-	if (!(has & ZUFS_FEAT_FALLOCATE))
-		wanted &= ~(uint64_t)ZUS_MF_FALLOCATE;
 	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
 	return wanted;
 }

@@ -252,4 +252,4 @@ static int toy_map_done(struct zus_req *req, struct zus_inode *inode,
 }
 
 const struct zus_file_ops toy_file_ops = { .map = toy_map, .map_done = toy_map_done,
-					   .fallocate = toy_fallocate };
+					   .fallocate = toy_fallocate, .ioctl = toy_ioctl };

@@ -5,7 +5,7 @@
 
 #define TOY_FEATURES	(ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_READDIR_PLUS | \
 			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | \
-			 ZUS_MF_FALLOCATE)
+			 ZUS_MF_FALLOCATE | ZUS_MF_IOCTL | ZUS_MF_EXPORT)
 
 /* What they use of toyfs.c: an inode that has the reference of its first name. */
 struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
@@ -19,6 +19,30 @@ int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *t
 void toy_remove_dentry(struct toy_fs *fs, struct toy_dentry *de);
 /* A name of the inode is gone; true: the last, put it after the unlock. */
 bool toy_drop_name(struct toy_inode *ti, const struct zus_time *now);
+
+/*
+ * features.c: with the mount, and before anything of it; when no operation runs any more;
+ * at the end, when no inode is left. An inode has come, goes.
+ */
+int toy_features_begin(struct toy_fs *fs, const char *options);
+void toy_features_stop(struct toy_fs *fs);
+void toy_features_end(struct toy_fs *fs);
+void toy_features_add(struct toy_inode *ti);
+void toy_features_del(struct toy_inode *ti);
+int toy_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out);
+
+/* export.c: inodes by number, for file handles. */
+struct toy_index *toy_index_new(void);
+void toy_index_delete(struct toy_index *index);
+void toy_index_add(struct toy_inode *ti);
+void toy_index_del(struct toy_inode *ti);
+int toy_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+	     struct zus_entry *out);
+int toy_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
+
+/* ioctl.c, see toyfs_ioctl.h */
+int toy_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
+	      int32_t *result);
 
 /* rename.c */
 int toy_rename(struct zus_req *req, const struct zus_rename *args,

@@ -47,9 +47,11 @@ static int do_rename(struct toy_fs *fs, const struct zus_rename *args, struct to
 		return err;	/* two names of one inode: nothing to do */
 	if (to)
 		to->inode = ti;	/* the name stays where readdir has it */
+	ti->parent = new_dir;
 	toy_touch(ti, &args->now, 0, false);
 	if ((args->flags & RENAME_EXCHANGE) && old) {
 		from->inode = old;
+		old->parent = old_dir;
 		toy_touch(old, &args->now, 0, false);
 		toy_touch(old_dir, &args->now, gone - moved, true);
 	} else {

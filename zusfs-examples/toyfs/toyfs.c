@@ -43,7 +43,7 @@ struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create
 		return NULL;
 	}
 	__atomic_add_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
-	toy_relocate_add(ti);
+	toy_features_add(ti);
 	return ti;
 }
 
@@ -53,7 +53,7 @@ static void toy_evict(struct zus_inode *inode)
 	struct toy_inode *ti = toy(inode);
 	struct toy_fs *fs = fs_of(inode);
 
-	toy_relocate_del(ti);
+	toy_features_del(ti);
 	toy_map_free(ti);
 	toy_xattrs_free(ti);
 	__atomic_sub_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
@@ -159,6 +159,7 @@ int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *t
 		return -ENOMEM;
 	}
 	TAILQ_INSERT_TAIL(&dir->entries, de, link);
+	ti->parent = dir;
 	dir->next_cookie++;
 	return 0;
 }
@@ -268,7 +269,7 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 {
 	struct zus_create args = { .mode = S_IFDIR | 0755 };
 	struct toy_fs *fs = mount->priv = calloc(1, sizeof(*fs));
-	int err = fs ? toy_relocate_options(fs, mount->options) : -ENOMEM;
+	int err = fs ? toy_features_begin(fs, mount->options) : -ENOMEM;
 
 	if (err)
 		goto out_free;
@@ -294,7 +295,7 @@ out_space:
 	zus_space_delete(fs->space);
 out_free:
 	if (fs)
-		toy_relocate_end(fs);
+		toy_features_end(fs);
 	free(fs);
 	return err;
 }
@@ -304,7 +305,7 @@ static void toy_umount(struct zus_mount *mount)
 	struct toy_fs *fs = mount->priv;
 	struct toy_dentry *de;
 
-	toy_relocate_stop(fs);
+	toy_features_stop(fs);
 	while (fs->tree) {
 		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
 		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
@@ -313,21 +314,10 @@ static void toy_umount(struct zus_mount *mount)
 		free(de);
 	}
 	zus_inode_put(&fs->root->zi);
-	toy_relocate_end(fs);
+	toy_features_end(fs);
 	zus_space_delete(fs->space);
 	pthread_rwlock_destroy(&fs->names);
 	free(fs);
-}
-
-static int toy_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out)
-{
-	struct toy_fs *fs = mount->priv;
-
-	out->blocks_free = zus_space_free_count(fs->space, &out->blocks);
-	out->blocks_avail = out->blocks_free;
-	out->files_free = out->blocks_free;	/* memory is the limit, this a guess */
-	out->files = __atomic_load_n(&fs->inodes, __ATOMIC_RELAXED) + out->files_free;
-	return 0;
 }
 
 static const struct zus_mount_ops toy_mount_ops = { toy_mount, toy_umount, .statfs = toy_statfs };
@@ -339,6 +329,7 @@ static const struct zus_inode_ops toy_inode_ops = {
 	.rename = toy_rename, .readdir = toy_readdir, .readlink = toy_readlink,
 	.evict = toy_evict, .tmpfile = toy_tmpfile,
 	.getxattr = toy_getxattr, .setxattr = toy_setxattr, .listxattr = toy_listxattr,
+	.iget = toy_iget, .parent = toy_parent,
 };
 
 ZUS_EXPORT const struct zus_plugin zus_plugin = {

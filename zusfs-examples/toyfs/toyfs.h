@@ -32,6 +32,7 @@
 #define TOY_MOVED	(3ull << 62)	/* nobody new, as relocate.c takes it away */
 
 struct toy_reservation;
+struct toy_index;
 struct toy_relocator;
 struct toy_xattr;
 
@@ -46,11 +47,13 @@ struct toy_inode {
 	uint64_t last_bn;		/* where the last map began */
 	struct toy_reservation *reserved;
 	TAILQ_ENTRY(toy_inode) files;	/* of a file: in the relocator's list */
+	LIST_ENTRY(toy_inode) by_ino;	/* in the index */
 	TAILQ_HEAD(toy_list, toy_dentry) entries; /* of a directory, under fs->names */
 	uint64_t next_cookie;
 	char *target;			/* of a symlink */
 	struct toy_xattr *xattrs;	/* in the order they were set */
 	bool linkable;			/* made without a name: may yet get one */
+	struct toy_inode *parent;	/* of a directory, under fs->names */
 };
 
 struct toy_dentry {
@@ -67,6 +70,7 @@ struct toy_fs {
 	struct toy_inode *root;
 	struct zus_space *space;
 	struct toy_relocator *relocator; /* NULL without the option */
+	struct toy_index *index;	/* of inodes by number; NULL: no memory for it */
 	uint64_t last_ino, inodes;	/* atomic */
 };
 
