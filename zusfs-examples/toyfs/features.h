@@ -44,6 +44,12 @@ int toy_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out
 int toy_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
 	      int32_t *result);
 
+/* dirs.c: names by their place in a directory, under fs->names. add: 0 or ENOMEM. */
+int toy_dir_add(struct toy_fs *fs, struct toy_dentry *de);
+void toy_dir_del(struct toy_fs *fs, struct toy_dentry *de);
+/* The first one behind cookie, or NULL. */
+struct toy_dentry *toy_dir_after(struct toy_inode *dir, uint64_t cookie);
+
 /* rename.c */
 int toy_rename(struct zus_req *req, const struct zus_rename *args,
 	       struct zus_rename_out *out);

@@ -154,7 +154,8 @@ int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *t
 	memcpy(de + 1, name->str, name->bytes);
 	*de = (struct toy_dentry) { .dir = dir, .inode = ti, .cookie = dir->next_cookie,
 				    .name = { (char *)(de + 1), name->bytes } };
-	if (!tsearch(de, &fs->tree, compare)) {
+	if (toy_dir_add(fs, de) || !tsearch(de, &fs->tree, compare)) {
+		toy_dir_del(fs, de);
 		free(de);
 		return -ENOMEM;
 	}
@@ -167,6 +168,7 @@ int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *t
 void toy_remove_dentry(struct toy_fs *fs, struct toy_dentry *de)
 {
 	tdelete(de, &fs->tree, compare);
+	toy_dir_del(fs, de);
 	TAILQ_REMOVE(&de->dir->entries, de, link);
 	free(de);
 }
@@ -255,8 +257,8 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 	struct toy_dentry *de;
 
 	pthread_rwlock_rdlock(&fs_of(dir)->names);
-	TAILQ_FOREACH(de, &toy(dir)->entries, link)
-		if (de->cookie > cookie && toy_dirent(req, de))
+	for (de = toy_dir_after(toy(dir), cookie); de; de = TAILQ_NEXT(de, link))
+		if (toy_dirent(req, de))
 			break;		/* no room: the kernel will ask again */
 	pthread_rwlock_unlock(&fs_of(dir)->names);
 	*eof = !de;
@@ -311,6 +313,7 @@ static void toy_umount(struct zus_mount *mount)
 		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
 			zus_inode_put(&de->inode->zi);
 		tdelete(de, &fs->tree, compare);
+		toy_dir_del(fs, de);
 		free(de);
 	}
 	zus_inode_put(&fs->root->zi);

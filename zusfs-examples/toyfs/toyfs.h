@@ -67,6 +67,7 @@ struct toy_dentry {
 struct toy_fs {
 	pthread_rwlock_t names;
 	void *tree;			/* all dentries by directory and name: tsearch(3) */
+	void *by_cookie;		/* and by directory and place */
 	struct toy_inode *root;
 	struct zus_space *space;
 	struct toy_relocator *relocator; /* NULL without the option */
