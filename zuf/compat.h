@@ -43,22 +43,14 @@
 #define ZUF_GET_ACL		get_inode_acl
 #define ZUF_ACL_TARGET		struct dentry
 #define zuf_acl_inode(dentry)	d_inode(dentry)
+#define zuf_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, dentry, mode)
 #define ZUF_ACL_HANDLERS
-
-static inline int zuf_acl_chmod(ZUF_IDMAP *idmap, struct dentry *dentry)
-{
-	return posix_acl_chmod(idmap, dentry, d_inode(dentry)->i_mode);
-}
 #else
 #define ZUF_GET_ACL		get_acl
 #define ZUF_ACL_TARGET		struct inode
 #define zuf_acl_inode(inode)	(inode)
+#define zuf_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, d_inode(dentry), mode)
 #define ZUF_ACL_HANDLERS	&posix_acl_access_xattr_handler, &posix_acl_default_xattr_handler,
-
-static inline int zuf_acl_chmod(ZUF_IDMAP *idmap, struct dentry *dentry)
-{
-	return posix_acl_chmod(idmap, d_inode(dentry), d_inode(dentry)->i_mode);
-}
 #endif
 
 /* 6.6: generic_fillattr() takes the request mask. */

@@ -446,7 +446,7 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	zuf_times_unlock(inode);
 	/* the ACL's part of it */
 	if (!err && iattr->ia_valid & ATTR_MODE)
-		err = zuf_acl_chmod(idmap, dentry);
+		err = zuf_acl_chmod(idmap, dentry, inode->i_mode);
 out_end:
 	if (resize)
 		zuf_truncate_end(inode);

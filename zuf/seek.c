@@ -30,10 +30,12 @@ static int report_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 of
 static u64 seek_in_map(const struct zuf_map *map, u64 off, u64 end, bool data)
 {
 	const struct zufs_extent *ext;
+	bool is_data;
 
 	while (off < end) {
 		ext = zuf_map_extent(map, off);
-		if ((ext->type == ZUFS_EXT_DATA) == data)
+		is_data = ext->type == ZUFS_EXT_DATA;
+		if (is_data == data)
 			break;
 		off = ext->file_off + ext->len_bytes;
 	}

@@ -695,7 +695,7 @@ START_TEST(create_brings_xattrs)
 		{ 6, 0xfffffff0, 128 }, { 0xffffffff, 8, 128 }, { 6, 3, 129 },
 		{ 6, 3, 0xffffffff }, { 7, 3, 24 },
 	};
-	unsigned int i;
+	size_t i;
 
 	memcpy(payload.list, &a, sizeof(a));
 	memcpy(payload.list + 8, "user.a123", 9);
