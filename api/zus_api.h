@@ -18,7 +18,9 @@
  *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID; ZUFS_FEAT_NAMES, TMPFILE and
  *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT; FALLOCATE with ZUFS_FEAT_FALLOCATE and
  *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT; IOCTL with ZUFS_FEAT_IOCTL and
- *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT
+ *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT;
+ *        ZUFS_IOC_INVALIDATE with ZUFS_FEAT_INVALIDATE; FREEZE with ZUFS_FEAT_FREEZE and
+ *        ZUFS_MF_FREEZE
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -112,7 +114,8 @@
 #define ZUFS_OP_IOCTL			34
 #define ZUFS_OP_IGET			35
 #define ZUFS_OP_PARENT			36
-#define ZUFS_OP_COUNT			37
+#define ZUFS_OP_FREEZE			37
+#define ZUFS_OP_COUNT			38
 
 /* ----------------------------------------------------------------- requests */
 
@@ -297,6 +300,7 @@ struct zufs_mount_out {
 #define ZUFS_MF_FALLOCATE		0x2000u /* FALLOCATE; needs ZUFS_FEAT_FALLOCATE */
 #define ZUFS_MF_IOCTL			0x4000u /* IOCTL; needs ZUFS_FEAT_IOCTL */
 #define ZUFS_MF_EXPORT			0x8000u /* IGET, PARENT; needs ZUFS_FEAT_EXPORT */
+#define ZUFS_MF_FREEZE			0x10000u /* wants FREEZE; needs ZUFS_FEAT_FREEZE */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -320,6 +324,17 @@ struct zufs_statfs_out {
 /* SYNCFS: out nothing. */
 struct zufs_syncfs_in {
 	__u32 wait;		/* 0: begin only */
+	__u32 reserved;
+};
+
+/*
+ * FREEZE, with ZUFS_MF_FREEZE: fsfreeze(8). Between a freeze that was answered with 0 and
+ * its thaw the kernel sends nothing that changes the filesystem, and nobody stores to it
+ * through a mapping; the server changes nothing on the media by itself either, and has
+ * made durable what it had. Out nothing; what a thaw answers is ignored.
+ */
+struct zufs_freeze_in {
+	__u32 thaw;		/* 1: go on */
 	__u32 reserved;
 };
 
@@ -764,6 +779,8 @@ struct zufs_forced {
 #define ZUFS_FEAT_FALLOCATE		0x80ull /* mounts with ZUFS_MF_FALLOCATE */
 #define ZUFS_FEAT_IOCTL			0x100ull /* mounts with ZUFS_MF_IOCTL */
 #define ZUFS_FEAT_EXPORT		0x200ull /* mounts with ZUFS_MF_EXPORT */
+#define ZUFS_FEAT_INVALIDATE		0x400ull /* INVALIDATE */
+#define ZUFS_FEAT_FREEZE		0x800ull /* mounts with ZUFS_MF_FREEZE */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -914,9 +931,49 @@ struct zufs_epoch {
 };
 
 /*
- * The end of a RECALL or EPOCH. err: EIO, stores through mappings may be lost; EBUSY, a
- * RECALL with TRY found a page that stays pinned; ENXIO, an EPOCH was not begun, as the
- * mount ends.
+ * INVALIDATE: what changed otherwise than by an operation of this kernel. It is queued;
+ * the kernel then forgets what is named here, one after the other as they were queued,
+ * and waits for no operation that is with the server: the server may ask for it in the
+ * midst of one, of the same inode too, and must not wait for its end there.
+ *
+ * From the end on nobody is shown what was known before. (A name that an operation of
+ * this kernel was making or moving at that time, and whose answer came before, is
+ * forgotten as that operation ends.) The change number of attributes must have risen.
+ * Where bytes or their places changed, a RECALL of them is wanted besides.
+ *
+ * What is not in the kernel's memory is no error. EOPNOTSUPP: no ZUFS_FEAT_INVALIDATE.
+ * EINVAL: a bad name, or flags. EBUSY, ENXIO: as for RECALL.
+ */
+struct zufs_invalidate {
+	__u64 cookie;		/* comes back; 0: the end is not told */
+	__u64 ino;
+	__u64 gen;
+	__u64 child_ino;	/* of an event of a name: whose it is, or was; 0: unknown */
+	__u64 child_gen;
+	__u32 flags;		/* ZUFS_INVAL_* */
+	__u32 event;		/* ZUFS_EVENT_*, told to inotify and fanotify; or 0 */
+	__u32 event_cookie;	/* the same in MOVED_FROM and MOVED_TO; else 0 */
+	__u32 name_bytes;	/* with NAME, and only then */
+	char name[256];		/* without NUL */
+	__u64 reserved;
+};
+
+#define ZUFS_INVAL_ATTR			0x1u /* attributes with size, xattrs, ACLs */
+#define ZUFS_INVAL_NAME			0x2u /* the name in directory ino, or its absence */
+#define ZUFS_INVAL_INODE		0x4u /* ATTR, and all names that lead to ino */
+#define ZUFS_INVAL_ISDIR		0x8u /* for the event: of a directory */
+
+#define ZUFS_EVENT_CREATE		1	/* the first four with NAME */
+#define ZUFS_EVENT_DELETE		2
+#define ZUFS_EVENT_MOVED_FROM		3
+#define ZUFS_EVENT_MOVED_TO		4
+#define ZUFS_EVENT_MODIFY		5
+#define ZUFS_EVENT_ATTRIB		6
+
+/*
+ * The end of a RECALL, EPOCH or INVALIDATE. err: EIO, stores through mappings may be
+ * lost; EBUSY, a RECALL with TRY found a page that stays pinned; ENXIO, an EPOCH was not
+ * begun, as the mount ends.
  */
 struct zufs_recall_done {
 	__u64 cookie;
@@ -928,6 +985,7 @@ struct zufs_recall_done {
 #define ZUFS_IOC_ADD_DEVICE	_IOWR('Z', 0x59, struct zufs_add_device)
 #define ZUFS_IOC_RECALL		_IOW('Z', 0x5a, struct zufs_recall)
 #define ZUFS_IOC_EPOCH		_IOW('Z', 0x5b, struct zufs_epoch)
+#define ZUFS_IOC_INVALIDATE	_IOW('Z', 0x5c, struct zufs_invalidate)
 
 /* --------------------------------------- ioctls of any regular file of zufs */
 
@@ -1022,6 +1080,8 @@ ZUFS_OFF(zufs_statfs_out, block_bytes, 40);
 ZUFS_OFF(zufs_statfs_out, name_max, 44);
 ZUFS_SIZE(zufs_syncfs_in, 8);
 ZUFS_OFF(zufs_syncfs_in, reserved, 4);
+ZUFS_SIZE(zufs_freeze_in, 8);
+ZUFS_OFF(zufs_freeze_in, reserved, 4);
 ZUFS_SIZE(zufs_lookup_in, 16);
 ZUFS_OFF(zufs_lookup_in, name_bytes, 8);
 ZUFS_OFF(zufs_lookup_in, reserved, 12);
@@ -1225,6 +1285,17 @@ ZUFS_SIZE(zufs_epoch, 24);
 ZUFS_OFF(zufs_epoch, cookie, 8);
 ZUFS_OFF(zufs_epoch, flags, 16);
 ZUFS_OFF(zufs_epoch, reserved, 20);
+ZUFS_SIZE(zufs_invalidate, 320);
+ZUFS_OFF(zufs_invalidate, ino, 8);
+ZUFS_OFF(zufs_invalidate, gen, 16);
+ZUFS_OFF(zufs_invalidate, child_ino, 24);
+ZUFS_OFF(zufs_invalidate, child_gen, 32);
+ZUFS_OFF(zufs_invalidate, flags, 40);
+ZUFS_OFF(zufs_invalidate, event, 44);
+ZUFS_OFF(zufs_invalidate, event_cookie, 48);
+ZUFS_OFF(zufs_invalidate, name_bytes, 52);
+ZUFS_OFF(zufs_invalidate, name, 56);
+ZUFS_OFF(zufs_invalidate, reserved, 312);
 ZUFS_SIZE(zufs_recall_done, 16);
 ZUFS_OFF(zufs_recall_done, err, 8);
 ZUFS_OFF(zufs_recall_done, reserved, 12);

@@ -119,6 +119,7 @@ static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 		.inode		= { dir },
 		.dentry		= { dentry },
 	};
+	u32 seq = zuf_inval_seq(dir->i_sb);
 	struct inode *inode;
 	char *link = NULL;
 	int err = zuf_dir_prepare(dir, dentry);
@@ -139,7 +140,7 @@ static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 	}
 	zuf_point(ZUF_POINT_NAME_CHANGED, current);
 	zuf_attr_apply(dir, &out.dir, true);
-	inode = zuf_iget_new(dir->i_sb, &out.entry, args->op);
+	inode = zuf_iget_new(dir->i_sb, &out.entry, args->op, seq);
 	if (IS_ERR(inode)) {
 		err = PTR_ERR(inode);
 		d_drop(dentry);
@@ -209,6 +210,7 @@ static int tmpfile_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dent
 		.out		= &out,
 		.inode		= { dir },
 	};
+	u32 seq = zuf_inval_seq(dir->i_sb);
 	char *link = NULL;
 	int err;
 
@@ -222,7 +224,7 @@ static int tmpfile_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dent
 		err = zuf_call_retry(&call);
 	if (err)
 		goto out_free;
-	*made = zuf_iget_new(dir->i_sb, &out, ZUFS_OP_TMPFILE);
+	*made = zuf_iget_new(dir->i_sb, &out, ZUFS_OP_TMPFILE, seq);
 	if (IS_ERR(*made))
 		err = PTR_ERR(*made);
 	else

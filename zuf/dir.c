@@ -207,8 +207,15 @@ void zuf_prefetched_used(struct inode *inode, struct dentry *dentry)
 	dput(parent);
 }
 
+/* Before the server was asked: zuf_inval_seq(), zuf_names_seq(). */
+struct plus_seq {
+	u32 inodes;
+	u32 names;
+};
+
 /* As if it had been looked up; i_rwsem of the directory keeps its names as they are. */
-static void plus_link(struct dentry *parent, const struct zufs_direntplus *de)
+static void plus_link(struct dentry *parent, const struct zufs_direntplus *de,
+		      const struct plus_seq *seq)
 {
 	struct super_block *sb = parent->d_sb;
 	struct qstr name = QSTR_INIT((const char *)(de + 1), de->dirent.name_bytes);
@@ -227,10 +234,12 @@ static void plus_link(struct dentry *parent, const struct zufs_direntplus *de)
 			dput(dentry);
 		return;
 	}
-	inode = zuf_iget(sb, &de->entry);
+	inode = zuf_iget(sb, &de->entry, seq->inodes);
 	if (!IS_ERR(inode)) {
 		set_bit(ZUF_I_PREFETCHED, &zuf_i(inode)->flags);
 		alias = zuf_splice(inode, dentry, ZUFS_OP_READDIR);
+		if (!IS_ERR(alias))
+			zuf_names_check(d_inode(parent), alias ?: dentry, seq->names);
 		if (!IS_ERR_OR_NULL(alias))
 			dput(alias);
 	}
@@ -238,7 +247,8 @@ static void plus_link(struct dentry *parent, const struct zufs_direntplus *de)
 	dput(dentry);
 }
 
-static void plus_link_all(struct dentry *parent, const void *buf, u32 count)
+static void plus_link_all(struct dentry *parent, const void *buf, u32 count,
+			  const struct plus_seq *seq)
 {
 	const struct zufs_direntplus *de;
 	u32 pos = 0;
@@ -246,7 +256,7 @@ static void plus_link_all(struct dentry *parent, const void *buf, u32 count)
 	while (count--) {
 		de = buf + pos;
 		if (de->entry.handle)
-			plus_link(parent, de);
+			plus_link(parent, de, seq);
 		pos += dirent_bytes(&de->dirent, true);
 	}
 }
@@ -297,6 +307,10 @@ static int readdir_step(struct file *file, struct dir_context *ctx, void *buf, b
 {
 	u64 cookie = ctx->pos < ZUFS_COOKIE_FIRST ? 0 : ctx->pos;
 	bool plus = want_plus(file_inode(file), cookie);
+	const struct plus_seq seq = {
+		.inodes	= zuf_inval_seq(file_inode(file)->i_sb),
+		.names	= zuf_names_seq(file_inode(file)),
+	};
 	struct zufs_readdir_out out;
 	int err;
 
@@ -304,7 +318,7 @@ static int readdir_step(struct file *file, struct dir_context *ctx, void *buf, b
 	if (err)
 		return err;
 	if (plus)
-		plus_link_all(file_dentry(file), buf, out.count);
+		plus_link_all(file_dentry(file), buf, out.count, &seq);
 	/* with attributes the reader goes on first: what he does says what he wants */
 	*more = readdir_emit(ctx, buf, out.count, plus) && !out.eof && !plus;
 	return 0;

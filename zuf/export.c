@@ -75,6 +75,7 @@ static struct dentry *dentry_of(struct super_block *sb, u64 ino, u64 gen)
 		.in	= &in,
 		.out	= &entry,
 	};
+	u32 seq = zuf_inval_seq(sb);
 	struct inode *inode;
 	int err;
 
@@ -85,7 +86,7 @@ static struct dentry *dentry_of(struct super_block *sb, u64 ino, u64 gen)
 		err = zuf_call_retry(&call);
 		if (err)
 			return ERR_PTR(err == -ENOENT ? -ESTALE : err);
-		inode = zuf_iget(sb, &entry);
+		inode = zuf_iget(sb, &entry, seq);
 	} else if (!inode->i_nlink) {
 		iput(inode);
 		return ERR_PTR(-ESTALE);
@@ -125,13 +126,14 @@ static struct dentry *zuf_get_parent(struct dentry *child)
 		.out	= &entry,
 		.inode	= { dir },
 	};
+	u32 seq = zuf_inval_seq(dir->i_sb);
 	int err = zuf_data_begin(dir);
 
 	if (!err)
 		err = zuf_call_retry(&call);
 	if (err)
 		return ERR_PTR(err);
-	return d_obtain_alias(zuf_iget(dir->i_sb, &entry));
+	return d_obtain_alias(zuf_iget(dir->i_sb, &entry, seq));
 }
 
 const struct export_operations zuf_export_ops = {

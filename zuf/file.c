@@ -142,7 +142,7 @@ static bool fast_ok(const struct inode *inode, unsigned long not_when)
 	const struct zuf_inode *zi = zuf_i(inode);
 
 	return mount->features & ZUFS_MF_LEASES && !READ_ONCE(mount->library_only) &&
-	       IS_DAX(inode) && !(READ_ONCE(zi->flags) & not_when) &&
+	       !READ_ONCE(mount->shut) && IS_DAX(inode) && !(READ_ONCE(zi->flags) & not_when) &&
 	       !atomic_read(&zi->orphans);
 }
 

@@ -64,6 +64,7 @@ struct inode *zuf_alloc_inode(struct super_block *sb)
 	zi->projid = 0;
 	zi->flags = 0;
 	zi->mapped_id = 0;
+	atomic_set(&zi->names_seq, 0);
 	atomic_set(&zi->orphans, 0);
 	zuf_leases_reset(&zi->leases);
 	zi->vfs_inode.i_mode = 0;	/* for zuf_free_inode() */
@@ -553,7 +554,15 @@ static int iget_known(struct inode *inode, const struct zufs_entry *entry)
 	return unlikely(test_bit(ZUF_I_BAD, &zi->flags)) ? -EIO : 0;
 }
 
-struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
+/* It can be found from now on. Partner: inval_do(), so that one of us sees the other. */
+static void iget_check(struct inode *inode, u32 seq)
+{
+	smp_mb();
+	if (unlikely(zuf_inval_seq(inode->i_sb) != seq))
+		set_bit(ZUF_I_STALE, &zuf_i(inode)->flags);
+}
+
+struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry, u32 seq)
 {
 	struct inode *inode = iget_entry(sb, entry);
 	int err;
@@ -564,6 +573,7 @@ struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
 	}
 	if (inode->i_state & I_NEW) {
 		inode_fill(inode, &entry->attr);
+		iget_check(inode, seq);
 		unlock_new_inode(inode);
 		return inode;
 	}
@@ -577,7 +587,8 @@ struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
 	return inode;
 }
 
-struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op)
+struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op,
+			   u32 seq)
 {
 	struct inode *inode = iget_entry(sb, entry);
 
@@ -592,6 +603,7 @@ struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entr
 		return ERR_PTR(-EIO);
 	}
 	inode_fill(inode, &entry->attr);
+	iget_check(inode, seq);
 	unlock_new_inode(inode);
 	return inode;
 }

@@ -107,7 +107,7 @@ static long ioctl_shutdown(struct super_block *sb, const u32 __user *arg)
 		sync_filesystem(sb);
 		up_read(&sb->s_umount);
 	}
-	zuf_mount_abort(zuf_mount_of(sb));
+	zuf_mount_shut(zuf_mount_of(sb));
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names. Only this kernel changes them, so what a lookup found, and that it
- * found nothing, stays in the dentry cache without asking again. Where the
- * outcome of a change is not known the names are dropped from it.
+ * Names. Only this kernel changes them, unless the server says so (inval.c), so what
+ * a lookup found, and that it found nothing, stays in the dentry cache without asking
+ * again. Where the outcome of a change is not known the names are dropped from it.
  */
 #include <linux/namei.h>
 #include <linux/slab.h>
@@ -180,16 +180,21 @@ static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsig
 		.num_segs	= 1,
 		.inode		= { dir },
 	};
+	u32 seq = zuf_inval_seq(dir->i_sb), names_seq = zuf_names_seq(dir);
+	struct dentry *found;
 	struct inode *inode = NULL;
 	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_call_retry(&call);
 	if (!err)
-		inode = zuf_iget(dir->i_sb, &entry);
+		inode = zuf_iget(dir->i_sb, &entry, seq);
 	else if (err != -ENOENT)
 		return ERR_PTR(err);
-	return zuf_splice(inode, dentry, call.op);
+	found = zuf_splice(inode, dentry, call.op);
+	if (!IS_ERR(found))
+		zuf_names_check(dir, found ?: dentry, names_seq);
+	return found;
 }
 
 /* ------------------------------------------------------- link, unlink, rename */

@@ -39,7 +39,8 @@ int zuf_open(struct inode *inode, struct file *file)
 	struct zuf_file *zf;
 	int err;
 
-	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags) ||
+		     READ_ONCE(zuf_mount_of(inode->i_sb)->shut)))
 		return -EIO;
 	err = generic_file_open(inode, file);
 	if (err)

@@ -28,6 +28,7 @@ static const struct {
 	{ ZUFS_FEAT_FALLOCATE, ZUFS_MF_FALLOCATE },
 	{ ZUFS_FEAT_IOCTL, ZUFS_MF_IOCTL },
 	{ ZUFS_FEAT_EXPORT, ZUFS_MF_EXPORT },
+	{ ZUFS_FEAT_FREEZE, ZUFS_MF_FREEZE },
 };
 
 static u64 may_ask(const struct zuf_server *server)
@@ -289,7 +290,7 @@ static int mount_ask(struct super_block *sb, struct fs_context *fc)
 	if (out.features & ZUFS_MF_EXPORT)
 		sb->s_export_op = &zuf_export_ops;
 
-	root = zuf_iget(sb, &out.root);
+	root = zuf_iget(sb, &out.root, zuf_inval_seq(sb));
 	if (IS_ERR(root)) {
 		err = PTR_ERR(root);
 		goto out_umount;
@@ -598,6 +599,33 @@ static int zuf_sync_fs(struct super_block *sb, int wait)
 	return zuf_call_retry(&call);
 }
 
+static int freeze_send(struct super_block *sb, bool thaw)
+{
+	struct zufs_freeze_in in = { .thaw = thaw };
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(sb),
+		.op	= ZUFS_OP_FREEZE,
+		.in	= &in,
+	};
+
+	if (!(call.mount->features & ZUFS_MF_FREEZE))
+		return 0;
+	return zuf_call_retry(&call);
+}
+
+/* The VFS has stopped who writes, and synced: mappings are write-protected. */
+static int zuf_freeze_fs(struct super_block *sb)
+{
+	return freeze_send(sb, false);
+}
+
+/* An error would leave it frozen for ever. */
+static int zuf_unfreeze_fs(struct super_block *sb)
+{
+	freeze_send(sb, true);
+	return 0;
+}
+
 static int zuf_statfs(struct dentry *dentry, struct kstatfs *st)
 {
 	struct super_block *sb = dentry->d_sb;
@@ -636,6 +664,8 @@ static const struct super_operations zuf_sops = {
 	.evict_inode	= zuf_evict_inode,
 	.put_super	= zuf_put_super,
 	.sync_fs	= zuf_sync_fs,
+	.freeze_fs	= zuf_freeze_fs,
+	.unfreeze_fs	= zuf_unfreeze_fs,
 	.statfs		= zuf_statfs,
 	.show_options	= zuf_show_options,
 };

@@ -110,6 +110,7 @@ struct zuf_op {
 };
 
 #define ZUF_OPF_CHANGES		BIT(0) /* takes an operation slot */
+#define ZUF_OPF_SETTLES		BIT(1) /* ends what was begun: after a shutdown too */
 
 extern const struct zuf_op zuf_ops[ZUFS_OP_COUNT];
 
@@ -324,7 +325,8 @@ bool zuf_server_trusted(const struct zuf_server *server);
 #define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
 			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
 			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
-			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT)
+			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT | \
+			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -365,6 +367,7 @@ struct zuf_mount {
 	struct zuf_device *dev[ZUFS_DEVICES_MAX];
 	bool dev_wide;		/* all T1 devices end durable with a fence */
 	bool library_only;	/* no fast path; by sysfs, read without lock */
+	bool shut;		/* zuf_mount_shut(), for good; read without lock */
 
 	struct mutex file_lock;	/* mount_file.c */
 	struct list_head files;	/* mount files, for revoking */
@@ -373,6 +376,10 @@ struct zuf_mount {
 	spinlock_t recall_lock;		/* recalls_done */
 	struct list_head recalls_done;	/* for the server to read */
 	wait_queue_head_t recall_wait;
+	spinlock_t inval_lock;		/* invals */
+	struct list_head invals;	/* struct zuf_inval, oldest first */
+	struct work_struct inval_work;
+	atomic_t inval_seq;		/* zuf_inval_seq() */
 	atomic_t num_recalls;		/* under way, or done and not read */
 	struct xarray mapped;		/* struct zuf_inode that faults have mapped; by number */
 	atomic_t recalls_running;	/* under way */
@@ -406,6 +413,8 @@ int zuf_mount_add(struct zuf_mount *mount);
 void zuf_mount_del(struct zuf_mount *mount);
 /* End every request of the mount with EIO, orphans too. */
 void zuf_mount_abort(struct zuf_mount *mount);
+/* FS_IOC_SHUTDOWN: what is under way ends as it would, nothing new but EIO; umount works. */
+void zuf_mount_shut(struct zuf_mount *mount);
 
 static inline struct zuf_mount *zuf_mount_of(const struct super_block *sb)
 {
@@ -439,6 +448,7 @@ struct zuf_inode {
 	struct zuf_leases leases;
 	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
 	u32 mapped_id;			/* in mount->mapped; 0: never mapped */
+	atomic_t names_seq;		/* of a directory: zuf_names_seq() */
 
 	atomic64_t ranges;		/* zuf_range_lock() */
 	atomic_t range_waiters;		/* who sleeps for one of its bits */
@@ -476,12 +486,14 @@ int zuf_drop_inode(struct inode *inode);
 /*
  * The inode of @entry, new or known; consumes the entry's reference to the
  * handle in every case. ERR_PTR(-EIO) if (ino, gen) is live with another type.
+ * @seq: zuf_inval_seq() before the server was asked.
  */
-struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry);
+struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry, u32 seq);
 /* Of those in memory, with a reference, or NULL. */
 struct inode *zuf_ilookup(struct super_block *sb, u64 ino, u64 gen);
 /* The same for an inode that the server has just made; a known one is an error. */
-struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op);
+struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op,
+			   u32 seq);
 /* Copy attributes in. The size only when @set_size (locks: i_rwsem then). */
 void zuf_attr_apply(struct inode *inode, const struct zufs_attr *attr, bool set_size);
 int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
@@ -647,6 +659,25 @@ void zuf_recalls_free(struct zuf_mount *mount);
 int zuf_recall_enter(struct zuf_mount *mount);
 void zuf_recall_leave(struct zuf_mount *mount);
 void zuf_recall_ended(struct zuf_mount *mount, struct zuf_recall_end *end);
+/* One more user of the superblock, beside one that has entered; and its end. */
+void zuf_recall_hold(struct zuf_mount *mount);
+void zuf_recall_drop(struct zuf_mount *mount);
+
+/* What the server changed by itself (inval.c): errors as of zuf_recall_queue(). */
+int zuf_inval_queue(struct zuf_mount *mount, const struct zufs_invalidate *wire);
+void zuf_inval_init(struct zuf_mount *mount);
+/*
+ * Before the server is asked for an inode, and for names in @dir: the answer may be older
+ * than a change that is told of meanwhile. zuf_iget() and zuf_names_check() look again.
+ */
+static inline u32 zuf_inval_seq(const struct super_block *sb)
+{
+	return atomic_read(&zuf_mount_of(sb)->inval_seq);
+}
+
+u32 zuf_names_seq(struct inode *dir);
+void zuf_names_check(struct inode *dir, struct dentry *dentry, u32 seq);
+
 int __init zuf_recall_init(void);
 void zuf_recall_exit(void);
 void zuf_mount_file_exit(void);

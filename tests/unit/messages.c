@@ -104,6 +104,13 @@ static int t_syncfs(struct zus_req *req, struct zus_mount *mount, int wait)
 	return answer;
 }
 
+static int t_freeze(struct zus_req *req, struct zus_mount *mount, int freeze)
+{
+	(void)req, (void)mount;
+	noted("freeze %d", freeze);
+	return answer;
+}
+
 static int t_lookup(struct zus_req *req, struct zus_inode *dir,
 		    const struct zus_name *name, struct zus_entry *out)
 {
@@ -382,7 +389,7 @@ static void t_interrupt(struct zus_mount *mount, uint64_t id)
 }
 
 static const struct zus_mount_ops mount_ops = {
-	t_mount, t_umount, t_remount, t_statfs, t_syncfs, t_interrupt,
+	t_mount, t_umount, t_remount, t_statfs, t_syncfs, t_freeze, t_interrupt,
 };
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,
@@ -427,6 +434,8 @@ static const struct message {
 	  "flags 1 options 'a=b'", NONE },
 	{ ZUFS_OP_STATFS, NONE, "", "", IN(zufs_statfs_out, 1, 2, 3, 4, 5, 6, 7) },
 	{ ZUFS_OP_SYNCFS, IN(zufs_syncfs_in, 1), "", "wait 1", NONE },
+	{ ZUFS_OP_FREEZE, IN(zufs_freeze_in, 0), "", "freeze 1", NONE },
+	{ ZUFS_OP_FREEZE, IN(zufs_freeze_in, 1), "", "freeze 0", NONE },
 	{ ZUFS_OP_LOOKUP, IN(zufs_lookup_in, ROOT, 4), "name",
 	  "dir 1 name name slot ffffffff seq 0", IN(zufs_entry, FILE_, FATTR) },
 	{ ZUFS_OP_GETATTR, IN(zufs_getattr_in, FILE_, 7, 0x7ff), "",

@@ -233,6 +233,7 @@ struct zus_mount {
 #define ZUS_MF_FALLOCATE	(1u << 13) /* has fallocate */
 #define ZUS_MF_IOCTL		(1u << 14) /* has ioctl */
 #define ZUS_MF_EXPORT		(1u << 15) /* has iget and parent: file handles can be made */
+#define ZUS_MF_FREEZE		(1u << 16) /* has freeze: something runs in the background */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -289,6 +290,15 @@ struct zus_mount_ops {
 	 * wait 0 begin only. Default: EOPNOTSUPP.
 	 */
 	int (*syncfs)(struct zus_req *req, struct zus_mount *mount, int wait);
+	/*
+	 * Required with ZUS_MF_FREEZE. freeze 1: fsfreeze(8); from 0 on, until freeze 0
+	 * comes, the kernel asks for no change, and the plugin makes none on the media by
+	 * itself (movers, checkpoints, garbage collection), all that it had being durable.
+	 * ZUS_BUSY_RETRY while one is under way that cannot be broken off. What freeze 0
+	 * returns is ignored. May sleep. A plugin that does nothing in the background, and
+	 * is durable with each operation, needs neither.
+	 */
+	int (*freeze)(struct zus_req *req, struct zus_mount *mount, int freeze);
 	/*
 	 * Optional. The caller of request req_id got a signal: its operation may
 	 * end early. Runs beside that request. zus_req_interrupted() tells the
@@ -888,6 +898,56 @@ int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *
 int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
 		   void *arg);
 int zus_recall_wait(const struct zus_recall *recall);
+
+/* ------------------------------------------------------------ invalidations */
+
+/*
+ * What changed otherwise than by an operation of this mount's kernel: by another node of
+ * a network filesystem, by a tool. The kernel keeps names, attributes, xattrs and ACLs
+ * until it is told; it forgets what is named here, and tells those who watch by inotify
+ * and fanotify, one after the other as they were queued. The plugin changes its own
+ * state first: what it answers after this call must be new. Attributes need a higher
+ * change number. Bytes and their places are taken back by zus_recall().
+ *
+ * Any thread, in callbacks too, with any locks: nothing is waited for. done() runs once
+ * in a thread of libzus when nobody is shown any more what was known before; NULL: the
+ * plugin does not want to know. It may sleep; a callback must not wait for it. err: 0, or
+ * ESHUTDOWN: the mount ends, and nobody will be shown anything.
+ *
+ * Returns 0 (also where the kernel knows nothing of it), EINVAL (a bad name, or flags),
+ * EOPNOTSUPP (a kernel that cannot), ENOMEM, EBUSY (too many), ESHUTDOWN. With an error
+ * done() is not called. What is in the structure may go when the call returns.
+ */
+#define ZUS_INVAL_ATTR		(1u << 0) /* attributes, xattrs, ACLs of ino */
+#define ZUS_INVAL_NAME		(1u << 1) /* the name in directory ino: there, gone, another */
+#define ZUS_INVAL_INODE		(1u << 2) /* ATTR, and all names that lead to ino */
+#define ZUS_INVAL_ISDIR		(1u << 3) /* the event is of a directory */
+
+enum zus_event {			/* inotify(7) says when each is told */
+	ZUS_EVENT_NONE,
+	ZUS_EVENT_CREATE,		/* this one and the next three with NAME */
+	ZUS_EVENT_DELETE,
+	ZUS_EVENT_MOVED_FROM,
+	ZUS_EVENT_MOVED_TO,
+	ZUS_EVENT_MODIFY,
+	ZUS_EVENT_ATTRIB,
+};
+
+struct zus_invalidate {
+	uint64_t ino;		/* and gen, as in its attributes */
+	uint64_t gen;
+	uint64_t child_ino;	/* of an event of a name: whose it is or was; 0: unknown */
+	uint64_t child_gen;
+	uint32_t flags;		/* ZUS_INVAL_* */
+	enum zus_event event;
+	uint32_t event_cookie;	/* not 0, the same in MOVED_FROM and MOVED_TO */
+	struct zus_name name;	/* with NAME */
+};
+
+typedef void zus_invalidate_done_fn(void *arg, int err);
+
+int zus_invalidate(struct zus_mount *mount, const struct zus_invalidate *what,
+		   zus_invalidate_done_fn *done, void *arg);
 
 /* ------------------------------------------------------------- write epochs */
 

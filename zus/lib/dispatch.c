@@ -37,6 +37,7 @@ const struct zus_op zus_ops[ZUFS_OP_COUNT] = {
 	[ZUFS_OP_STATFS] = { "statfs", OUT(zufs_statfs_out),
 			     .serve = zus_serve_statfs },
 	[ZUFS_OP_SYNCFS] = { "syncfs", IN(zufs_syncfs_in), .serve = zus_serve_syncfs },
+	[ZUFS_OP_FREEZE] = { "freeze", IN(zufs_freeze_in), .serve = zus_serve_freeze },
 	[ZUFS_OP_LOOKUP] = { "lookup", IN(zufs_lookup_in), OUT(zufs_entry),
 			     .serve = zus_serve_lookup },
 	[ZUFS_OP_GETATTR] = { "getattr", IN(zufs_getattr_in), OUT(zufs_attr),

@@ -40,6 +40,7 @@ union zus_in {
 	struct zufs_mount_in mount;
 	struct zufs_remount_in remount;
 	struct zufs_syncfs_in syncfs;
+	struct zufs_freeze_in freeze;
 	struct zufs_lookup_in lookup;
 	struct zufs_getattr_in getattr;
 	struct zufs_setattr_in setattr;
@@ -138,6 +139,7 @@ int zus_serve_umount(struct zus_req *req);
 int zus_serve_remount(struct zus_req *req);
 int zus_serve_statfs(struct zus_req *req);
 int zus_serve_syncfs(struct zus_req *req);
+int zus_serve_freeze(struct zus_req *req);
 int zus_serve_lookup(struct zus_req *req);
 int zus_serve_getattr(struct zus_req *req);
 int zus_serve_setattr(struct zus_req *req);
@@ -204,6 +206,8 @@ struct zus_transport {
 	int (*recall)(struct zus_mount_entry *mount, const struct zufs_recall *recall);
 	/* Only with ZUFS_FEAT_EPOCHS. Queue an epoch's begin; 0 or -errno. */
 	int (*epoch)(struct zus_mount_entry *mount, const struct zufs_epoch *epoch);
+	/* Only with ZUFS_FEAT_INVALIDATE. Queue it; 0 or -errno. NULL: nothing is cached. */
+	int (*invalidate)(struct zus_mount_entry *mount, const struct zufs_invalidate *what);
 	/* The next that have ended, at least one; 0: the mount has, or must. */
 	int (*recall_wait)(struct zus_mount_entry *mount, struct zufs_recall_done *done,
 			   uint32_t max);

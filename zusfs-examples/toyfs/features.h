@@ -5,7 +5,8 @@
 
 #define TOY_FEATURES	(ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_READDIR_PLUS | \
 			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | \
-			 ZUS_MF_FALLOCATE | ZUS_MF_IOCTL | ZUS_MF_EXPORT)
+			 ZUS_MF_FALLOCATE | ZUS_MF_IOCTL | ZUS_MF_EXPORT | \
+			 ZUS_MF_FREEZE)
 
 /* What they use of toyfs.c: an inode that has the reference of its first name. */
 struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
@@ -43,6 +44,9 @@ int toy_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out
 /* ioctl.c, see toyfs_ioctl.h */
 int toy_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
 	      int32_t *result);
+
+/* remote.c: TOYFS_IOC_REMOTE of a directory. */
+int toy_remote(struct zus_inode *dir, const void *in, int32_t *result);
 
 /* dirs.c: names by their place in a directory, under fs->names. add: 0 or ENOMEM. */
 int toy_dir_add(struct toy_fs *fs, struct toy_dentry *de);
@@ -91,6 +95,7 @@ int toy_fallocate(struct zus_req *req, struct zus_inode *inode,
 
 /* relocate.c: moves blocks that are in use, with the mount option relocate=SEED. */
 int toy_relocate_options(struct toy_fs *fs, const char *options);
+int toy_freeze(struct zus_req *req, struct zus_mount *mount, int freeze);
 /* When no operation runs any more; then, when no file is left. Without it: nothing. */
 void toy_relocate_stop(struct toy_fs *fs);
 void toy_relocate_end(struct toy_fs *fs);

@@ -45,6 +45,8 @@ int toy_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioc
 		return sum(args->in, args->out, result);
 	case TOYFS_IOC_TOUCH:
 		return args->flags & (ZUS_IOCTL_WRITE | ZUS_IOCTL_ADMIN) ? 0 : -EPERM;
+	case TOYFS_IOC_REMOTE:
+		return args->flags & ZUS_IOCTL_ADMIN ? toy_remote(inode, args->in, result) : -EPERM;
 	default:
 		return -ENOTTY;
 	}

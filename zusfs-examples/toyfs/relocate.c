@@ -67,6 +67,7 @@ struct toy_relocator {
 	unsigned int under_way;		/* moves */
 	bool running;			/* the thread, since the first MAP */
 	bool stop;
+	bool frozen;			/* none is begun */
 	uint64_t reused;
 
 	pthread_t thread;		/* which alone has what follows */
@@ -408,7 +409,7 @@ static void *relocate_main(void *arg)
 			TAILQ_REMOVE(&r->acknowledged, move, link);
 		else
 			wait_a_while(r);
-		begin = !move && !r->stop && !r->closed && r->under_way < MOVES;
+		begin = !move && !r->stop && !r->frozen && !r->closed && r->under_way < MOVES;
 		pthread_mutex_unlock(&r->lock);
 		if (move)
 			go_on(r, move);
@@ -472,6 +473,21 @@ int toy_relocate_options(struct toy_fs *fs, const char *options)
 			err = begin(fs, seed);
 	}
 	return err;
+}
+
+int toy_freeze(struct zus_req *req, struct zus_mount *mount, int freeze)
+{
+	struct toy_relocator *r = ((struct toy_fs *)mount->priv)->relocator;
+	bool busy;
+
+	if (!r)
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	r->frozen = freeze;
+	busy = r->under_way;
+	pthread_mutex_unlock(&r->lock);
+	/* those end by themselves; asked again soon */
+	return freeze && busy ? ZUS_BUSY_RETRY : 0;
 }
 
 void toy_relocate_stop(struct toy_fs *fs)

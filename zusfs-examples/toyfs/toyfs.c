@@ -25,7 +25,7 @@ struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create
 		return NULL;
 	ti->attr = (struct zus_attr) {
 		.ino = __atomic_add_fetch(&fs->last_ino, 1, __ATOMIC_RELAXED),
-		.gen = 1, .mode = args->mode, .uid = args->uid, .gid = args->gid,
+		.gen = mount->incarnation, .mode = args->mode, .uid = args->uid, .gid = args->gid,
 		.nlink = S_ISDIR(args->mode) ? 2 : 1, .size_bytes = args->target.bytes,
 		.rdev_major = args->rdev_major, .rdev_minor = args->rdev_minor,
 		.atime = args->now, .mtime = args->now, .ctime = args->now, .btime = args->now,
@@ -323,7 +323,9 @@ static void toy_umount(struct zus_mount *mount)
 	free(fs);
 }
 
-static const struct zus_mount_ops toy_mount_ops = { toy_mount, toy_umount, .statfs = toy_statfs };
+static const struct zus_mount_ops toy_mount_ops = {
+	toy_mount, toy_umount, .statfs = toy_statfs, .freeze = toy_freeze,
+};
 
 static const struct zus_inode_ops toy_inode_ops = {
 	.lookup = toy_lookup, .getattr = toy_getattr, .setattr = toy_setattr,

@@ -72,7 +72,7 @@ struct toy_fs {
 	struct zus_space *space;
 	struct toy_relocator *relocator; /* NULL without the option */
 	struct toy_index *index;	/* of inodes by number; NULL: no memory for it */
-	uint64_t last_ino, inodes;	/* atomic */
+	uint64_t last_ino, inodes, remote_untold; /* atomic */
 };
 
 #define toy(inode) zus_container_of(inode, struct toy_inode, zi)

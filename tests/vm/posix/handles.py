@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""File handles (open_by_handle_at), ioctls that zuf passes on, and shutdown."""
+"""File handles (open_by_handle_at), and ioctls that zuf passes on."""
 
 import fcntl
 import glob
@@ -9,34 +9,9 @@ import struct
 
 from fslib import *
 
-AT_EMPTY_PATH = 0x1000
 USAGE = 2 << 30 | 32 << 16 | 0xe7 << 8 | 1
 SUM = 3 << 30 | 272 << 16 | 0xe7 << 8 | 2
 TOUCH = 0xe7 << 8 | 3
-
-
-def handle_of(path, flags=0):
-    """(type, bytes)"""
-    buf = ctypes.create_string_buffer(8 + 128)
-    struct.pack_into("=Ii", buf, 0, 128, 0)
-    mount_id = ctypes.c_int()
-    if libc.name_to_handle_at(AT_FDCWD, os.fsencode(path), buf, ctypes.byref(mount_id), flags):
-        raise_errno(path)
-    count, kind = struct.unpack_from("=Ii", buf, 0)
-    return kind, buf.raw[8:8 + count]
-
-
-def open_handle(top, handle, flags=os.O_RDONLY):
-    kind, data = handle
-    buf = ctypes.create_string_buffer(struct.pack("=Ii", len(data), kind) + data)
-    mount_fd = os.open(top, os.O_RDONLY)
-    try:
-        fd = libc.open_by_handle_at(mount_fd, buf, flags)
-        if fd < 0:
-            raise_errno(f"handle {kind}")
-        return fd
-    finally:
-        os.close(mount_fd)
 
 
 def asked(op):
