@@ -20,7 +20,7 @@
  *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT; IOCTL with ZUFS_FEAT_IOCTL and
  *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT;
  *        ZUFS_IOC_INVALIDATE with ZUFS_FEAT_INVALIDATE; FREEZE with ZUFS_FEAT_FREEZE and
- *        ZUFS_MF_FREEZE
+ *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -301,6 +301,12 @@ struct zufs_mount_out {
 #define ZUFS_MF_IOCTL			0x4000u /* IOCTL; needs ZUFS_FEAT_IOCTL */
 #define ZUFS_MF_EXPORT			0x8000u /* IGET, PARENT; needs ZUFS_FEAT_EXPORT */
 #define ZUFS_MF_FREEZE			0x10000u /* wants FREEZE; needs ZUFS_FEAT_FREEZE */
+/*
+ * Where a file's bytes are is durable before MAP for a fault is answered, and where that
+ * gave NEW before its MAP_DONE is: so mmap(2) with MAP_SYNC is allowed, if all T1 devices
+ * are SYNCHRONOUS. Needs ZUFS_FEAT_DURABLE_MAPS.
+ */
+#define ZUFS_MF_DURABLE_MAPS		0x20000u
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -781,6 +787,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_EXPORT		0x200ull /* mounts with ZUFS_MF_EXPORT */
 #define ZUFS_FEAT_INVALIDATE		0x400ull /* INVALIDATE */
 #define ZUFS_FEAT_FREEZE		0x800ull /* mounts with ZUFS_MF_FREEZE */
+#define ZUFS_FEAT_DURABLE_MAPS		0x1000ull /* mounts with ZUFS_MF_DURABLE_MAPS */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {

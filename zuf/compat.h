@@ -11,6 +11,7 @@
 #include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/page_ref.h>
 #include <linux/pagemap.h>
 #include <linux/posix_acl.h>
@@ -115,6 +116,15 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
 }
+#endif
+
+/* 6.12: what a file can is in flags, not in fields. */
+#ifdef ZUF_HAVE_FOP_FLAGS
+#define ZUF_FOPS_FLAGS		.fop_flags = FOP_MMAP_SYNC | FOP_BUFFER_WASYNC
+#define ZUF_FMODE_NOWAIT	FMODE_NOWAIT
+#else
+#define ZUF_FOPS_FLAGS		.mmap_supported_flags = MAP_SYNC
+#define ZUF_FMODE_NOWAIT	(FMODE_NOWAIT | FMODE_BUF_WASYNC)
 #endif
 
 /* 6.5: splice by copying has a name. */

@@ -229,6 +229,22 @@ static bool file_has_data(struct inode *inode)
 	return IS_DAX(inode) || test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags);
 }
 
+/* What leases give at once; neither the server nor the caller's memory is waited for. */
+static ssize_t read_nowait(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret = -EAGAIN;
+
+	if (!inode_trylock_shared(inode))
+		return -EAGAIN;
+	if (fast_ok(inode, FAST_NOT_WHEN))
+		ret = iocb->ki_pos >= i_size_read(inode) ? 0 : read_fast(iocb, to) ?: -EAGAIN;
+	inode_unlock_shared(inode);
+	if (ret >= 0)
+		file_accessed(iocb->ki_filp);
+	return ret;
+}
+
 static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
@@ -236,10 +252,10 @@ static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (!iov_iter_count(to))
 		return 0;
-	if (iocb->ki_flags & IOCB_NOWAIT)
-		return -EAGAIN;
 	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
 		return -EDEADLK;
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return read_nowait(iocb, to);
 	ret = zuf_file_lock_shared(inode);
 	if (ret)
 		return ret;
@@ -501,6 +517,7 @@ static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		return ret;
+	/* with NOWAIT too: nothing to strip, and times change in memory */
 	err = file_modified(iocb->ki_filp);
 	if (err)
 		return err;
@@ -530,8 +547,12 @@ static ssize_t write_fast(struct kiocb *iocb, struct iov_iter *from)
 	/* looked at first: the server's own task must not wait for its caller */
 	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
 		return -EDEADLK;
-	if (down_read_killable(&inode->i_rwsem))
+	if (iocb->ki_flags & IOCB_NOWAIT) {
+		if (!inode_trylock_shared(inode))
+			return -EAGAIN;
+	} else if (down_read_killable(&inode->i_rwsem)) {
 		return -EINTR;
+	}
 	ret = write_fast_ok(iocb, from) ? write_fast_locked(iocb, from) : -EAGAIN;
 	inode_unlock_shared(inode);
 	return ret;
@@ -553,15 +574,28 @@ static ssize_t write_exclusive(struct kiocb *iocb, struct iov_iter *from)
 	return ret;
 }
 
+/* Durable, where it must be, by no more than the fence of the copy. */
+static bool write_may_nowait(const struct kiocb *iocb)
+{
+	const struct zuf_mount *mount = zuf_mount_of(file_inode(iocb->ki_filp)->i_sb);
+
+	if (!iocb_is_dsync(iocb))
+		return true;
+	return mount->dev_wide && !(iocb->ki_flags & IOCB_SYNC) &&
+	       !(mount->features & ZUFS_MF_FSYNC);
+}
+
 static ssize_t zuf_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	ssize_t ret, done;
 	int err;
 
-	if (iocb->ki_flags & IOCB_NOWAIT)
+	if (iocb->ki_flags & IOCB_NOWAIT && !write_may_nowait(iocb))
 		return -EAGAIN;
 	done = write_fast(iocb, from);
 	if (done < 0 && done != -EAGAIN)
+		return done;
+	if (iocb->ki_flags & IOCB_NOWAIT)
 		return done;
 	done = max_t(ssize_t, done, 0);
 	if (iov_iter_count(from)) {
@@ -625,6 +659,8 @@ static int zuf_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EDEADLK;
 	if (!IS_DAX(inode))		/* inline data have no pages */
 		return -ENODEV;
+	if (vma->vm_flags & VM_SYNC && !zuf_mount_maps_durably(zuf_mount_of(inode->i_sb)))
+		return -EOPNOTSUPP;
 	file_accessed(file);
 	vma->vm_ops = &zuf_vm_ops;
 	vm_flags_set(vma, VM_HUGEPAGE);
@@ -658,4 +694,5 @@ const struct file_operations zuf_file_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
+	ZUF_FOPS_FLAGS,
 };

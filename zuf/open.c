@@ -48,6 +48,8 @@ int zuf_open(struct inode *inode, struct file *file)
 	/* neither DAX nor inline data goes through the page cache anyway */
 	if (S_ISREG(inode->i_mode))
 		file->f_mode |= FMODE_CAN_ODIRECT;
+	if (IS_DAX(inode) && zuf_leases_on(inode))
+		file->f_mode |= ZUF_FMODE_NOWAIT;
 	if (!(zuf_mount_of(inode->i_sb)->features & ZUFS_MF_OPEN))
 		return 0;
 

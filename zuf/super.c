@@ -29,6 +29,7 @@ static const struct {
 	{ ZUFS_FEAT_IOCTL, ZUFS_MF_IOCTL },
 	{ ZUFS_FEAT_EXPORT, ZUFS_MF_EXPORT },
 	{ ZUFS_FEAT_FREEZE, ZUFS_MF_FREEZE },
+	{ ZUFS_FEAT_DURABLE_MAPS, ZUFS_MF_DURABLE_MAPS },
 };
 
 static u64 may_ask(const struct zuf_server *server)

@@ -326,7 +326,8 @@ bool zuf_server_trusted(const struct zuf_server *server);
 			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
 			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
 			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT | \
-			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE)
+			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE | \
+			 ZUFS_FEAT_DURABLE_MAPS)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -621,6 +622,8 @@ struct zuf_device *zuf_device(struct zuf_mount *mount, u32 id);
 u8 *zuf_mount_fs_uuid(struct zuf_mount *mount);
 /* Make completed stores durable: a fence, or a flush of the devices. */
 int zuf_mount_persist(struct zuf_mount *mount);
+/* MAP_SYNC is allowed: ZUFS_MF_DURABLE_MAPS, and all devices end durable with a fence. */
+bool zuf_mount_maps_durably(const struct zuf_mount *mount);
 
 /* mount_file.c: ZUFS_IOC_MOUNT_FILE and what the file it makes can do */
 int zuf_mount_file_open(struct zuf_mount *mount);

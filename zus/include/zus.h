@@ -234,6 +234,12 @@ struct zus_mount {
 #define ZUS_MF_IOCTL		(1u << 14) /* has ioctl */
 #define ZUS_MF_EXPORT		(1u << 15) /* has iget and parent: file handles can be made */
 #define ZUS_MF_FREEZE		(1u << 16) /* has freeze: something runs in the background */
+/*
+ * When map() for a fault returns, and map_done() for what it gave as NEW, where the file's
+ * bytes are is durable: so mmap(2) with MAP_SYNC is allowed, and stores count after a flush
+ * by the program alone.
+ */
+#define ZUS_MF_DURABLE_MAPS	(1u << 17)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */

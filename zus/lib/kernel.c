@@ -97,7 +97,8 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 	h->features = ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | ZUFS_FEAT_XATTRS |
 		      ZUFS_FEAT_READDIR_PLUS | ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES |
 		      ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT |
-		      ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE;
+		      ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE |
+		      ZUFS_FEAT_DURABLE_MAPS;
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)

@@ -359,6 +359,9 @@ static int null_mount(struct zus_req *req, struct zus_mount *mount,
 	out->max_file_bytes = fs->size_bytes;
 	out->magic = NULLFS_MAGIC;
 	out->features = ZUS_MF_EXPORT;
+	/* where blocks do not move */
+	if (!fs->wants_cow && !fs->move_seed)
+		out->features |= ZUS_MF_DURABLE_MAPS;
 	if (fs->mode == MODE_LEASED)
 		out->features |= ZUS_MF_LEASES | (fs->epochs ? ZUS_MF_EPOCHS : 0) |
 				 (fs->wants_cow ? ZUS_MF_COW : 0);
