@@ -20,7 +20,8 @@
  *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT; IOCTL with ZUFS_FEAT_IOCTL and
  *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT;
  *        ZUFS_IOC_INVALIDATE with ZUFS_FEAT_INVALIDATE; FREEZE with ZUFS_FEAT_FREEZE and
- *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS
+ *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS;
+ *        COPY with ZUFS_FEAT_COPY and ZUFS_MF_COPY
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -115,7 +116,8 @@
 #define ZUFS_OP_IGET			35
 #define ZUFS_OP_PARENT			36
 #define ZUFS_OP_FREEZE			37
-#define ZUFS_OP_COUNT			38
+#define ZUFS_OP_COPY			38
+#define ZUFS_OP_COUNT			39
 
 /* ----------------------------------------------------------------- requests */
 
@@ -307,6 +309,7 @@ struct zufs_mount_out {
  * are SYNCHRONOUS. Needs ZUFS_FEAT_DURABLE_MAPS.
  */
 #define ZUFS_MF_DURABLE_MAPS		0x20000u
+#define ZUFS_MF_COPY			0x40000u /* COPY; needs ZUFS_FEAT_COPY */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -710,6 +713,33 @@ struct zufs_fallocate_in {
 };
 
 /*
+ * COPY, with ZUFS_MF_COPY: copy_file_range(2) by the server, of what is in both files as
+ * others see it. Nobody else writes to either; blocks of the range in to are neither
+ * mapped nor leased, and may become others. The server may copy less, from the start;
+ * to is then as long as that needs, and no longer than before else. from and to may be one
+ * file, the ranges not overlapping. EOPNOTSUPP, before anything was copied: the kernel
+ * does it. Out: struct zufs_copy_out.
+ */
+struct zufs_copy_in {
+	__u64 to;		/* handle */
+	__u64 to_fh;		/* open file, or 0 */
+	__u64 from;		/* handle */
+	__u64 from_fh;
+	__u64 to_off;
+	__u64 from_off;
+	__u64 len_bytes;	/* not 0; from has as many */
+	__u64 to_size_bytes;	/* of to, before */
+	struct zufs_time now;	/* mtime and ctime of to */
+	__u32 flags;		/* none yet */
+	__u32 reserved;
+};
+
+struct zufs_copy_out {
+	__u64 copied_bytes;	/* not 0 */
+	struct zufs_attr attr;	/* of to */
+};
+
+/*
  * IOCTL, with ZUFS_MF_IOCTL: one that neither the VFS nor the kernel module knows. How much
  * goes each way the number says, as _IOC() made it: in the payload what _IOW brings, in the
  * reply's payload what _IOR gets, at most out_bytes. Who may is the server's to decide,
@@ -788,6 +818,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_INVALIDATE		0x400ull /* INVALIDATE */
 #define ZUFS_FEAT_FREEZE		0x800ull /* mounts with ZUFS_MF_FREEZE */
 #define ZUFS_FEAT_DURABLE_MAPS		0x1000ull /* mounts with ZUFS_MF_DURABLE_MAPS */
+#define ZUFS_FEAT_COPY			0x2000ull /* mounts with ZUFS_MF_COPY */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -1228,6 +1259,19 @@ ZUFS_OFF(zufs_fallocate_in, size_bytes, 32);
 ZUFS_OFF(zufs_fallocate_in, now, 40);
 ZUFS_OFF(zufs_fallocate_in, mode, 56);
 ZUFS_OFF(zufs_fallocate_in, reserved, 60);
+ZUFS_SIZE(zufs_copy_in, 88);
+ZUFS_OFF(zufs_copy_in, to_fh, 8);
+ZUFS_OFF(zufs_copy_in, from, 16);
+ZUFS_OFF(zufs_copy_in, from_fh, 24);
+ZUFS_OFF(zufs_copy_in, to_off, 32);
+ZUFS_OFF(zufs_copy_in, from_off, 40);
+ZUFS_OFF(zufs_copy_in, len_bytes, 48);
+ZUFS_OFF(zufs_copy_in, to_size_bytes, 56);
+ZUFS_OFF(zufs_copy_in, now, 64);
+ZUFS_OFF(zufs_copy_in, flags, 80);
+ZUFS_OFF(zufs_copy_in, reserved, 84);
+ZUFS_SIZE(zufs_copy_out, 144);
+ZUFS_OFF(zufs_copy_out, attr, 8);
 ZUFS_SIZE(zufs_ioctl_in, 32);
 ZUFS_OFF(zufs_ioctl_in, fh, 8);
 ZUFS_OFF(zufs_ioctl_in, cmd, 16);

@@ -118,6 +118,14 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* 6.8: the copy that any two files can have. */
+#ifdef ZUF_HAVE_SPLICE_COPY
+#define zuf_splice_copy		splice_copy_file_range
+#else
+#define zuf_splice_copy(in, pos_in, out, pos_out, len) \
+	generic_copy_file_range(in, pos_in, out, pos_out, len, 0)
+#endif
+
 /* 6.12: what a file can is in flags, not in fields. */
 #ifdef ZUF_HAVE_FOP_FLAGS
 #define ZUF_FOPS_FLAGS		.fop_flags = FOP_MMAP_SYNC | FOP_BUFFER_WASYNC

@@ -179,6 +179,8 @@ int zuf_file_lock_shared(struct inode *inode);
 /* seek.c */
 loff_t zuf_llseek(struct file *file, loff_t off, int whence);
 int zuf_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, u64 len);
+ssize_t zuf_copy_file_range(struct file *from_file, loff_t from_off, struct file *to_file,
+			    loff_t to_off, size_t len, unsigned int flags);	/* copy.c */
 long zuf_fallocate(struct file *file, int mode, loff_t off, loff_t len); /* fallocate.c */
 
 /*

@@ -690,6 +690,7 @@ const struct file_operations zuf_file_fops = {
 	.release	= zuf_release,
 	.fsync		= zuf_fsync,
 	.fallocate	= zuf_fallocate,
+	.copy_file_range = zuf_copy_file_range,
 	.unlocked_ioctl	= zuf_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.splice_read	= copy_splice_read,

@@ -72,6 +72,8 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 			       zuf_check_parent, zuf_undo_lookup),
 	[ZUFS_OP_FALLOCATE] = OP("fallocate", S(zufs_fallocate_in), S(zufs_attr),
 				 ZUF_OPF_CHANGES, zuf_check_getattr, NULL),
+	[ZUFS_OP_COPY]	  = OP("copy", S(zufs_copy_in), S(zufs_copy_out), ZUF_OPF_CHANGES,
+			       zuf_check_copy, NULL),
 	[ZUFS_OP_TMPFILE] = OP("tmpfile", S(zufs_create_in), S(zufs_entry), ZUF_OPF_CHANGES,
 			       zuf_check_tmpfile, zuf_undo_lookup),
 	[ZUFS_OP_GETXATTR] = OP("getxattr", S(zufs_getxattr_in), S(zufs_getxattr_out), 0,

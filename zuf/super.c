@@ -30,6 +30,7 @@ static const struct {
 	{ ZUFS_FEAT_EXPORT, ZUFS_MF_EXPORT },
 	{ ZUFS_FEAT_FREEZE, ZUFS_MF_FREEZE },
 	{ ZUFS_FEAT_DURABLE_MAPS, ZUFS_MF_DURABLE_MAPS },
+	{ ZUFS_FEAT_COPY, ZUFS_MF_COPY },
 };
 
 static u64 may_ask(const struct zuf_server *server)

@@ -135,6 +135,7 @@ enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
 enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
 enum zuf_rule zuf_check_getxattr(const struct zuf_reply *reply);	/* xattr.c */
 enum zuf_rule zuf_check_listxattr(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_copy(const struct zuf_reply *reply);	/* copy.c */
 enum zuf_rule zuf_check_ioctl(const struct zuf_reply *reply);	/* ioctl.c */
 enum zuf_rule zuf_check_iget(const struct zuf_reply *reply);	/* export.c */
 enum zuf_rule zuf_check_parent(const struct zuf_reply *reply);
@@ -327,7 +328,7 @@ bool zuf_server_trusted(const struct zuf_server *server);
 			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
 			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT | \
 			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE | \
-			 ZUFS_FEAT_DURABLE_MAPS)
+			 ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);

@@ -371,6 +371,19 @@ static int t_fallocate(struct zus_req *req, struct zus_inode *inode,
 	return answer;
 }
 
+static int t_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+		  const struct zus_copy *c, uint64_t *copied_bytes, struct zus_attr *out)
+{
+	(void)req;
+	noted("to %d fh %lu off %lu from %d fh %lu off %lu len %lu now %ld.%u", who(to),
+	      (unsigned long)c->to_fh, (unsigned long)c->to_off, who(from),
+	      (unsigned long)c->from_fh, (unsigned long)c->from_off,
+	      (unsigned long)c->len_bytes, T(c->now));
+	*copied_bytes = 9;
+	*out = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
 static int t_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *i,
 		   int32_t *result)
 {
@@ -398,7 +411,7 @@ static const struct zus_inode_ops inode_ops = {
 };
 static const struct zus_file_ops file_ops = {
 	t_open, t_release, t_map, t_map_done, t_write, t_fsync, t_fallocate,
-	t_ioctl,
+	t_ioctl, t_copy,
 };
 static const struct zus_plugin plugin = {
 	ZUS_PLUGIN_ABI, .name = "ztest", .mount_ops = &mount_ops, .inode_ops = &inode_ops,
@@ -505,6 +518,8 @@ static const struct message {
 	  "inode 2 fh 1 off 2 len 3 size 4 now 5.6 mode 7",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
 	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
+	{ ZUFS_OP_COPY, IN(zufs_copy_in, FILE_, 1, ROOT, 2, 3, 4, 10, 5, { 6, 7 }), "",
+	  "to 2 fh 1 off 3 from 1 fh 2 off 4 len 10 now 6.7", IN(zufs_copy_out, 9, FATTR) },
 	{ ZUFS_OP_IOCTL, IN(zufs_ioctl_in, FILE_, 1, 0x1234, 3, 5, ZUFS_IOCTL_WRITE), "abc",
 	  "inode 2 fh 1 cmd 1234 in abc out 5 flags 2", IN(zufs_ioctl_out, 7), 5 },
 	{ ZUFS_OP_IGET, IN(zufs_iget_in, 2, 3), "", "ino 2 gen 3", IN(zufs_entry, FILE_, FATTR) },

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: every way to read and write gives the same bytes: flags of preadv2 and pwritev2,
-#	splice, sendfile, direct I/O, AIO, io_uring; MAP_SYNC where the plugin promises it;
-#	swap files are refused.
+#	copy_file_range, splice, sendfile, direct I/O, AIO, io_uring; MAP_SYNC where the
+#	plugin promises it; swap files are refused.
 # TIMEOUT: 120
 . "$TOP/tests/vm/lib.sh"
 
@@ -17,6 +17,21 @@ fio --name=deep --directory=mnt --ioengine=io_uring --iodepth=32 --rw=randrw --b
 	--fallocate=none --output-format=terse >/dev/null
 no_rule_broken
 zufs_down toyfs
+# and while its blocks move; a plugin that cannot copy: the kernel does
+zufs_up toyfs relocate=69
+python3 "$TOP/tests/vm/posix/io.py" mnt copies_keep_holes copies_as_a_model_has_them
+no_rule_broken
+zufs_down toyfs
+zufs_up nullfs mode=leased,size=4m,files=2
+dd if=/dev/urandom of=mnt/data bs=1M count=4 iflag=fullblock conv=notrunc status=none
+python3 - <<'PYTHON'
+import os
+files, done = [os.open(f"mnt/{name}", os.O_RDWR) for name in ("data", "data1")], 0
+while done < 4 << 20:
+    done += os.copy_file_range(*files, (4 << 20) - done, done, done)
+PYTHON
+cmp mnt/data mnt/data1
+zufs_down nullfs
 
 zufs_up nullfs mode=leased,size=4m
 python3 - <<'PYTHON'

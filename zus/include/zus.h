@@ -240,6 +240,7 @@ struct zus_mount {
  * by the program alone.
  */
 #define ZUS_MF_DURABLE_MAPS	(1u << 17)
+#define ZUS_MF_COPY		(1u << 18) /* has copy */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -616,6 +617,15 @@ struct zus_fallocate {
 	uint32_t mode;		/* FALLOC_FL_* of <linux/falloc.h> */
 };
 
+struct zus_copy {
+	uint64_t to_fh;
+	uint64_t from_fh;
+	uint64_t to_off;
+	uint64_t from_off;
+	uint64_t len_bytes;	/* not 0; from has as many */
+	struct zus_time now;	/* mtime and ctime of to */
+};
+
 #define ZUS_IOCTL_COMPAT	(1u << 0) /* from a 32-bit program */
 #define ZUS_IOCTL_WRITE		(1u << 1) /* the file is open for writing */
 #define ZUS_IOCTL_ADMIN		(1u << 2) /* the caller has CAP_SYS_ADMIN */
@@ -691,6 +701,17 @@ struct zus_file_ops {
 	 */
 	int (*ioctl)(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
 		     int32_t *result);
+	/*
+	 * Required with ZUS_MF_COPY. copy_file_range(2): what from has at from_off goes to
+	 * to_off of to, which may be the same file, elsewhere. Nobody writes to either
+	 * meanwhile by a call; blocks of to's range are neither mapped nor leased, so they
+	 * may become others. *copied_bytes: how many, at least 1, from the start; to is
+	 * then as long as they need, or as before. out: attributes of to. EOPNOTSUPP, with
+	 * nothing copied: the kernel reads and writes then. ENOSPC. With both inodes' locks
+	 * to be taken in an order of the plugin's own.
+	 */
+	int (*copy)(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+		    const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
 };
 
 /* The first release's table ended here. */

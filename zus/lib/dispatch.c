@@ -83,6 +83,8 @@ const struct zus_op zus_ops[ZUFS_OP_COUNT] = {
 	[ZUFS_OP_IGET] = { "iget", IN(zufs_iget_in), OUT(zufs_entry), .serve = zus_serve_iget },
 	[ZUFS_OP_PARENT] = { "parent", IN(zufs_parent_in), OUT(zufs_entry),
 			     .serve = zus_serve_parent },
+	[ZUFS_OP_COPY] = { "copy", IN(zufs_copy_in), OUT(zufs_copy_out),
+			   .serve = zus_serve_copy },
 	[ZUFS_OP_FALLOCATE] = { "fallocate", IN(zufs_fallocate_in), OUT(zufs_attr),
 				.serve = zus_serve_fallocate },
 	[ZUFS_OP_TMPFILE] = { "tmpfile", IN(zufs_create_in), OUT(zufs_entry),

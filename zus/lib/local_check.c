@@ -326,6 +326,16 @@ static const char *check_write(const struct reply *r)
 	return local_check_attr(&out->attr);
 }
 
+static const char *check_copy(const struct reply *r)
+{
+	const struct zufs_copy_out *out = r->out;
+	const struct zufs_copy_in *in = r->in;
+
+	if (!out->copied_bytes || out->copied_bytes > in->len_bytes)
+		return "copy-count";
+	return local_check_attr(&out->attr);
+}
+
 static const struct {
 	const char *(*check)(const struct reply *r);
 	bool payload;			/* may have one */
@@ -349,6 +359,7 @@ static const struct {
 	[ZUFS_OP_WRITE] = { check_write, false },
 	[ZUFS_OP_TMPFILE] = { check_lookup, false },
 	[ZUFS_OP_FALLOCATE] = { check_attr, false },
+	[ZUFS_OP_COPY] = { check_copy, false },
 	[ZUFS_OP_IOCTL] = { check_ioctl, true },
 	[ZUFS_OP_IGET] = { check_iget, false },
 	[ZUFS_OP_PARENT] = { check_iget, false },

@@ -207,6 +207,43 @@ int zus_serve_fallocate(struct zus_req *req)
 	return ret;
 }
 
+int zus_serve_copy(struct zus_req *req)
+{
+	const struct zufs_copy_in *in = &req->in.copy;
+	struct zufs_copy_out *out = zus_req_out(req);
+	struct zus_attr attr = { .ino = 0 };
+	struct zus_copy args = {
+		.to_fh = in->to_fh,
+		.from_fh = in->from_fh,
+		.to_off = in->to_off,
+		.from_off = in->from_off,
+		.len_bytes = in->len_bytes,
+	};
+	struct zus_inode *to, *from;
+	uint64_t copied_bytes = 0;
+	int ret;
+
+	if (!in->len_bytes || bad_range(in->to_off, in->len_bytes) ||
+	    bad_range(in->from_off, in->len_bytes) || in->flags)
+		return -EPROTO;
+	ret = zus_time_get(&in->now, &args.now);
+	if (ret)
+		return ret;
+	if (!file_ops(req)->copy)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->to, &to);
+	if (!ret)
+		ret = zus_req_inode(req, in->from, &from);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->copy(req, to, from, &args, &copied_bytes, &attr);
+	if (ret)
+		return ret;
+	out->copied_bytes = copied_bytes;
+	zus_attr_put(&out->attr, &attr);
+	return 0;
+}
+
 int zus_serve_ioctl(struct zus_req *req)
 {
 	const struct zufs_ioctl_in *in = &req->in.ioctl;

@@ -46,6 +46,7 @@ static const struct {
 	{ ZUFS_FEAT_EXPORT, ZUS_MF_EXPORT },
 	{ ZUFS_FEAT_FREEZE, ZUS_MF_FREEZE },
 	{ ZUFS_FEAT_DURABLE_MAPS, ZUS_MF_DURABLE_MAPS },
+	{ ZUFS_FEAT_COPY, ZUS_MF_COPY },
 };
 
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)

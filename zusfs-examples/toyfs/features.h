@@ -6,7 +6,7 @@
 #define TOY_FEATURES	(ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_READDIR_PLUS | \
 			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | \
 			 ZUS_MF_FALLOCATE | ZUS_MF_IOCTL | ZUS_MF_EXPORT | \
-			 ZUS_MF_FREEZE)
+			 ZUS_MF_FREEZE | ZUS_MF_COPY)
 
 /* What they use of toyfs.c: an inode that has the reference of its first name. */
 struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
@@ -92,6 +92,10 @@ uint64_t toy_map_next(struct toy_inode *ti, uint64_t bn);
 /* fallocate.c */
 int toy_fallocate(struct zus_req *req, struct zus_inode *inode,
 		  const struct zus_fallocate *args, struct zus_attr *out);
+
+/* copy.c */
+int toy_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+	     const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
 
 /* relocate.c: moves blocks that are in use, with the mount option relocate=SEED. */
 int toy_relocate_options(struct toy_fs *fs, const char *options);

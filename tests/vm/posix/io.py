@@ -4,6 +4,7 @@
 
 import glob
 import mmap
+import random
 import select
 import socket
 import subprocess
@@ -15,13 +16,14 @@ MAP_SHARED_VALIDATE, MAP_SYNC = 3, 0x80000
 SIZE = 16 * PAGE
 
 
+def asked(op):
+    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
+        return int(file.readline().split()[1])
+
+
 def calls():
     """What the server was asked so far, of data."""
-    total = 0
-    for op in ("map", "map_done", "write"):
-        with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-            total += int(file.readline().split()[1])
-    return total
+    return asked("map") + asked("map_done") + asked("write")
 
 
 def pattern(size, seed=0):
@@ -129,17 +131,104 @@ def pipes_and_sockets(top):
         data += right.recv(SIZE)
     same(os.waitpid(pid, 0)[1], 0)
     same(data, pattern(SIZE))
-    # from file to file
-    target = os.open(f"{top}/copy2", os.O_RDWR | os.O_CREAT)
-    done = 0
-    while done < SIZE - 7:
-        done += os.copy_file_range(source, target, SIZE - 7 - done, 7 + done, done)
-    same(os.pread(target, 2 * SIZE, 0), pattern(SIZE)[7:])
-    # of another filesystem the program copies itself
+    # to another filesystem the program copies itself
     target = os.open("/run/io-copy", os.O_RDWR | os.O_CREAT)
     fails("EXDEV", os.copy_file_range, source, target, SIZE, 0, 0)
     subprocess.run(["cp", path, "/run/io-copy"], check=True)
     same(open("/run/io-copy", "rb").read(), pattern(SIZE))
+
+
+@case
+def the_server_copies(top):
+    path = make(top)
+    source = os.open(path, os.O_RDWR)
+    target = os.open(f"{top}/copy", os.O_RDWR | os.O_CREAT)
+    before, copies = calls(), asked("copy")
+    same(os.copy_file_range(source, target, SIZE, 0, 0), SIZE)
+    same((asked("copy") - copies, calls() - before), (1, 0))
+    same(os.pread(target, 2 * SIZE, 0), pattern(SIZE))
+    # more than there is; behind the end; nothing
+    same(os.copy_file_range(source, target, 2 * SIZE, SIZE - 10, 0), 10)
+    same(os.pread(target, 11, 0), pattern(SIZE)[-10:] + pattern(11)[10:])
+    same(os.copy_file_range(source, target, 10, SIZE, 0), 0)
+    same(os.copy_file_range(source, target, 0, 0, 0), 0)
+    # to a place behind the target's end: zeros between
+    os.ftruncate(target, 5)
+    same(os.copy_file_range(source, target, 100, PAGE - 50, 3 * PAGE + 7), 100)
+    data = os.pread(target, 5 * PAGE, 0)
+    same(len(data), 3 * PAGE + 107)
+    same(data[5:3 * PAGE + 7], bytes(3 * PAGE + 2))
+    same(data[3 * PAGE + 7:], pattern(SIZE)[PAGE - 50:PAGE + 50])
+    # in one file
+    same(os.copy_file_range(source, source, PAGE, 0, 5 * PAGE + 1), PAGE)
+    same(os.pread(source, PAGE, 5 * PAGE + 1), pattern(PAGE))
+    fails("EINVAL", os.copy_file_range, source, source, PAGE, 0, 100)
+    # what is mapped of the target is what it holds
+    view = mmap.mmap(target, PAGE)
+    same(view[0], pattern(SIZE)[-10])
+    os.copy_file_range(source, target, PAGE, PAGE, 0)
+    same(view[:], pattern(SIZE)[PAGE:2 * PAGE])
+    view[0] = 77
+    os.copy_file_range(target, source, PAGE, 0, 0)
+    same(os.pread(source, 1, 0), bytes([77]))
+    # suid goes, times change
+    os.fchmod(target, 0o4755)
+    old = os.fstat(target)
+    as_user(lambda: os.copy_file_range(source, target, 10, 0, 0))
+    new = os.fstat(target)
+    same(oct(new.st_mode & 0o7777), oct(0o755))
+    holds(new.st_mtime_ns > old.st_mtime_ns, "mtime")
+    # who may
+    reader = os.open(path, os.O_RDONLY)
+    fails("EBADF", os.copy_file_range, source, reader, 10, 0, 0)
+    fails("EBADF", os.copy_file_range, source, os.open(path, os.O_WRONLY | os.O_APPEND), 10, 0, 0)
+    fails("EISDIR", os.copy_file_range, os.open(top, os.O_RDONLY), target, 10, 0, 0)
+
+
+@case
+def copies_keep_holes(top):
+    source = os.open(f"{top}/sparse", os.O_RDWR | os.O_CREAT)
+    os.pwrite(source, b"end", 64 << 20)
+    target = os.open(f"{top}/copy", os.O_RDWR | os.O_CREAT)
+    size, done = os.fstat(source).st_size, 0
+    while done < size:
+        done += os.copy_file_range(source, target, size - done, done, done)
+    same(os.fstat(target).st_blocks, 8)
+    same(os.pread(target, 9, 64 << 20), b"end")
+
+
+@case
+def copies_as_a_model_has_them(top):
+    seed = 69
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    files = [os.open(f"{top}/{i}", os.O_RDWR | os.O_CREAT) for i in range(2)]
+    model = [bytearray(), bytearray()]
+    for step in range(400):
+        a, b = draw.randrange(2), draw.randrange(2)
+        at, off, length = (draw.randrange(5 * PAGE) for _ in range(3))
+        what = draw.randrange(4)
+        if what == 0:
+            data = draw.randbytes(length)
+            os.pwrite(files[a], data, at)
+            model[a].extend(bytes(max(0, at - len(model[a]))))
+            model[a][at:at + length] = data
+        elif what == 1:
+            os.ftruncate(files[a], at)
+            model[a] = model[a][:at] + bytes(max(0, at - len(model[a])))
+        else:
+            length = min(length, max(0, len(model[a]) - off))
+            if a == b and off < at + length and at < off + length:
+                continue
+            done = 0
+            while done < length:
+                done += os.copy_file_range(files[a], files[b], length - done, off + done, at + done)
+            if length:
+                data = bytes(model[a][off:off + length])
+                model[b].extend(bytes(max(0, at - len(model[b]))))
+                model[b][at:at + length] = data
+        for i in range(2):
+            same(os.pread(files[i], 100 * PAGE, 0), bytes(model[i]), f"step {step}, file {i}")
 
 
 @case
