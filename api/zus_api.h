@@ -21,7 +21,8 @@
  *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT;
  *        ZUFS_IOC_INVALIDATE with ZUFS_FEAT_INVALIDATE; FREEZE with ZUFS_FEAT_FREEZE and
  *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS;
- *        COPY with ZUFS_FEAT_COPY and ZUFS_MF_COPY
+ *        COPY with ZUFS_FEAT_COPY and ZUFS_MF_COPY; CREATE_OPEN with
+ *        ZUFS_FEAT_CREATE_OPEN and ZUFS_MF_CREATE_OPEN
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -117,7 +118,8 @@
 #define ZUFS_OP_PARENT			36
 #define ZUFS_OP_FREEZE			37
 #define ZUFS_OP_COPY			38
-#define ZUFS_OP_COUNT			39
+#define ZUFS_OP_CREATE_OPEN		39
+#define ZUFS_OP_COUNT			40
 
 /* ----------------------------------------------------------------- requests */
 
@@ -310,6 +312,7 @@ struct zufs_mount_out {
  */
 #define ZUFS_MF_DURABLE_MAPS		0x20000u
 #define ZUFS_MF_COPY			0x40000u /* COPY; needs ZUFS_FEAT_COPY */
+#define ZUFS_MF_CREATE_OPEN		0x80000u /* CREATE_OPEN; needs ZUFS_FEAT_CREATE_OPEN */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -414,6 +417,25 @@ struct zufs_create_in {
 struct zufs_create_out {
 	struct zufs_entry entry;
 	struct zufs_attr dir;
+};
+
+/*
+ * CREATE_OPEN, with ZUFS_MF_CREATE_OPEN: open(2) with O_CREAT of a name that the kernel does
+ * not know, in place of LOOKUP, CREATE and OPEN. Payload as of CREATE. What is there already,
+ * of whatever type, is answered as LOOKUP would, with created and fh 0; with O_EXCL it is
+ * EEXIST. What is made here is open then, if the mount has OPEN.
+ */
+struct zufs_create_open_in {
+	struct zufs_create_in create;
+	__u32 open_flags;	/* O_* of the caller */
+	__u32 reserved;
+};
+
+struct zufs_create_open_out {
+	struct zufs_create_out create;
+	__u64 fh;		/* as of OPEN; 0 without ZUFS_MF_OPEN */
+	__u32 created;		/* 0 or 1 */
+	__u32 reserved;
 };
 
 /* LINK. Payload: the name. */
@@ -819,6 +841,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_FREEZE		0x800ull /* mounts with ZUFS_MF_FREEZE */
 #define ZUFS_FEAT_DURABLE_MAPS		0x1000ull /* mounts with ZUFS_MF_DURABLE_MAPS */
 #define ZUFS_FEAT_COPY			0x2000ull /* mounts with ZUFS_MF_COPY */
+#define ZUFS_FEAT_CREATE_OPEN		0x4000ull /* mounts with ZUFS_MF_CREATE_OPEN */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -1151,6 +1174,13 @@ ZUFS_OFF(zufs_create_in, target_bytes, 48);
 ZUFS_OFF(zufs_create_in, xattrs_bytes, 52);
 ZUFS_SIZE(zufs_create_out, 280);
 ZUFS_OFF(zufs_create_out, dir, 144);
+ZUFS_SIZE(zufs_create_open_in, 64);
+ZUFS_OFF(zufs_create_open_in, open_flags, 56);
+ZUFS_OFF(zufs_create_open_in, reserved, 60);
+ZUFS_SIZE(zufs_create_open_out, 296);
+ZUFS_OFF(zufs_create_open_out, fh, 280);
+ZUFS_OFF(zufs_create_open_out, created, 288);
+ZUFS_OFF(zufs_create_open_out, reserved, 292);
 ZUFS_SIZE(zufs_link_in, 40);
 ZUFS_OFF(zufs_link_in, dir, 8);
 ZUFS_OFF(zufs_link_in, now, 16);

@@ -34,6 +34,7 @@
 #else
 #define ZUF_IDMAP		struct user_namespace
 #define ZUF_NOP_IDMAP		(&init_user_ns)
+#define file_mnt_idmap		file_mnt_user_ns
 #endif
 
 /*

@@ -26,6 +26,26 @@ enum zuf_rule zuf_check_create(const struct zuf_reply *reply)
 	return zuf_check_live_dir(reply, &out->dir, 0);
 }
 
+enum zuf_rule zuf_check_create_open(const struct zuf_reply *reply)
+{
+	const struct zufs_create_open_out *out = reply->out;
+	const struct zufs_create_open_in *in;
+	enum zuf_rule rule;
+
+	if (out->created > 1 || (!out->created && out->fh))
+		return ZUF_RULE_SIZE;
+	rule = zuf_check_entry(reply->mount, &out->create.entry,
+			       reply->call ? reply->call->inode[0] : NULL);
+	if (rule)
+		return rule;
+	if (reply->call) {
+		in = reply->call->in;
+		if (out->created && (out->create.entry.attr.mode ^ in->create.mode) & S_IFMT)
+			return ZUF_RULE_TYPE;
+	}
+	return zuf_check_live_dir(reply, &out->create.dir, 0);
+}
+
 /* What has no name yet, and a link would be the first. */
 enum zuf_rule zuf_check_tmpfile(const struct zuf_reply *reply)
 {
@@ -161,8 +181,10 @@ int zuf_create(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
 	       umode_t mode, bool excl)
 {
 	struct make_args args = { .op = ZUFS_OP_CREATE, .mode = mode | S_IFREG };
+	int err = zuf_make(idmap, dir, dentry, &args);
 
-	return zuf_make(idmap, dir, dentry, &args);
+	/* the server has made it by itself: the VFS looks again, and opens that */
+	return err == -EEXIST && !excl ? -ESTALE : err;
 }
 
 int zuf_mkdir(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)
@@ -253,4 +275,129 @@ int zuf_tmpfile(ZUF_IDMAP *idmap, struct inode *dir, struct file *file, umode_t 
 	spin_unlock(&inode->i_lock);
 	d_tmpfile(file, inode);
 	return finish_open_simple(file, 0);
+}
+
+/* ---------------------------------------------------------------- atomic open */
+
+/* It was there before: the VFS goes on as if it had been looked up. */
+static int found_instead(struct file *file, struct dentry *dentry,
+			 const struct zufs_create_open_out *out, u32 seq, u32 names_seq)
+{
+	struct inode *dir = d_inode(dentry->d_parent);
+	struct inode *inode = zuf_iget(dentry->d_sb, &out->create.entry, seq);
+	struct dentry *found;
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	/* that it was not there is not true any more */
+	if (!d_in_lookup(dentry))
+		d_drop(dentry);
+	found = zuf_splice(inode, dentry, ZUFS_OP_CREATE_OPEN);
+	if (IS_ERR(found))
+		return PTR_ERR(found);
+	zuf_names_check(dir, found ?: dentry, names_seq);
+	return finish_no_open(file, found);
+}
+
+/* Consumes @zf. */
+static int open_made(struct file *file, struct dentry *dentry, struct zuf_file *zf,
+		     const struct zufs_create_open_out *out, struct zuf_new_xattrs *xattrs, u32 seq)
+{
+	struct zuf_mount *mount = zuf_mount_of(dentry->d_sb);
+	struct inode *inode;
+	int err;
+
+	/* the answer's reference to the handle may go, and RELEASE needs it */
+	if (zf)
+		zf->fh = out->fh;
+	inode = zuf_iget_new(dentry->d_sb, &out->create.entry, ZUFS_OP_CREATE_OPEN, seq);
+	if (IS_ERR(inode)) {
+		d_drop(dentry);
+		err = PTR_ERR(inode);
+		goto out_release;
+	}
+	zuf_new_xattrs_done(xattrs, inode);
+	if (d_in_lookup(dentry))
+		d_add(dentry, inode);
+	else
+		d_instantiate(dentry, inode);
+	file->f_mode |= FMODE_CREATED;
+	file->private_data = zf;
+	err = finish_open(file, dentry, zuf_open_created);
+	if (!err)
+		return 0;
+	file->private_data = NULL;
+out_release:
+	if (zf)
+		zuf_file_release(mount, out->create.entry.handle, zf);
+	return err;
+}
+
+static int open_create(struct inode *dir, struct dentry *dentry, struct file *file,
+		       unsigned int flags, struct make_args *args)
+{
+	ZUF_IDMAP *idmap = file_mnt_idmap(file);
+	struct zufs_create_open_in in;
+	struct zufs_create_open_out out;
+	struct zuf_new_xattrs xattrs;
+	struct zuf_call call = {
+		.mount		= zuf_mount_of(dir->i_sb),
+		.op		= ZUFS_OP_CREATE_OPEN,
+		.in		= &in,
+		.out		= &out,
+		.seg		= { zuf_name_vec(dentry) },
+		.num_segs	= 1,
+		.inode		= { dir },
+		.dentry		= { dentry },
+	};
+	u32 seq = zuf_inval_seq(dir->i_sb), names_seq = zuf_names_seq(dir);
+	struct zuf_file *zf = NULL;
+	int err;
+
+	if (call.mount->features & ZUFS_MF_OPEN) {
+		zf = zuf_file_alloc();
+		if (!zf)
+			return -ENOMEM;
+	}
+	err = zuf_new_xattrs_begin(&xattrs, dir, dentry, &args->mode);
+	if (err)
+		goto out_free;
+	make_fill(idmap, dir, dentry, args, &in.create);
+	in.open_flags = flags;
+	in.reserved = 0;
+	err = make_payload(&call, &in.create, args, &xattrs, NULL);
+	if (!err)
+		err = zuf_call_retry(&call);
+	if (err) {
+		zuf_name_unsure(dir, dentry, err);
+		goto out_free;
+	}
+	zuf_point(ZUF_POINT_NAME_CHANGED, current);
+	zuf_attr_apply(dir, &out.create.dir, true);
+	if (out.created) {
+		err = open_made(file, dentry, zf, &out, &xattrs, seq);
+		zf = NULL;
+	} else {
+		err = found_instead(file, dentry, &out, seq, names_seq);
+	}
+out_free:
+	kfree(zf);
+	zuf_new_xattrs_free(&xattrs);
+	return err;
+}
+
+int zuf_atomic_open(struct inode *dir, struct dentry *dentry, struct file *file,
+		    unsigned int flags, umode_t mode)
+{
+	struct make_args args = { .op = ZUFS_OP_CREATE_OPEN, .mode = (mode & S_IALLUGO) | S_IFREG };
+	struct dentry *found = NULL;
+	int err;
+
+	if (flags & O_CREAT) {
+		err = zuf_dir_prepare(dir, dentry);
+		return err ?: open_create(dir, dentry, file, flags, &args);
+	}
+	if (d_in_lookup(dentry))
+		found = zuf_lookup(dir, dentry, 0);
+	return IS_ERR(found) ? PTR_ERR(found) : finish_no_open(file, found);
 }

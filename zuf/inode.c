@@ -510,7 +510,8 @@ static void inode_fill(struct inode *inode, const struct zufs_attr *attr)
 		inode_fill_regular(inode, attr->flags);
 		break;
 	case S_IFDIR:
-		inode->i_op = &zuf_dir_iops;
+		inode->i_op = zuf_mount_of(inode->i_sb)->features & ZUFS_MF_CREATE_OPEN ?
+			      &zuf_dir_open_iops : &zuf_dir_iops;
 		inode->i_fop = &zuf_dir_fops;
 		break;
 	case S_IFLNK:

@@ -164,7 +164,7 @@ struct dentry *zuf_splice(struct inode *inode, struct dentry *dentry, u16 op)
 	return d_splice_alias(inode, dentry);
 }
 
-static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
 	struct zufs_lookup_in in = {
 		.dir		= zuf_i(dir)->handle,
@@ -451,25 +451,34 @@ static const char *zuf_get_link(struct dentry *dentry, struct inode *inode,
 	return inode->i_link;
 }
 
-const struct inode_operations zuf_dir_iops = {
-	.lookup		= zuf_lookup,
-	.create		= zuf_create,
-	.link		= zuf_link,
-	.unlink		= zuf_unlink,
-	.symlink	= zuf_symlink,
-	.mkdir		= zuf_mkdir,
-	.rmdir		= zuf_rmdir,
-	.mknod		= zuf_mknod,
-	.rename		= zuf_rename,
-	.tmpfile	= zuf_tmpfile,
-	.permission	= zuf_permission,
-	.getattr	= zuf_getattr,
-	.setattr	= zuf_setattr,
-	.listxattr	= zuf_listxattr,
-	.ZUF_GET_ACL	= zuf_get_acl,
-	.set_acl	= zuf_set_acl,
-	.fileattr_get	= zuf_fileattr_get,
+#define ZUF_DIR_IOPS \
+	.lookup		= zuf_lookup, \
+	.create		= zuf_create, \
+	.link		= zuf_link, \
+	.unlink		= zuf_unlink, \
+	.symlink	= zuf_symlink, \
+	.mkdir		= zuf_mkdir, \
+	.rmdir		= zuf_rmdir, \
+	.mknod		= zuf_mknod, \
+	.rename		= zuf_rename, \
+	.tmpfile	= zuf_tmpfile, \
+	.permission	= zuf_permission, \
+	.getattr	= zuf_getattr, \
+	.setattr	= zuf_setattr, \
+	.listxattr	= zuf_listxattr, \
+	.ZUF_GET_ACL	= zuf_get_acl, \
+	.set_acl	= zuf_set_acl, \
+	.fileattr_get	= zuf_fileattr_get, \
 	.fileattr_set	= zuf_fileattr_set,
+
+const struct inode_operations zuf_dir_iops = {
+	ZUF_DIR_IOPS
+};
+
+/* Where the plugin has CREATE_OPEN: else the VFS does better. */
+const struct inode_operations zuf_dir_open_iops = {
+	ZUF_DIR_IOPS
+	.atomic_open	= zuf_atomic_open,
 };
 
 const struct inode_operations zuf_symlink_iops = {

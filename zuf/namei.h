@@ -34,6 +34,9 @@ enum zuf_rule zuf_check_live_dir(const struct zuf_reply *reply, const struct zuf
 
 int zuf_create(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_t mode,
 	       bool excl);
+int zuf_atomic_open(struct inode *dir, struct dentry *dentry, struct file *file,
+		    unsigned int flags, umode_t mode);
+struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags);
 int zuf_mkdir(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_t mode);
 int zuf_mknod(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_t mode,
 	      dev_t rdev);

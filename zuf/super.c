@@ -31,6 +31,7 @@ static const struct {
 	{ ZUFS_FEAT_FREEZE, ZUFS_MF_FREEZE },
 	{ ZUFS_FEAT_DURABLE_MAPS, ZUFS_MF_DURABLE_MAPS },
 	{ ZUFS_FEAT_COPY, ZUFS_MF_COPY },
+	{ ZUFS_FEAT_CREATE_OPEN, ZUFS_MF_CREATE_OPEN },
 };
 
 static u64 may_ask(const struct zuf_server *server)

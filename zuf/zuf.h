@@ -126,6 +126,7 @@ void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule);
 enum zuf_rule zuf_check_mount(const struct zuf_reply *reply);	/* super.c */
 enum zuf_rule zuf_check_statfs(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_lookup(const struct zuf_reply *reply);	/* namei.c */
+enum zuf_rule zuf_check_create_open(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_create(const struct zuf_reply *reply);	/* create.c */
 enum zuf_rule zuf_check_tmpfile(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_link(const struct zuf_reply *reply);
@@ -145,6 +146,7 @@ enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
 void zuf_take_map(const struct zuf_reply *reply);		/* map.c */
 void zuf_undo_mount(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_create_open(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_remove(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_rename(struct zuf_orphan *orphan, const void *out);
@@ -328,7 +330,8 @@ bool zuf_server_trusted(const struct zuf_server *server);
 			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
 			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT | \
 			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE | \
-			 ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY)
+			 ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY | \
+			 ZUFS_FEAT_CREATE_OPEN)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -547,6 +550,7 @@ struct posix_acl *zuf_get_acl(struct inode *inode, int type, bool rcu);
 int zuf_set_acl(ZUF_IDMAP *idmap, ZUF_ACL_TARGET *target, struct posix_acl *acl, int type);
 
 extern const struct inode_operations zuf_dir_iops;	/* namei.c */
+extern const struct inode_operations zuf_dir_open_iops;
 extern const struct inode_operations zuf_symlink_iops;	/* namei.c */
 extern const struct inode_operations zuf_special_iops;	/* namei.c */
 extern const struct inode_operations zuf_file_iops;	/* file.c */
@@ -569,6 +573,11 @@ struct zuf_file {
 };
 
 int zuf_open(struct inode *inode, struct file *file);
+/* The same for one that CREATE_OPEN has opened; takes file->private_data as it is. */
+int zuf_open_created(struct inode *inode, struct file *file);
+/* NULL: no memory. Of a file that the server has open, and no one else. */
+struct zuf_file *zuf_file_alloc(void);
+void zuf_file_release(struct zuf_mount *mount, u64 handle, struct zuf_file *zf);
 int zuf_release(struct inode *inode, struct file *file);
 int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync);
 /* ioctl.c; FS_IOC_SHUTDOWN has no number in common: XFS's, which ext4 and f2fs have too */

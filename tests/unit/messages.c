@@ -172,6 +172,20 @@ static int t_tmpfile(struct zus_req *req, struct zus_inode *dir,
 	return ret;
 }
 
+static int t_create_open(struct zus_req *req, struct zus_inode *dir, const struct zus_create *c,
+			 uint32_t flags, struct zus_create_open *out)
+{
+	(void)req;
+	noted("dir %d name %.*s now %ld.%u mode %o uid %u gid %u flags %x", who(dir), N(c->name),
+	      T(c->now), c->mode, c->uid, c->gid, flags);
+	zus_entry_set(&out->entry, &file);
+	out->entry.attr = attr_like(2, c->mode);
+	out->dir = attr_like(1, S_IFDIR | 0755);
+	out->fh = 99;
+	out->created = 1;
+	return answer;
+}
+
 static int t_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
 		  struct zus_entry *out)
 {
@@ -407,7 +421,7 @@ static const struct zus_mount_ops mount_ops = {
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,
 	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict, t_getxattr, t_setxattr,
-	t_listxattr, t_tmpfile, t_iget, t_parent,
+	t_listxattr, t_tmpfile, t_iget, t_parent, t_create_open,
 };
 static const struct zus_file_ops file_ops = {
 	t_open, t_release, t_map, t_map_done, t_write, t_fsync, t_fallocate,
@@ -463,6 +477,10 @@ static const struct message {
 	{ ZUFS_OP_CREATE, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFREG | 0644, 3, 4, 5, 6, 1),
 	  "n", "dir 1 name n target  now 1.2 mode 100644 uid 3 gid 4 rdev 5:6",
 	  IN(zufs_create_out, { FILE_, FATTR }, DATTR) },
+	{ ZUFS_OP_CREATE_OPEN, IN(zufs_create_open_in,
+				  { ROOT, { 1, 2 }, S_IFREG | 0644, 3, 4, 5, 6, 1 }, 0x42),
+	  "n", "dir 1 name n now 1.2 mode 100644 uid 3 gid 4 flags 42",
+	  IN(zufs_create_open_out, { { FILE_, FATTR }, DATTR }, 99, 1) },
 	{ ZUFS_OP_MKDIR, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFDIR | 0755, 3, 4, 0, 0, 1),
 	  "n", "dir 1 name n target  now 1.2 mode 40755 uid 3 gid 4 rdev 0:0",
 	  IN(zufs_create_out, { FILE_, ATTR(2, S_IFDIR | 0755) }, DATTR) },

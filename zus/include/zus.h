@@ -241,6 +241,7 @@ struct zus_mount {
  */
 #define ZUS_MF_DURABLE_MAPS	(1u << 17)
 #define ZUS_MF_COPY		(1u << 18) /* has copy */
+#define ZUS_MF_CREATE_OPEN	(1u << 19) /* has create_open */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -315,6 +316,14 @@ struct zus_mount_ops {
 };
 
 /* ------------------------------------------------------ inode-level callbacks */
+
+/* What create_open answers. */
+struct zus_create_open {
+	struct zus_entry entry;
+	struct zus_attr dir;	/* as it then is */
+	uint64_t fh;		/* as of open, with ZUS_MF_OPEN */
+	int created;		/* 1: made here; 0: it was there */
+};
 
 #define ZUS_SET_MODE		(1u << 0)
 #define ZUS_SET_UID		(1u << 1)
@@ -515,6 +524,16 @@ struct zus_inode_ops {
 	int (*iget)(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
 		    struct zus_entry *out);
 	int (*parent)(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
+	/*
+	 * Required with ZUS_MF_CREATE_OPEN. open(2) with O_CREAT of a name that the kernel
+	 * does not know, in one call: make a regular file as create does, and open it if
+	 * the mount has ZUS_MF_OPEN. If the name is there, answer its inode (of whatever
+	 * type) as lookup does, not open, with created 0, or EEXIST with O_EXCL in flags.
+	 * Errors as of create.
+	 */
+	int (*create_open)(struct zus_req *req, struct zus_inode *dir,
+			   const struct zus_create *args, uint32_t flags,
+			   struct zus_create_open *answer);
 };
 
 /* The first release's table ended here. */

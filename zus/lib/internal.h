@@ -45,6 +45,7 @@ union zus_in {
 	struct zufs_getattr_in getattr;
 	struct zufs_setattr_in setattr;
 	struct zufs_create_in create;
+	struct zufs_create_open_in create_open;	/* begins as create */
 	struct zufs_link_in link;
 	struct zufs_unlink_in unlink;
 	struct zufs_rename_in rename;
@@ -145,6 +146,7 @@ int zus_serve_lookup(struct zus_req *req);
 int zus_serve_getattr(struct zus_req *req);
 int zus_serve_setattr(struct zus_req *req);
 int zus_serve_create(struct zus_req *req);
+int zus_serve_create_open(struct zus_req *req);
 int zus_serve_tmpfile(struct zus_req *req);
 int zus_serve_link(struct zus_req *req);
 int zus_serve_unlink(struct zus_req *req);

@@ -89,6 +89,18 @@ static const char *check_create(const struct reply *r)
 	return rule ? rule : local_check_attr(&out->dir);
 }
 
+static const char *check_create_open(const struct reply *r)
+{
+	const struct zufs_create_open_out *out = r->out;
+	const struct zufs_create_open_in *in = r->in;
+	const char *rule = check_entry(r->local, &out->create.entry);
+
+	if (!rule && out->created &&
+	    ((out->create.entry.attr.mode ^ in->create.mode) & S_IFMT))
+		rule = "create-type";
+	return rule ? rule : local_check_attr(&out->create.dir);
+}
+
 static const char *check_link(const struct reply *r)
 {
 	const struct zufs_link_out *out = r->out;
@@ -345,6 +357,7 @@ static const struct {
 	[ZUFS_OP_GETATTR] = { check_attr, false },
 	[ZUFS_OP_SETATTR] = { check_attr, false },
 	[ZUFS_OP_CREATE] = { check_create, false },
+	[ZUFS_OP_CREATE_OPEN] = { check_create_open, false },
 	[ZUFS_OP_MKDIR] = { check_create, false },
 	[ZUFS_OP_MKNOD] = { check_create, false },
 	[ZUFS_OP_SYMLINK] = { check_create, false },

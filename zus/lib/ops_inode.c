@@ -212,6 +212,34 @@ int zus_serve_create(struct zus_req *req)
 	return 0;
 }
 
+int zus_serve_create_open(struct zus_req *req)
+{
+	struct zufs_create_open_out *out = zus_req_out(req);
+	struct zus_create_open answer = { .entry = { .inode = NULL } };
+	struct zus_create args;
+	struct zus_inode *dir;
+	int ret;
+
+	if (!inode_ops(req)->create_open)
+		return -EOPNOTSUPP;
+	ret = zus_req_name(req, 0, req->in.create.name_bytes, &args.name);
+	if (!ret)
+		ret = take_create(req, &args, &dir);
+	if (ret)
+		return ret;
+	ret = inode_ops(req)->create_open(req, dir, &args, req->in.create_open.open_flags,
+					  &answer);
+	if (ret)
+		return undo_entry(&answer.entry, ret);
+	if (!answer.entry.inode)
+		return no_inode(req);
+	zus_entry_put(&out->create.entry, &answer.entry);
+	zus_attr_put(&out->create.dir, &answer.dir);
+	out->created = answer.created;
+	out->fh = answer.created ? answer.fh : 0;
+	return 0;
+}
+
 static void put_link(struct zus_req *req, const struct zus_attr *inode,
 		     const struct zus_attr *dir)
 {

@@ -47,6 +47,7 @@ static const struct {
 	{ ZUFS_FEAT_FREEZE, ZUS_MF_FREEZE },
 	{ ZUFS_FEAT_DURABLE_MAPS, ZUS_MF_DURABLE_MAPS },
 	{ ZUFS_FEAT_COPY, ZUS_MF_COPY },
+	{ ZUFS_FEAT_CREATE_OPEN, ZUS_MF_CREATE_OPEN },
 };
 
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)

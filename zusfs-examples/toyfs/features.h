@@ -6,7 +6,7 @@
 #define TOY_FEATURES	(ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_READDIR_PLUS | \
 			 ZUS_MF_FILEATTR | ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | \
 			 ZUS_MF_FALLOCATE | ZUS_MF_IOCTL | ZUS_MF_EXPORT | \
-			 ZUS_MF_FREEZE | ZUS_MF_COPY)
+			 ZUS_MF_FREEZE | ZUS_MF_COPY | ZUS_MF_CREATE_OPEN)
 
 /* What they use of toyfs.c: an inode that has the reference of its first name. */
 struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
@@ -65,6 +65,8 @@ int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir
 	     struct zus_attr *inode_out, struct zus_attr *dir_out);
 int toy_tmpfile(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
 		struct zus_entry *out);
+int toy_create_open(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
+		    uint32_t flags, struct zus_create_open *answer);
 int toy_readlink(struct zus_req *req, struct zus_inode *inode);
 
 /* xattr.c: extended attributes, ACLs among them. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* link.c - more names for a file, symlinks' targets, attributes along with names. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -74,4 +75,38 @@ int toy_dirent(struct zus_req *req, const struct toy_dentry *de)
 	zus_entry_set(&entry, &de->inode->zi);
 	toy_get_attr(de->inode, &entry.attr);
 	return zus_req_direntplus(req, de->cookie, &de->name, &entry);
+}
+
+/* The look and the making under one lock, for what open(2) with O_CREAT promises. */
+int toy_create_open(struct zus_req *req, struct zus_inode *zdir, const struct zus_create *args,
+		    uint32_t flags, struct zus_create_open *answer)
+{
+	struct toy_inode *dir = toy(zdir), *made = toy_new_inode(zdir->mount, args), *ti = made;
+	struct toy_fs *fs = fs_of(zdir);
+	struct toy_dentry *de;
+	int err;
+
+	if (!made)
+		return -ENOMEM;
+	toy_flags_inherit(made, dir);
+	pthread_rwlock_wrlock(&fs->names);
+	de = toy_find(fs, dir, &args->name);
+	if (de) {
+		err = flags & O_EXCL ? -EEXIST : 0;
+		ti = de->inode;
+	} else {
+		err = toy_add_dentry(fs, dir, made, &args->name);
+		answer->created = !err;
+		if (!err)
+			toy_touch(dir, &args->now, 0, true);
+	}
+	if (!err) {
+		zus_entry_set(&answer->entry, &ti->zi);
+		toy_get_attr(ti, &answer->entry.attr);
+		toy_get_attr(dir, &answer->dir);
+	}
+	pthread_rwlock_unlock(&fs->names);
+	if (!answer->created)
+		zus_inode_put(&made->zi);
+	return err;
 }

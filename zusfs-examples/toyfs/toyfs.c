@@ -334,7 +334,7 @@ static const struct zus_inode_ops toy_inode_ops = {
 	.rename = toy_rename, .readdir = toy_readdir, .readlink = toy_readlink,
 	.evict = toy_evict, .tmpfile = toy_tmpfile,
 	.getxattr = toy_getxattr, .setxattr = toy_setxattr, .listxattr = toy_listxattr,
-	.iget = toy_iget, .parent = toy_parent,
+	.iget = toy_iget, .parent = toy_parent, .create_open = toy_create_open,
 };
 
 ZUS_EXPORT const struct zus_plugin zus_plugin = {
