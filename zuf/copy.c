@@ -85,17 +85,17 @@ static ssize_t copy_do(const struct copy *copy)
 	return err ?: out.copied_bytes;
 }
 
-/* Whole blocks of the range; behind the end of the file the last one's rest goes with it. */
+/* Whole blocks of the range, and what lies between it and the end of the file. */
 static ssize_t copy_locked(const struct copy *copy)
 {
-	loff_t first = round_down(copy->to_off, ZUFS_BLOCK_BYTES);
+	loff_t first = round_down(min(copy->to_off, i_size_read(copy->to)), ZUFS_BLOCK_BYTES);
 	loff_t last = round_up(copy->to_off + copy->len_bytes, ZUFS_BLOCK_BYTES) - 1;
 	ssize_t ret;
 
 	inode_dio_wait(copy->to);
 	ret = file_modified(copy->to_file);
 	if (!ret)
-		ret = zuf_layout_lock_idle(copy->to, min(first, i_size_read(copy->to)), last);
+		ret = zuf_layout_lock_idle(copy->to, first, last);
 	if (ret)
 		return ret;
 	ret = copy_do(copy);
