@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* rawfs.c - see rawfs.h */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <stdio.h>
