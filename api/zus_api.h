@@ -10,6 +10,19 @@
  *        zufs_map_out.epoch
  *   1.3  copy-on-write: ZUFS_FEAT_COW, ZUFS_MF_COW, ZUFS_MAP_STAY, zufs_map_out.word,
  *        ZUFS_FORCED_COMMITTED
+ *   1.4  extended attributes: ZUFS_FEAT_XATTRS, ZUFS_MF_XATTRS and ACLS, GETXATTR,
+ *        SETXATTR, LISTXATTR, zufs_create_in.xattrs_bytes, ZUFS_ATTR_NO_XATTRS;
+ *        READDIR with attributes: ZUFS_FEAT_READDIR_PLUS, ZUFS_MF_READDIR_PLUS,
+ *        zufs_readdir_in.flags, zufs_direntplus; inode flags and project ids:
+ *        ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR, ZUFS_ATTR_IMMUTABLE and so on,
+ *        zufs_attr.projid, ZUFS_SET_FLAGS and PROJID; ZUFS_FEAT_NAMES, TMPFILE and
+ *        ZUFS_MF_TMPFILE, ZUFS_MF_WHITEOUT; FALLOCATE with ZUFS_FEAT_FALLOCATE and
+ *        ZUFS_MF_FALLOCATE; ZUFS_MAP_REPORT; IOCTL with ZUFS_FEAT_IOCTL and
+ *        ZUFS_MF_IOCTL; IGET and PARENT with ZUFS_FEAT_EXPORT and ZUFS_MF_EXPORT;
+ *        ZUFS_IOC_INVALIDATE with ZUFS_FEAT_INVALIDATE; FREEZE with ZUFS_FEAT_FREEZE and
+ *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS;
+ *        COPY with ZUFS_FEAT_COPY and ZUFS_MF_COPY; CREATE_OPEN with
+ *        ZUFS_FEAT_CREATE_OPEN and ZUFS_MF_CREATE_OPEN
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -40,7 +53,7 @@
 #include <linux/ioctl.h>
 
 #define ZUFS_ABI_MAJOR			1
-#define ZUFS_ABI_MINOR			3
+#define ZUFS_ABI_MINOR			4
 
 /* ------------------------------------------------------------------ limits */
 
@@ -56,6 +69,9 @@
 #define ZUFS_TYPES_MAX			64u
 #define ZUFS_DEVICES_MAX		32u	/* of one mount */
 #define ZUFS_EXTENTS_MAX		512u	/* in one reply */
+#define ZUFS_XATTR_NAME_MAX		255u
+#define ZUFS_XATTR_VALUE_MAX_BYTES	65536u	/* ZUFS_PAYLOAD_MAX_BYTES */
+#define ZUFS_CREATE_XATTRS_MAX		4u	/* of a new inode: ACLs and labels */
 #define ZUFS_OPTIONS_MAX_BYTES		4096u	/* plugin's mount options, with the NUL */
 #define ZUFS_MAP_MAX_BYTES		(64u << 20) /* one MAP asks for at most this */
 
@@ -92,7 +108,18 @@
 #define ZUFS_OP_BATCH			26
 #define ZUFS_OP_FORGET			27	/* forced: only inside BATCH */
 #define ZUFS_OP_INTERRUPT		28	/* forced: only inside BATCH */
-#define ZUFS_OP_COUNT			29
+#define ZUFS_OP_GETXATTR		29
+#define ZUFS_OP_SETXATTR		30
+#define ZUFS_OP_LISTXATTR		31
+#define ZUFS_OP_TMPFILE			32
+#define ZUFS_OP_FALLOCATE		33
+#define ZUFS_OP_IOCTL			34
+#define ZUFS_OP_IGET			35
+#define ZUFS_OP_PARENT			36
+#define ZUFS_OP_FREEZE			37
+#define ZUFS_OP_COPY			38
+#define ZUFS_OP_CREATE_OPEN		39
+#define ZUFS_OP_COUNT			40
 
 /* ----------------------------------------------------------------- requests */
 
@@ -161,10 +188,27 @@ struct zufs_attr {
 	__u32 rdev_major;
 	__u32 rdev_minor;
 	__u32 flags;		/* ZUFS_ATTR_* */
-	__u32 reserved;
+	__u32 projid;		/* project id, with ZUFS_MF_FILEATTR */
 };
 
 #define ZUFS_ATTR_INLINE		0x1u /* data travels in messages */
+/*
+ * Has no extended attribute of any kind: none is asked for until one is set. With it
+ * change must rise when one is set or removed.
+ */
+#define ZUFS_ATTR_NO_XATTRS		0x2u
+/*
+ * Of chattr(1), with ZUFS_MF_FILEATTR. The kernel obeys them; a new inode's are the
+ * server's to take from its directory, as its project id is where that has PROJINHERIT.
+ */
+#define ZUFS_ATTR_IMMUTABLE		0x10u
+#define ZUFS_ATTR_APPEND		0x20u
+#define ZUFS_ATTR_NODUMP		0x40u
+#define ZUFS_ATTR_NOATIME		0x80u
+#define ZUFS_ATTR_SYNC			0x100u
+#define ZUFS_ATTR_DIRSYNC		0x200u
+#define ZUFS_ATTR_PROJINHERIT		0x400u
+#define ZUFS_ATTR_SETTABLE		0x7f0u
 
 /* A name's inode: one reference to the handle passes to the kernel. */
 struct zufs_entry {
@@ -251,6 +295,24 @@ struct zufs_mount_out {
 #define ZUFS_MF_LEASES			0x10u /* maps carry leases; needs ZUFS_FEAT_LEASES */
 #define ZUFS_MF_EPOCHS			0x20u /* with LEASES: EPOCH; needs ZUFS_FEAT_EPOCHS */
 #define ZUFS_MF_COW			0x40u /* overwrites may move; needs ZUFS_FEAT_COW */
+#define ZUFS_MF_XATTRS			0x80u /* has extended attributes; needs ZUFS_FEAT_XATTRS */
+#define ZUFS_MF_ACLS			0x100u /* with XATTRS: POSIX ACLs among them */
+#define ZUFS_MF_READDIR_PLUS		0x200u /* knows PLUS; needs ZUFS_FEAT_READDIR_PLUS */
+#define ZUFS_MF_FILEATTR		0x400u /* flags, project ids; needs ZUFS_FEAT_FILEATTR */
+#define ZUFS_MF_TMPFILE			0x800u /* TMPFILE; needs ZUFS_FEAT_NAMES */
+#define ZUFS_MF_WHITEOUT		0x1000u /* RENAME_WHITEOUT; likewise */
+#define ZUFS_MF_FALLOCATE		0x2000u /* FALLOCATE; needs ZUFS_FEAT_FALLOCATE */
+#define ZUFS_MF_IOCTL			0x4000u /* IOCTL; needs ZUFS_FEAT_IOCTL */
+#define ZUFS_MF_EXPORT			0x8000u /* IGET, PARENT; needs ZUFS_FEAT_EXPORT */
+#define ZUFS_MF_FREEZE			0x10000u /* wants FREEZE; needs ZUFS_FEAT_FREEZE */
+/*
+ * Where a file's bytes are is durable before MAP for a fault is answered, and where that
+ * gave NEW before its MAP_DONE is: so mmap(2) with MAP_SYNC is allowed, if all T1 devices
+ * are SYNCHRONOUS. Needs ZUFS_FEAT_DURABLE_MAPS.
+ */
+#define ZUFS_MF_DURABLE_MAPS		0x20000u
+#define ZUFS_MF_COPY			0x40000u /* COPY; needs ZUFS_FEAT_COPY */
+#define ZUFS_MF_CREATE_OPEN		0x80000u /* CREATE_OPEN; needs ZUFS_FEAT_CREATE_OPEN */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -274,6 +336,17 @@ struct zufs_statfs_out {
 /* SYNCFS: out nothing. */
 struct zufs_syncfs_in {
 	__u32 wait;		/* 0: begin only */
+	__u32 reserved;
+};
+
+/*
+ * FREEZE, with ZUFS_MF_FREEZE: fsfreeze(8). Between a freeze that was answered with 0 and
+ * its thaw the kernel sends nothing that changes the filesystem, and nobody stores to it
+ * through a mapping; the server changes nothing on the media by itself either, and has
+ * made durable what it had. Out nothing; what a thaw answers is ignored.
+ */
+struct zufs_freeze_in {
+	__u32 thaw;		/* 1: go on */
 	__u32 reserved;
 };
 
@@ -304,6 +377,8 @@ struct zufs_setattr_in {
 	__u32 mode;
 	__u32 uid;
 	__u32 gid;
+	__u32 flags;		/* ZUFS_ATTR_* of SETTABLE, all of them */
+	__u32 projid;
 };
 
 #define ZUFS_SET_MODE			0x1u
@@ -313,9 +388,14 @@ struct zufs_setattr_in {
 #define ZUFS_SET_ATIME			0x10u
 #define ZUFS_SET_MTIME			0x20u
 #define ZUFS_SET_CTIME			0x40u
-#define ZUFS_SET_ALL			0x7fu
+#define ZUFS_SET_FLAGS			0x80u
+#define ZUFS_SET_PROJID			0x100u
+#define ZUFS_SET_ALL			0x1ffu
 
-/* CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target. */
+/*
+ * CREATE, MKDIR, MKNOD, SYMLINK. Payload: the name, then a symlink's target, then
+ * struct zufs_xattr, one behind the other: what the inode has from the start.
+ */
 struct zufs_create_in {
 	__u64 dir;		/* handle */
 	struct zufs_time now;
@@ -326,12 +406,36 @@ struct zufs_create_in {
 	__u32 rdev_minor;
 	__u32 name_bytes;
 	__u32 target_bytes;	/* without NUL */
-	__u32 reserved;
+	__u32 xattrs_bytes;	/* at most ZUFS_CREATE_XATTRS_MAX of them */
 };
+
+/*
+ * TMPFILE, with ZUFS_MF_TMPFILE: struct zufs_create_in without a name. Out: struct
+ * zufs_entry, whose nlink is 0. It ends with its last user, or LINK gives it a name.
+ */
 
 struct zufs_create_out {
 	struct zufs_entry entry;
 	struct zufs_attr dir;
+};
+
+/*
+ * CREATE_OPEN, with ZUFS_MF_CREATE_OPEN: open(2) with O_CREAT of a name that the kernel does
+ * not know, in place of LOOKUP, CREATE and OPEN. Payload as of CREATE. What is there already,
+ * of whatever type, is answered as LOOKUP would, with created and fh 0; with O_EXCL it is
+ * EEXIST. What is made here is open then, if the mount has OPEN.
+ */
+struct zufs_create_open_in {
+	struct zufs_create_in create;
+	__u32 open_flags;	/* O_* of the caller */
+	__u32 reserved;
+};
+
+struct zufs_create_open_out {
+	struct zufs_create_out create;
+	__u64 fh;		/* as of OPEN; 0 without ZUFS_MF_OPEN */
+	__u32 created;		/* 0 or 1 */
+	__u32 reserved;
 };
 
 /* LINK. Payload: the name. */
@@ -358,7 +462,11 @@ struct zufs_link_out {
 	struct zufs_attr dir;
 };
 
-/* RENAME. Payload: the old name, then the new. */
+/*
+ * RENAME. Payload: the old name, then the new. RENAME_WHITEOUT comes with
+ * ZUFS_MF_WHITEOUT only: a character device 0:0 of mode 0 and of the caller takes the
+ * old name, in the same change.
+ */
 struct zufs_rename_in {
 	__u64 old_dir;		/* handles */
 	__u64 new_dir;
@@ -378,13 +486,19 @@ struct zufs_rename_out {
 	struct zufs_attr target; /* if there was one */
 };
 
-/* READDIR. Reply's payload: struct zufs_dirent, one behind the other. */
+/*
+ * READDIR. Reply's payload: struct zufs_dirent, one behind the other; with PLUS
+ * struct zufs_direntplus.
+ */
 struct zufs_readdir_in {
 	__u64 dir;		/* handle */
 	__u64 fh;		/* open file, or 0 */
 	__u64 cookie;		/* of the last entry seen; 0: from the start */
-	__u64 reserved;
+	__u32 flags;		/* ZUFS_READDIR_* */
+	__u32 reserved;
 };
+
+#define ZUFS_READDIR_PLUS		0x1u /* with ZUFS_MF_READDIR_PLUS */
 
 struct zufs_readdir_out {
 	__u32 count;
@@ -404,11 +518,80 @@ struct zufs_dirent {
 };
 
 #define ZUFS_DIRENT_BYTES(name_bytes)	((24u + (name_bytes) + 7u) & ~7u)
+
+/*
+ * What LOOKUP of the name would answer, the reference included; handle 0: nothing, who
+ * wants to know looks it up. ino and the type in dirent are those of attr.
+ */
+struct zufs_direntplus {
+	struct zufs_entry entry;
+	struct zufs_dirent dirent;
+	/* the name, as behind any dirent */
+};
+
+#define ZUFS_DIRENTPLUS_BYTES(name_bytes)	(144u + ZUFS_DIRENT_BYTES(name_bytes))
 #define ZUFS_COOKIE_FIRST		3ull
 #define ZUFS_COOKIE_MAX			0x7fffffffffffffffull
 
 /* READLINK. Reply's payload: the target, without NUL. */
 struct zufs_readlink_in {
+	__u64 inode;		/* handle */
+};
+
+/*
+ * Extended attributes, with ZUFS_MF_XATTRS: names with their prefix, "user.",
+ * "trusted.", "security." or, with ZUFS_MF_ACLS, one of ZUFS_XATTR_ACL_*, whose values
+ * are as <linux/posix_acl_xattr.h> has them, ids as the filesystem counts them. Who may
+ * do what with them the kernel decides.
+ */
+#define ZUFS_XATTR_ACL_ACCESS		"system.posix_acl_access"
+#define ZUFS_XATTR_ACL_DEFAULT		"system.posix_acl_default"
+
+/* In CREATE's payload. */
+struct zufs_xattr {
+	__u32 name_bytes;
+	__u32 value_bytes;
+	/* the name, without NUL, and the value; padded with NULs to 8 bytes */
+};
+
+#define ZUFS_XATTR_BYTES(name_bytes, value_bytes) \
+	((8u + (name_bytes) + (value_bytes) + 7u) & ~7u)
+
+/*
+ * GETXATTR. ENODATA: has none of that name. Out: its size; reply's payload: the value,
+ * or with max_bytes 0 nothing. ERANGE: it is longer than max_bytes.
+ */
+struct zufs_getxattr_in {
+	__u64 inode;		/* handle */
+	__u32 max_bytes;
+	__u32 name_bytes;
+	char name[256];
+};
+
+struct zufs_getxattr_out {
+	__u32 value_bytes;
+	__u32 reserved;
+};
+
+/* SETXATTR. Payload: the value. Out: struct zufs_attr. ENODATA, EEXIST: by the flags. */
+struct zufs_setxattr_in {
+	__u64 inode;		/* handle */
+	struct zufs_time now;	/* ctime */
+	__u32 flags;		/* ZUFS_XATTR_* */
+	__u32 mode;		/* with ZUFS_XATTR_MODE: permissions, set along with it */
+	__u32 value_bytes;
+	__u32 name_bytes;
+	char name[256];
+};
+
+#define ZUFS_XATTR_CREATE		0x1u /* must not exist */
+#define ZUFS_XATTR_REPLACE		0x2u /* must exist */
+#define ZUFS_XATTR_REMOVE		0x4u /* there is no value; with REPLACE it must exist */
+#define ZUFS_XATTR_MODE			0x8u
+#define ZUFS_XATTR_ALL			0xfu
+
+/* LISTXATTR. Reply's payload: the names, each with its NUL. ERANGE: they do not fit. */
+struct zufs_listxattr_in {
 	__u64 inode;		/* handle */
 };
 
@@ -448,6 +631,12 @@ struct zufs_map_in {
  * the bytes stay where they are. What shall be kept of them is to be copied away.
  */
 #define ZUFS_MAP_STAY			0x10u
+/*
+ * With READ: where data and holes are is all that is wanted, for lseek(2) and FIEMAP, in as
+ * few answers as may be. len_bytes may exceed ZUFS_MAP_MAX_BYTES; the last extent counts
+ * as far as it reaches.
+ */
+#define ZUFS_MAP_REPORT			0x20u
 
 /*
  * A commit word: a number on a device that the kernel stores when all that it copied by
@@ -527,6 +716,89 @@ struct zufs_fsync_in {
 };
 
 /*
+ * FALLOCATE, as fallocate(2) has it, with ZUFS_MF_FALLOCATE. Nothing of what changes its
+ * place or goes is mapped or leased, and the kernel zeroes, by a MAP of its own, what
+ * PUNCH_HOLE and ZERO_RANGE name of blocks that they do not cover. The server makes whole
+ * blocks: what was not allocated and shall be reads as zero. COLLAPSE_RANGE and
+ * INSERT_RANGE come with off and len_bytes in blocks. One change, all or nothing but for
+ * EINTR. Out: struct zufs_attr, of size_bytes. EOPNOTSUPP: a mode it does not know.
+ */
+struct zufs_fallocate_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u64 off;
+	__u64 len_bytes;	/* not 0 */
+	__u64 size_bytes;	/* of the file, once it is done */
+	struct zufs_time now;	/* mtime and ctime */
+	__u32 mode;		/* FALLOC_FL_* of <linux/falloc.h> */
+	__u32 reserved;
+};
+
+/*
+ * COPY, with ZUFS_MF_COPY: copy_file_range(2) by the server, of what is in both files as
+ * others see it. Nobody else writes to either; blocks of the range in to are neither
+ * mapped nor leased, and may become others. The server may copy less, from the start;
+ * to is then as long as that needs, and no longer than before else. from and to may be one
+ * file, the ranges not overlapping. EOPNOTSUPP, before anything was copied: the kernel
+ * does it. Out: struct zufs_copy_out.
+ */
+struct zufs_copy_in {
+	__u64 to;		/* handle */
+	__u64 to_fh;		/* open file, or 0 */
+	__u64 from;		/* handle */
+	__u64 from_fh;
+	__u64 to_off;
+	__u64 from_off;
+	__u64 len_bytes;	/* not 0; from has as many */
+	__u64 to_size_bytes;	/* of to, before */
+	struct zufs_time now;	/* mtime and ctime of to */
+	__u32 flags;		/* none yet */
+	__u32 reserved;
+};
+
+struct zufs_copy_out {
+	__u64 copied_bytes;	/* not 0 */
+	struct zufs_attr attr;	/* of to */
+};
+
+/*
+ * IOCTL, with ZUFS_MF_IOCTL: one that neither the VFS nor the kernel module knows. How much
+ * goes each way the number says, as _IOC() made it: in the payload what _IOW brings, in the
+ * reply's payload what _IOR gets, at most out_bytes. Who may is the server's to decide,
+ * by the caller's ids. ENOTTY: it does not know it either.
+ */
+struct zufs_ioctl_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u32 cmd;
+	__u32 in_bytes;
+	__u32 out_bytes;
+	__u32 flags;		/* ZUFS_IOCTL_* */
+};
+
+#define ZUFS_IOCTL_COMPAT		0x1u /* from a 32-bit program */
+#define ZUFS_IOCTL_WRITE		0x2u /* the file is open for writing */
+#define ZUFS_IOCTL_ADMIN		0x4u /* the caller has CAP_SYS_ADMIN */
+
+struct zufs_ioctl_out {
+	__s32 result;		/* of ioctl(2), not negative */
+	__u32 reserved;
+};
+
+/*
+ * IGET: the inode of that number and generation, for a file handle: ESTALE, there is none
+ * that has a name. PARENT: of a directory that is not the root. Both answer as LOOKUP.
+ */
+struct zufs_iget_in {
+	__u64 ino;
+	__u64 gen;
+};
+
+struct zufs_parent_in {
+	__u64 dir;		/* handle */
+};
+
+/*
  * BATCH: forced messages, which never fail. Payload: struct zufs_forced[count].
  * Out: nothing. In arg: FORGET the number of references given back, RELEASE the
  * fh, INTERRUPT and MAP_DONE the id of the request. The fields from off to
@@ -558,6 +830,18 @@ struct zufs_forced {
 #define ZUFS_FEAT_LEASES		0x1ull /* RECALL, and mounts with ZUFS_MF_LEASES */
 #define ZUFS_FEAT_EPOCHS		0x2ull /* EPOCH, and mounts with ZUFS_MF_EPOCHS */
 #define ZUFS_FEAT_COW			0x4ull /* mounts with ZUFS_MF_COW */
+#define ZUFS_FEAT_XATTRS		0x8ull /* mounts with ZUFS_MF_XATTRS and ACLS */
+#define ZUFS_FEAT_READDIR_PLUS		0x10ull /* mounts with ZUFS_MF_READDIR_PLUS */
+#define ZUFS_FEAT_FILEATTR		0x20ull /* mounts with ZUFS_MF_FILEATTR */
+#define ZUFS_FEAT_NAMES			0x40ull /* mounts with ZUFS_MF_TMPFILE and WHITEOUT */
+#define ZUFS_FEAT_FALLOCATE		0x80ull /* mounts with ZUFS_MF_FALLOCATE */
+#define ZUFS_FEAT_IOCTL			0x100ull /* mounts with ZUFS_MF_IOCTL */
+#define ZUFS_FEAT_EXPORT		0x200ull /* mounts with ZUFS_MF_EXPORT */
+#define ZUFS_FEAT_INVALIDATE		0x400ull /* INVALIDATE */
+#define ZUFS_FEAT_FREEZE		0x800ull /* mounts with ZUFS_MF_FREEZE */
+#define ZUFS_FEAT_DURABLE_MAPS		0x1000ull /* mounts with ZUFS_MF_DURABLE_MAPS */
+#define ZUFS_FEAT_COPY			0x2000ull /* mounts with ZUFS_MF_COPY */
+#define ZUFS_FEAT_CREATE_OPEN		0x4000ull /* mounts with ZUFS_MF_CREATE_OPEN */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -708,9 +992,49 @@ struct zufs_epoch {
 };
 
 /*
- * The end of a RECALL or EPOCH. err: EIO, stores through mappings may be lost; EBUSY, a
- * RECALL with TRY found a page that stays pinned; ENXIO, an EPOCH was not begun, as the
- * mount ends.
+ * INVALIDATE: what changed otherwise than by an operation of this kernel. It is queued;
+ * the kernel then forgets what is named here, one after the other as they were queued,
+ * and waits for no operation that is with the server: the server may ask for it in the
+ * midst of one, of the same inode too, and must not wait for its end there.
+ *
+ * From the end on nobody is shown what was known before. (A name that an operation of
+ * this kernel was making or moving at that time, and whose answer came before, is
+ * forgotten as that operation ends.) The change number of attributes must have risen.
+ * Where bytes or their places changed, a RECALL of them is wanted besides.
+ *
+ * What is not in the kernel's memory is no error. EOPNOTSUPP: no ZUFS_FEAT_INVALIDATE.
+ * EINVAL: a bad name, or flags. EBUSY, ENXIO: as for RECALL.
+ */
+struct zufs_invalidate {
+	__u64 cookie;		/* comes back; 0: the end is not told */
+	__u64 ino;
+	__u64 gen;
+	__u64 child_ino;	/* of an event of a name: whose it is, or was; 0: unknown */
+	__u64 child_gen;
+	__u32 flags;		/* ZUFS_INVAL_* */
+	__u32 event;		/* ZUFS_EVENT_*, told to inotify and fanotify; or 0 */
+	__u32 event_cookie;	/* the same in MOVED_FROM and MOVED_TO; else 0 */
+	__u32 name_bytes;	/* with NAME, and only then */
+	char name[256];		/* without NUL */
+	__u64 reserved;
+};
+
+#define ZUFS_INVAL_ATTR			0x1u /* attributes with size, xattrs, ACLs */
+#define ZUFS_INVAL_NAME			0x2u /* the name in directory ino, or its absence */
+#define ZUFS_INVAL_INODE		0x4u /* ATTR, and all names that lead to ino */
+#define ZUFS_INVAL_ISDIR		0x8u /* for the event: of a directory */
+
+#define ZUFS_EVENT_CREATE		1	/* the first four with NAME */
+#define ZUFS_EVENT_DELETE		2
+#define ZUFS_EVENT_MOVED_FROM		3
+#define ZUFS_EVENT_MOVED_TO		4
+#define ZUFS_EVENT_MODIFY		5
+#define ZUFS_EVENT_ATTRIB		6
+
+/*
+ * The end of a RECALL, EPOCH or INVALIDATE. err: EIO, stores through mappings may be
+ * lost; EBUSY, a RECALL with TRY found a page that stays pinned; ENXIO, an EPOCH was not
+ * begun, as the mount ends.
  */
 struct zufs_recall_done {
 	__u64 cookie;
@@ -722,6 +1046,7 @@ struct zufs_recall_done {
 #define ZUFS_IOC_ADD_DEVICE	_IOWR('Z', 0x59, struct zufs_add_device)
 #define ZUFS_IOC_RECALL		_IOW('Z', 0x5a, struct zufs_recall)
 #define ZUFS_IOC_EPOCH		_IOW('Z', 0x5b, struct zufs_epoch)
+#define ZUFS_IOC_INVALIDATE	_IOW('Z', 0x5c, struct zufs_invalidate)
 
 /* --------------------------------------- ioctls of any regular file of zufs */
 
@@ -774,7 +1099,7 @@ ZUFS_OFF(zufs_attr, gid, 116);
 ZUFS_OFF(zufs_attr, rdev_major, 120);
 ZUFS_OFF(zufs_attr, rdev_minor, 124);
 ZUFS_OFF(zufs_attr, flags, 128);
-ZUFS_OFF(zufs_attr, reserved, 132);
+ZUFS_OFF(zufs_attr, projid, 132);
 ZUFS_SIZE(zufs_entry, 144);
 ZUFS_OFF(zufs_entry, attr, 8);
 ZUFS_SIZE(zufs_extent, 32);
@@ -816,6 +1141,8 @@ ZUFS_OFF(zufs_statfs_out, block_bytes, 40);
 ZUFS_OFF(zufs_statfs_out, name_max, 44);
 ZUFS_SIZE(zufs_syncfs_in, 8);
 ZUFS_OFF(zufs_syncfs_in, reserved, 4);
+ZUFS_SIZE(zufs_freeze_in, 8);
+ZUFS_OFF(zufs_freeze_in, reserved, 4);
 ZUFS_SIZE(zufs_lookup_in, 16);
 ZUFS_OFF(zufs_lookup_in, name_bytes, 8);
 ZUFS_OFF(zufs_lookup_in, reserved, 12);
@@ -823,7 +1150,7 @@ ZUFS_SIZE(zufs_getattr_in, 24);
 ZUFS_OFF(zufs_getattr_in, fh, 8);
 ZUFS_OFF(zufs_getattr_in, mask, 16);
 ZUFS_OFF(zufs_getattr_in, reserved, 20);
-ZUFS_SIZE(zufs_setattr_in, 88);
+ZUFS_SIZE(zufs_setattr_in, 96);
 ZUFS_OFF(zufs_setattr_in, fh, 8);
 ZUFS_OFF(zufs_setattr_in, size_bytes, 16);
 ZUFS_OFF(zufs_setattr_in, atime, 24);
@@ -833,6 +1160,8 @@ ZUFS_OFF(zufs_setattr_in, valid, 72);
 ZUFS_OFF(zufs_setattr_in, mode, 76);
 ZUFS_OFF(zufs_setattr_in, uid, 80);
 ZUFS_OFF(zufs_setattr_in, gid, 84);
+ZUFS_OFF(zufs_setattr_in, flags, 88);
+ZUFS_OFF(zufs_setattr_in, projid, 92);
 ZUFS_SIZE(zufs_create_in, 56);
 ZUFS_OFF(zufs_create_in, now, 8);
 ZUFS_OFF(zufs_create_in, mode, 24);
@@ -842,9 +1171,16 @@ ZUFS_OFF(zufs_create_in, rdev_major, 36);
 ZUFS_OFF(zufs_create_in, rdev_minor, 40);
 ZUFS_OFF(zufs_create_in, name_bytes, 44);
 ZUFS_OFF(zufs_create_in, target_bytes, 48);
-ZUFS_OFF(zufs_create_in, reserved, 52);
+ZUFS_OFF(zufs_create_in, xattrs_bytes, 52);
 ZUFS_SIZE(zufs_create_out, 280);
 ZUFS_OFF(zufs_create_out, dir, 144);
+ZUFS_SIZE(zufs_create_open_in, 64);
+ZUFS_OFF(zufs_create_open_in, open_flags, 56);
+ZUFS_OFF(zufs_create_open_in, reserved, 60);
+ZUFS_SIZE(zufs_create_open_out, 296);
+ZUFS_OFF(zufs_create_open_out, fh, 280);
+ZUFS_OFF(zufs_create_open_out, created, 288);
+ZUFS_OFF(zufs_create_open_out, reserved, 292);
 ZUFS_SIZE(zufs_link_in, 40);
 ZUFS_OFF(zufs_link_in, dir, 8);
 ZUFS_OFF(zufs_link_in, now, 16);
@@ -873,14 +1209,33 @@ ZUFS_OFF(zufs_rename_out, target, 408);
 ZUFS_SIZE(zufs_readdir_in, 32);
 ZUFS_OFF(zufs_readdir_in, fh, 8);
 ZUFS_OFF(zufs_readdir_in, cookie, 16);
-ZUFS_OFF(zufs_readdir_in, reserved, 24);
+ZUFS_OFF(zufs_readdir_in, flags, 24);
+ZUFS_OFF(zufs_readdir_in, reserved, 28);
 ZUFS_SIZE(zufs_readdir_out, 8);
 ZUFS_OFF(zufs_readdir_out, eof, 4);
 ZUFS_SIZE(zufs_dirent, 24);
 ZUFS_OFF(zufs_dirent, cookie, 8);
 ZUFS_OFF(zufs_dirent, name_bytes, 16);
 ZUFS_OFF(zufs_dirent, type, 20);
+ZUFS_SIZE(zufs_direntplus, 168);
+ZUFS_OFF(zufs_direntplus, dirent, 144);
 ZUFS_SIZE(zufs_readlink_in, 8);
+ZUFS_SIZE(zufs_xattr, 8);
+ZUFS_OFF(zufs_xattr, value_bytes, 4);
+ZUFS_SIZE(zufs_getxattr_in, 272);
+ZUFS_OFF(zufs_getxattr_in, max_bytes, 8);
+ZUFS_OFF(zufs_getxattr_in, name_bytes, 12);
+ZUFS_OFF(zufs_getxattr_in, name, 16);
+ZUFS_SIZE(zufs_getxattr_out, 8);
+ZUFS_OFF(zufs_getxattr_out, reserved, 4);
+ZUFS_SIZE(zufs_setxattr_in, 296);
+ZUFS_OFF(zufs_setxattr_in, now, 8);
+ZUFS_OFF(zufs_setxattr_in, flags, 24);
+ZUFS_OFF(zufs_setxattr_in, mode, 28);
+ZUFS_OFF(zufs_setxattr_in, value_bytes, 32);
+ZUFS_OFF(zufs_setxattr_in, name_bytes, 36);
+ZUFS_OFF(zufs_setxattr_in, name, 40);
+ZUFS_SIZE(zufs_listxattr_in, 8);
 ZUFS_SIZE(zufs_open_in, 16);
 ZUFS_OFF(zufs_open_in, flags, 8);
 ZUFS_OFF(zufs_open_in, reserved, 12);
@@ -926,6 +1281,38 @@ ZUFS_OFF(zufs_fsync_in, off, 16);
 ZUFS_OFF(zufs_fsync_in, len_bytes, 24);
 ZUFS_OFF(zufs_fsync_in, datasync, 32);
 ZUFS_OFF(zufs_fsync_in, reserved, 36);
+ZUFS_SIZE(zufs_fallocate_in, 64);
+ZUFS_OFF(zufs_fallocate_in, fh, 8);
+ZUFS_OFF(zufs_fallocate_in, off, 16);
+ZUFS_OFF(zufs_fallocate_in, len_bytes, 24);
+ZUFS_OFF(zufs_fallocate_in, size_bytes, 32);
+ZUFS_OFF(zufs_fallocate_in, now, 40);
+ZUFS_OFF(zufs_fallocate_in, mode, 56);
+ZUFS_OFF(zufs_fallocate_in, reserved, 60);
+ZUFS_SIZE(zufs_copy_in, 88);
+ZUFS_OFF(zufs_copy_in, to_fh, 8);
+ZUFS_OFF(zufs_copy_in, from, 16);
+ZUFS_OFF(zufs_copy_in, from_fh, 24);
+ZUFS_OFF(zufs_copy_in, to_off, 32);
+ZUFS_OFF(zufs_copy_in, from_off, 40);
+ZUFS_OFF(zufs_copy_in, len_bytes, 48);
+ZUFS_OFF(zufs_copy_in, to_size_bytes, 56);
+ZUFS_OFF(zufs_copy_in, now, 64);
+ZUFS_OFF(zufs_copy_in, flags, 80);
+ZUFS_OFF(zufs_copy_in, reserved, 84);
+ZUFS_SIZE(zufs_copy_out, 144);
+ZUFS_OFF(zufs_copy_out, attr, 8);
+ZUFS_SIZE(zufs_ioctl_in, 32);
+ZUFS_OFF(zufs_ioctl_in, fh, 8);
+ZUFS_OFF(zufs_ioctl_in, cmd, 16);
+ZUFS_OFF(zufs_ioctl_in, in_bytes, 20);
+ZUFS_OFF(zufs_ioctl_in, out_bytes, 24);
+ZUFS_OFF(zufs_ioctl_in, flags, 28);
+ZUFS_SIZE(zufs_ioctl_out, 8);
+ZUFS_OFF(zufs_ioctl_out, reserved, 4);
+ZUFS_SIZE(zufs_iget_in, 16);
+ZUFS_OFF(zufs_iget_in, gen, 8);
+ZUFS_SIZE(zufs_parent_in, 8);
 ZUFS_SIZE(zufs_batch_in, 8);
 ZUFS_OFF(zufs_batch_in, reserved, 4);
 ZUFS_SIZE(zufs_forced, 64);
@@ -979,6 +1366,17 @@ ZUFS_SIZE(zufs_epoch, 24);
 ZUFS_OFF(zufs_epoch, cookie, 8);
 ZUFS_OFF(zufs_epoch, flags, 16);
 ZUFS_OFF(zufs_epoch, reserved, 20);
+ZUFS_SIZE(zufs_invalidate, 320);
+ZUFS_OFF(zufs_invalidate, ino, 8);
+ZUFS_OFF(zufs_invalidate, gen, 16);
+ZUFS_OFF(zufs_invalidate, child_ino, 24);
+ZUFS_OFF(zufs_invalidate, child_gen, 32);
+ZUFS_OFF(zufs_invalidate, flags, 40);
+ZUFS_OFF(zufs_invalidate, event, 44);
+ZUFS_OFF(zufs_invalidate, event_cookie, 48);
+ZUFS_OFF(zufs_invalidate, name_bytes, 52);
+ZUFS_OFF(zufs_invalidate, name, 56);
+ZUFS_OFF(zufs_invalidate, reserved, 312);
 ZUFS_SIZE(zufs_recall_done, 16);
 ZUFS_OFF(zufs_recall_done, err, 8);
 ZUFS_OFF(zufs_recall_done, reserved, 12);

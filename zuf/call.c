@@ -298,6 +298,8 @@ int zuf_call(struct zuf_call *call)
 		return -EDEADLK;
 	if (unlikely(READ_ONCE(mount->aborted) || zuf_server_dead(mount->server)))
 		return -EIO;
+	if (unlikely(READ_ONCE(mount->shut) && !(op->flags & ZUF_OPF_SETTLES)))
+		return -EIO;
 	if (WARN_ON_ONCE(op->out_bytes && !call->out))
 		return -EINVAL;
 

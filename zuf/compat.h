@@ -11,9 +11,12 @@
 #include <linux/dax.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/page_ref.h>
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
 #include <linux/shrinker.h>
+#include <linux/stat.h>
 #include <linux/version.h>
 #include <linux/xarray.h>
 
@@ -31,11 +34,43 @@
 #else
 #define ZUF_IDMAP		struct user_namespace
 #define ZUF_NOP_IDMAP		(&init_user_ns)
+#define file_mnt_idmap		file_mnt_user_ns
+#endif
+
+/*
+ * 6.2: ACLs are the VFS's, by an operation of their own, that takes a dentry; before they
+ * come as extended attributes, and by inode.
+ */
+#ifdef ZUF_HAVE_INODE_ACL
+#define ZUF_GET_ACL		get_inode_acl
+#define ZUF_ACL_TARGET		struct dentry
+#define zuf_acl_inode(dentry)	d_inode(dentry)
+#define zuf_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, dentry, mode)
+#define ZUF_ACL_HANDLERS
+#else
+#define ZUF_GET_ACL		get_acl
+#define ZUF_ACL_TARGET		struct inode
+#define zuf_acl_inode(inode)	(inode)
+#define zuf_acl_chmod(idmap, dentry, mode) posix_acl_chmod(idmap, d_inode(dentry), mode)
+#define ZUF_ACL_HANDLERS	&posix_acl_access_xattr_handler, &posix_acl_default_xattr_handler,
 #endif
 
 /* 6.6: generic_fillattr() takes the request mask. */
 #ifndef ZUF_HAVE_FILLATTR_MASK
 #define generic_fillattr(idmap, mask, inode, stat) generic_fillattr(idmap, inode, stat)
+#endif
+
+/* 6.3: the change attribute that an NFS server asks for, a part of the kernel's own statx. */
+#ifdef STATX_CHANGE_COOKIE
+#define ZUF_STATX_CHANGE_COOKIE	STATX_CHANGE_COOKIE
+static inline void zuf_stat_change(struct kstat *stat, u64 change)
+{
+	stat->change_cookie = change;
+	stat->result_mask |= STATX_CHANGE_COOKIE;
+}
+#else
+#define ZUF_STATX_CHANGE_COOKIE	0u
+#define zuf_stat_change(stat, change) do { } while (0)
 #endif
 
 /* 6.7: i_atime and i_mtime have accessors. */
@@ -82,6 +117,23 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
 }
+#endif
+
+/* 6.8: the copy that any two files can have. */
+#ifdef ZUF_HAVE_SPLICE_COPY
+#define zuf_splice_copy		splice_copy_file_range
+#else
+#define zuf_splice_copy(in, pos_in, out, pos_out, len) \
+	generic_copy_file_range(in, pos_in, out, pos_out, len, 0)
+#endif
+
+/* 6.12: what a file can is in flags, not in fields. */
+#ifdef ZUF_HAVE_FOP_FLAGS
+#define ZUF_FOPS_FLAGS		.fop_flags = FOP_MMAP_SYNC | FOP_BUFFER_WASYNC
+#define ZUF_FMODE_NOWAIT	FMODE_NOWAIT
+#else
+#define ZUF_FOPS_FLAGS		.mmap_supported_flags = MAP_SYNC
+#define ZUF_FMODE_NOWAIT	(FMODE_NOWAIT | FMODE_BUF_WASYNC)
 #endif
 
 /* 6.5: splice by copying has a name. */

@@ -168,6 +168,20 @@ int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes
 
 /* truncate.c: layout_sem exclusive, with no write of a fault pending. -EINTR, -EIO. */
 int zuf_layout_lock(struct inode *inode);
+/*
+ * The same, with nothing of [@first, @last] (LLONG_MAX: to the end) mapped, leased or
+ * pinned by anybody: the server may free or move those blocks now. May wait long.
+ */
+int zuf_layout_lock_idle(struct inode *inode, loff_t first, loff_t last);
+/* file.c: i_rwsem exclusive, for changing the data, or shared; 0 or an error. */
+int zuf_file_lock(struct inode *inode);
+int zuf_file_lock_shared(struct inode *inode);
+/* seek.c */
+loff_t zuf_llseek(struct file *file, loff_t off, int whence);
+int zuf_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, u64 len);
+ssize_t zuf_copy_file_range(struct file *from_file, loff_t from_off, struct file *to_file,
+			    loff_t to_off, size_t len, unsigned int flags);	/* copy.c */
+long zuf_fallocate(struct file *file, int mode, loff_t off, loff_t len); /* fallocate.c */
 
 /*
  * Zero what mmap may have stored between the end of the file and the end of its

@@ -190,7 +190,8 @@ size_t zuf_dax_copy(struct kiocb *iocb, struct iov_iter *iter, size_t len)
 			continue;
 		}
 		/* the same page again: the library knows what to do */
-		if (ret != -EFAULT || faulted || !fault_in(iter))
+		if (ret != -EFAULT || faulted || iocb->ki_flags & IOCB_NOWAIT ||
+		    !fault_in(iter))
 			break;
 		faulted = true;
 	}

@@ -83,6 +83,11 @@ int zuf_mount_persist(struct zuf_mount *mount)
 	return err;
 }
 
+bool zuf_mount_maps_durably(const struct zuf_mount *mount)
+{
+	return mount->features & ZUFS_MF_DURABLE_MAPS && READ_ONCE(mount->dev_wide);
+}
+
 /* --------------------------------------------------------------------- facts */
 
 static u32 device_node(const struct zuf_device *device, const struct page *page)
@@ -294,6 +299,12 @@ static int device_take(struct zuf_mount *mount, struct zuf_device *device, struc
 	table = kmalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (table)
 		err = device_identify(mount, device, table, fc);
+	/* files may be mapped that promise more */
+	if (!err && device_wants_flush(device) && mount->features & ZUFS_MF_DURABLE_MAPS) {
+		zuf_dev_err(fc, "%pg wants flushes, which mappings with MAP_SYNC do not send",
+			    device->bdev);
+		err = -EOPNOTSUPP;
+	}
 	if (err) {
 		kfree(table);
 		device_free(device);

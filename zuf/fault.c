@@ -145,8 +145,8 @@ static int fault_publish(const struct zuf_fault *fault, struct zuf_map *map)
 }
 
 /*
- * A store that needs this page and another one must get both, see recall_hold(): until
- * then as long again as the other one may take, which is what this one took.
+ * A store that needs this page and another one must get both, see recall_hold(): so this
+ * one stays for twice the time that it took, as the other may take longer.
  */
 #define HOLD_MIN_NS	(1u * NSEC_PER_MSEC)
 #define HOLD_MAX_NS	(10u * NSEC_PER_MSEC)
@@ -348,7 +348,9 @@ static vm_fault_t zuf_huge_fault(struct vm_fault *vmf, unsigned int order)
 	struct zuf_mount *mount = zuf_mount_of(fault.inode->i_sb);
 
 	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(fault.inode)->flags) ||
-		     zuf_server_is_current(mount->server)))
+		     READ_ONCE(mount->shut) || zuf_server_is_current(mount->server)))
+		return VM_FAULT_SIGBUS;
+	if (fault.write && IS_IMMUTABLE(fault.inode))
 		return VM_FAULT_SIGBUS;
 	if (order && (order != ZUF_PMD_ORDER || !fault_fits_pmd(&fault)))
 		return VM_FAULT_FALLBACK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regular files: read, write, fsync, seek. What leases allow is copied by
+ * Regular files: read, write, fsync. What leases allow is copied by
  * dax_copy.c, all else by the kernel's DAX library. Both with page faults disabled,
  * as the user's buffer may be a mapping of this very file; between two steps the
  * pages are faulted in with nothing but i_rwsem held. See data.h for the two phases
@@ -19,7 +19,7 @@
 /* ------------------------------------------------------------------- locking */
 
 /* i_rwsem for reading the data; the size that an orphan left unknown is asked. */
-static int file_lock_shared(struct inode *inode)
+int zuf_file_lock_shared(struct inode *inode)
 {
 	int err;
 
@@ -41,7 +41,7 @@ static int file_lock_shared(struct inode *inode)
 	}
 }
 
-static int file_lock(struct inode *inode)
+int zuf_file_lock(struct inode *inode)
 {
 	int err;
 
@@ -142,7 +142,7 @@ static bool fast_ok(const struct inode *inode, unsigned long not_when)
 	const struct zuf_inode *zi = zuf_i(inode);
 
 	return mount->features & ZUFS_MF_LEASES && !READ_ONCE(mount->library_only) &&
-	       IS_DAX(inode) && !(READ_ONCE(zi->flags) & not_when) &&
+	       !READ_ONCE(mount->shut) && IS_DAX(inode) && !(READ_ONCE(zi->flags) & not_when) &&
 	       !atomic_read(&zi->orphans);
 }
 
@@ -229,6 +229,22 @@ static bool file_has_data(struct inode *inode)
 	return IS_DAX(inode) || test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags);
 }
 
+/* What leases give at once; neither the server nor the caller's memory is waited for. */
+static ssize_t read_nowait(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret = -EAGAIN;
+
+	if (!inode_trylock_shared(inode))
+		return -EAGAIN;
+	if (fast_ok(inode, FAST_NOT_WHEN))
+		ret = iocb->ki_pos >= i_size_read(inode) ? 0 : read_fast(iocb, to) ?: -EAGAIN;
+	inode_unlock_shared(inode);
+	if (ret >= 0)
+		file_accessed(iocb->ki_filp);
+	return ret;
+}
+
 static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
@@ -236,11 +252,11 @@ static ssize_t zuf_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 	if (!iov_iter_count(to))
 		return 0;
-	if (iocb->ki_flags & IOCB_NOWAIT)
-		return -EAGAIN;
 	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
 		return -EDEADLK;
-	ret = file_lock_shared(inode);
+	if (iocb->ki_flags & IOCB_NOWAIT)
+		return read_nowait(iocb, to);
+	ret = zuf_file_lock_shared(inode);
 	if (ret)
 		return ret;
 	if (test_bit(ZUF_I_INLINE, &zuf_i(inode)->flags))
@@ -450,6 +466,8 @@ static ssize_t write_locked(struct kiocb *iocb, struct iov_iter *from)
 	ssize_t ret;
 
 	lockdep_assert_held_write(&inode->i_rwsem);
+	if (IS_IMMUTABLE(inode))
+		return -EPERM;		/* of a file that was open before */
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		return ret;
@@ -486,7 +504,8 @@ static bool write_fast_ok(const struct kiocb *iocb, const struct iov_iter *from)
 	loff_t size = i_size_read(inode);
 
 	return fast_ok(inode, FAST_NOT_WHEN | BIT(ZUF_I_ZERO_PAGES)) && IS_NOSEC(inode) &&
-	       iocb->ki_pos < size && iov_iter_count(from) <= size - iocb->ki_pos;
+	       !IS_IMMUTABLE(inode) && iocb->ki_pos < size &&
+	       iov_iter_count(from) <= size - iocb->ki_pos;
 }
 
 static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)
@@ -498,6 +517,7 @@ static ssize_t write_fast_locked(struct kiocb *iocb, struct iov_iter *from)
 	ret = generic_write_checks(iocb, from);
 	if (ret <= 0)
 		return ret;
+	/* with NOWAIT too: nothing to strip, and times change in memory */
 	err = file_modified(iocb->ki_filp);
 	if (err)
 		return err;
@@ -527,8 +547,12 @@ static ssize_t write_fast(struct kiocb *iocb, struct iov_iter *from)
 	/* looked at first: the server's own task must not wait for its caller */
 	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
 		return -EDEADLK;
-	if (down_read_killable(&inode->i_rwsem))
+	if (iocb->ki_flags & IOCB_NOWAIT) {
+		if (!inode_trylock_shared(inode))
+			return -EAGAIN;
+	} else if (down_read_killable(&inode->i_rwsem)) {
 		return -EINTR;
+	}
 	ret = write_fast_ok(iocb, from) ? write_fast_locked(iocb, from) : -EAGAIN;
 	inode_unlock_shared(inode);
 	return ret;
@@ -542,7 +566,7 @@ static ssize_t write_exclusive(struct kiocb *iocb, struct iov_iter *from)
 	/* not with i_rwsem, if it can be: readers go on */
 	ret = zuf_epoch_wait(zuf_mount_of(inode->i_sb));
 	if (!ret)
-		ret = file_lock(inode);
+		ret = zuf_file_lock(inode);
 	if (ret)
 		return ret;
 	ret = write_locked(iocb, from);
@@ -550,15 +574,28 @@ static ssize_t write_exclusive(struct kiocb *iocb, struct iov_iter *from)
 	return ret;
 }
 
+/* Durable, where it must be, by no more than the fence of the copy. */
+static bool write_may_nowait(const struct kiocb *iocb)
+{
+	const struct zuf_mount *mount = zuf_mount_of(file_inode(iocb->ki_filp)->i_sb);
+
+	if (!iocb_is_dsync(iocb))
+		return true;
+	return mount->dev_wide && !(iocb->ki_flags & IOCB_SYNC) &&
+	       !(mount->features & ZUFS_MF_FSYNC);
+}
+
 static ssize_t zuf_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	ssize_t ret, done;
 	int err;
 
-	if (iocb->ki_flags & IOCB_NOWAIT)
+	if (iocb->ki_flags & IOCB_NOWAIT && !write_may_nowait(iocb))
 		return -EAGAIN;
 	done = write_fast(iocb, from);
 	if (done < 0 && done != -EAGAIN)
+		return done;
+	if (iocb->ki_flags & IOCB_NOWAIT)
 		return done;
 	done = max_t(ssize_t, done, 0);
 	if (iov_iter_count(from)) {
@@ -612,75 +649,6 @@ int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 	return err;
 }
 
-/* --------------------------------------------------------------------- seek */
-
-/* In the map: the first byte from @off that is data (or is not), or its end. */
-static u64 seek_in_map(const struct zuf_map *map, u64 off, bool data)
-{
-	const struct zufs_extent *ext;
-	bool is_data;
-
-	while (off < map->end) {
-		ext = zuf_map_extent(map, off);
-		is_data = ext->type == ZUFS_EXT_DATA;
-		if (is_data == data)
-			break;
-		off = ext->file_off + ext->len_bytes;
-	}
-	return min(off, map->end);
-}
-
-static loff_t seek_locked(struct file *file, loff_t off, bool data)
-{
-	struct inode *inode = file_inode(file);
-	loff_t size = i_size_read(inode);
-	struct zuf_map map;
-	u64 found;
-	int err;
-
-	if (off < 0 || off >= size)
-		return -ENXIO;
-	if (!IS_DAX(inode))
-		return data ? off : size;
-	while (off < size) {
-		err = zuf_map_begin(&map, inode, zuf_fh(file), off,
-				    min_t(u64, size - off, ZUFS_MAP_MAX_BYTES), size,
-				    ZUFS_MAP_READ, 0);
-		if (err)
-			return err;
-		found = seek_in_map(&map, off, data);
-		off = map.end;
-		zuf_map_end(&map);
-		if (found < off)
-			return found;
-	}
-	/* behind the last byte lies a hole */
-	return data ? -ENXIO : size;
-}
-
-static loff_t zuf_llseek(struct file *file, loff_t off, int whence)
-{
-	struct inode *inode = file_inode(file);
-	loff_t ret, size;
-
-	if (whence == SEEK_SET || whence == SEEK_CUR)
-		return generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes, 0);
-	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
-		return -EDEADLK;
-	ret = file_lock_shared(inode);
-	if (ret)
-		return ret;
-	size = i_size_read(inode);
-	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		ret = seek_locked(file, off, whence == SEEK_DATA);
-	inode_unlock_shared(inode);
-	if (ret < 0)
-		return ret;
-	if (whence == SEEK_DATA || whence == SEEK_HOLE)
-		return vfs_setpos(file, ret, inode->i_sb->s_maxbytes);
-	return generic_file_llseek_size(file, off, whence, inode->i_sb->s_maxbytes, size);
-}
-
 /* --------------------------------------------------------------------- mmap */
 
 static int zuf_mmap(struct file *file, struct vm_area_struct *vma)
@@ -691,6 +659,8 @@ static int zuf_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EDEADLK;
 	if (!IS_DAX(inode))		/* inline data have no pages */
 		return -ENODEV;
+	if (vma->vm_flags & VM_SYNC && !zuf_mount_maps_durably(zuf_mount_of(inode->i_sb)))
+		return -EOPNOTSUPP;
 	file_accessed(file);
 	vma->vm_ops = &zuf_vm_ops;
 	vm_flags_set(vma, VM_HUGEPAGE);
@@ -701,6 +671,12 @@ const struct inode_operations zuf_file_iops = {
 	.permission	= zuf_permission,
 	.setattr	= zuf_setattr,
 	.getattr	= zuf_getattr,
+	.listxattr	= zuf_listxattr,
+	.ZUF_GET_ACL	= zuf_get_acl,
+	.set_acl	= zuf_set_acl,
+	.fiemap		= zuf_fiemap,
+	.fileattr_get	= zuf_fileattr_get,
+	.fileattr_set	= zuf_fileattr_set,
 };
 
 const struct file_operations zuf_file_fops = {
@@ -713,8 +689,11 @@ const struct file_operations zuf_file_fops = {
 	.open		= zuf_open,
 	.release	= zuf_release,
 	.fsync		= zuf_fsync,
+	.fallocate	= zuf_fallocate,
+	.copy_file_range = zuf_copy_file_range,
 	.unlocked_ioctl	= zuf_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.splice_read	= copy_splice_read,
 	.splice_write	= iter_file_splice_write,
+	ZUF_FOPS_FLAGS,
 };

@@ -68,7 +68,7 @@ int zuf_type_register(struct zuf_server *server, const struct zufs_register *reg
 	if (!type->used)
 		type_slot_init(type, reg);
 	type->flags = reg->flags;
-	type->fs.fs_flags = reg->flags & ZUFS_REG_NODEV ? 0 : FS_REQUIRES_DEV;
+	type->fs.fs_flags = FS_ALLOW_IDMAP | (reg->flags & ZUFS_REG_NODEV ? 0 : FS_REQUIRES_DEV);
 	if (!type->registered) {
 		err = register_filesystem(&type->fs);
 		if (err)

@@ -6,6 +6,7 @@
  * unknown.
  */
 #include <linux/pagemap.h>
+#include <linux/posix_acl.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/wait_bit.h>
@@ -58,8 +59,12 @@ struct inode *zuf_alloc_inode(struct super_block *sb)
 	zi->gen = 0;
 	zi->nlookup = 0;
 	zi->change = 0;
+	zi->btime = (struct timespec64) {};
+	zi->attr_flags = 0;
+	zi->projid = 0;
 	zi->flags = 0;
 	zi->mapped_id = 0;
+	atomic_set(&zi->names_seq, 0);
 	atomic_set(&zi->orphans, 0);
 	zuf_leases_reset(&zi->leases);
 	zi->vfs_inode.i_mode = 0;	/* for zuf_free_inode() */
@@ -159,6 +164,9 @@ static void attr_apply(struct inode *inode, const struct zufs_attr *attr, bool s
 		i_gid_write(inode, attr->gid);
 		set_nlink(inode, attr->nlink);
 		inode->i_blocks = attr->blocks_512;
+		assign_bit(ZUF_I_NO_XATTRS, &zi->flags, attr->flags & ZUFS_ATTR_NO_XATTRS);
+		zi->btime = time_from_wire(&attr->btime);
+		zuf_fileattr_apply(inode, attr);
 		attr_apply_times(inode, attr, force);
 	}
 	if (set_size || !S_ISREG(inode->i_mode))
@@ -300,8 +308,17 @@ int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
 		err = attr_refetch(inode, request_mask);
 	if (err)
 		return err;
+	if (unlikely(test_bit(ZUF_I_PREFETCHED, &zi->flags)))
+		zuf_prefetched_used(inode, path->dentry);
 	generic_fillattr(idmap, request_mask, inode, stat);
 	stat->blksize = ZUFS_BLOCK_BYTES;
+	zuf_fileattr_stat(inode, stat);
+	if (zi->btime.tv_sec || zi->btime.tv_nsec) {
+		stat->btime = zi->btime;
+		stat->result_mask |= STATX_BTIME;
+	}
+	if (request_mask & ZUF_STATX_CHANGE_COOKIE)
+		zuf_stat_change(stat, READ_ONCE(zi->change));
 	return 0;
 }
 
@@ -363,6 +380,32 @@ static int setattr_send(struct inode *inode, struct zufs_setattr_in *in, struct 
 	return zuf_call_retry(&call);
 }
 
+int zuf_setattr_send(struct inode *inode, struct zufs_setattr_in *in)
+{
+	struct zufs_attr attr;
+	bool owed;
+	int err;
+
+	err = zuf_data_begin(inode);
+	if (!err)
+		err = zuf_refresh(inode);
+	if (!err)
+		err = zuf_times_lock(inode);
+	if (err)
+		return err;
+	in->inode = zuf_i(inode)->handle;
+	in->valid |= ZUFS_SET_CTIME;
+	in->ctime = zuf_time_to_wire(current_time(inode));
+	owed = zuf_times_take_owed(inode, in);
+	err = setattr_send(inode, in, &attr);
+	if (!err)
+		attr_apply(inode, &attr, false, in->valid);
+	else if (owed)
+		mark_inode_dirty_sync(inode);
+	zuf_times_unlock(inode);
+	return err;
+}
+
 int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 {
 	struct inode *inode = d_inode(dentry);
@@ -373,6 +416,9 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	bool owed;
 	int err;
 
+	/* of a file that was open before */
+	if (IS_IMMUTABLE(inode))
+		return -EPERM;
 	err = zuf_data_begin(inode);
 	if (!err)
 		err = zuf_refresh(inode);
@@ -399,6 +445,9 @@ int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr)
 	else if (owed)
 		mark_inode_dirty_sync(inode);
 	zuf_times_unlock(inode);
+	/* the ACL's part of it */
+	if (!err && iattr->ia_valid & ATTR_MODE)
+		err = zuf_acl_chmod(idmap, dentry, inode->i_mode);
 out_end:
 	if (resize)
 		zuf_truncate_end(inode);
@@ -454,12 +503,15 @@ static void inode_fill(struct inode *inode, const struct zufs_attr *attr)
 {
 	inode->i_mode = attr->mode & S_IFMT;
 	attr_apply(inode, attr, true, 0);
+	if (attr->flags & ZUFS_ATTR_NO_XATTRS)
+		cache_no_acl(inode);
 	switch (inode->i_mode & S_IFMT) {
 	case S_IFREG:
 		inode_fill_regular(inode, attr->flags);
 		break;
 	case S_IFDIR:
-		inode->i_op = &zuf_dir_iops;
+		inode->i_op = zuf_mount_of(inode->i_sb)->features & ZUFS_MF_CREATE_OPEN ?
+			      &zuf_dir_open_iops : &zuf_dir_iops;
 		inode->i_fop = &zuf_dir_fops;
 		break;
 	case S_IFLNK:
@@ -476,6 +528,13 @@ static void inode_fill(struct inode *inode, const struct zufs_attr *attr)
 static struct inode *iget_entry(struct super_block *sb, const struct zufs_entry *entry)
 {
 	return iget5_locked(sb, entry->attr.ino, iget_test, iget_set, (void *)entry);
+}
+
+struct inode *zuf_ilookup(struct super_block *sb, u64 ino, u64 gen)
+{
+	struct zufs_entry entry = { .attr = { .ino = ino, .gen = gen } };
+
+	return ilookup5(sb, ino, iget_test, &entry);
 }
 
 /* A live inode, named again: what the entry brought is one more reference. */
@@ -496,7 +555,15 @@ static int iget_known(struct inode *inode, const struct zufs_entry *entry)
 	return unlikely(test_bit(ZUF_I_BAD, &zi->flags)) ? -EIO : 0;
 }
 
-struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
+/* It can be found from now on. Partner: inval_do(), so that one of us sees the other. */
+static void iget_check(struct inode *inode, u32 seq)
+{
+	smp_mb();	/* hashed before the count is read; pairs with inval_do()'s */
+	if (unlikely(zuf_inval_seq(inode->i_sb) != seq))
+		set_bit(ZUF_I_STALE, &zuf_i(inode)->flags);
+}
+
+struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry, u32 seq)
 {
 	struct inode *inode = iget_entry(sb, entry);
 	int err;
@@ -507,6 +574,7 @@ struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
 	}
 	if (inode->i_state & I_NEW) {
 		inode_fill(inode, &entry->attr);
+		iget_check(inode, seq);
 		unlock_new_inode(inode);
 		return inode;
 	}
@@ -520,7 +588,8 @@ struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry)
 	return inode;
 }
 
-struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op)
+struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op,
+			   u32 seq)
 {
 	struct inode *inode = iget_entry(sb, entry);
 
@@ -535,6 +604,7 @@ struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entr
 		return ERR_PTR(-EIO);
 	}
 	inode_fill(inode, &entry->attr);
+	iget_check(inode, seq);
 	unlock_new_inode(inode);
 	return inode;
 }

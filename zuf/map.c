@@ -91,9 +91,11 @@ int zuf_call_retry(struct zuf_call *call)
 
 int zuf_data_begin(struct inode *inode)
 {
-	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
+	const struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags) || READ_ONCE(mount->shut)))
 		return -EIO;
-	if (unlikely(zuf_server_is_current(zuf_mount_of(inode->i_sb)->server)))
+	if (unlikely(zuf_server_is_current(mount->server)))
 		return -EDEADLK;
 	return zuf_orphan_wait(inode);
 }

@@ -42,6 +42,7 @@ struct zuf_mount *zuf_mount_alloc(struct zuf_type *type, struct zuf_server *serv
 	init_waitqueue_head(&mount->recall_wait);
 	zuf_epochs_init(mount);
 	zuf_times_init(mount);
+	zuf_inval_init(mount);
 	return mount;
 
 out_free:
@@ -121,6 +122,15 @@ unsigned int zuf_mount_inflight(struct zuf_mount *mount)
 	}
 	mutex_unlock(&server->lock);
 	return count;
+}
+
+/*
+ * Whoever looked before goes on and ends, as if it had come a moment earlier. What is
+ * mapped stays so; a page that is not faults no more.
+ */
+void zuf_mount_shut(struct zuf_mount *mount)
+{
+	WRITE_ONCE(mount->shut, true);
 }
 
 void zuf_mount_abort(struct zuf_mount *mount)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Mount files: a server's handle on one mount. read and poll tell of recalls and
- * epochs that have ended (recall.c, epoch.c). mmap gives it the mount's T1
+ * epochs that have ended (recall.c, epoch.c, inval.c). mmap gives it the mount's T1
  * devices as the kernel's DAX sees them (mmap of /dev/pmemN is page cache).
  * Each file has an inode of its own, from a pseudo filesystem, so that
  * unmap_mapping_range() takes exactly that mapping away, in forks too.
@@ -215,6 +215,15 @@ static long queue_epoch(struct zuf_mount_file *mf, struct zufs_epoch __user *arg
 	return zuf_epoch_queue(mf->mount, &req);
 }
 
+static long queue_inval(struct zuf_mount_file *mf, struct zufs_invalidate __user *arg)
+{
+	struct zufs_invalidate req;
+
+	if (copy_from_user(&req, arg, sizeof(req)))
+		return -EFAULT;
+	return zuf_inval_queue(mf->mount, &req);
+}
+
 static ssize_t mount_file_read(struct file *file, char __user *buf, size_t bytes, loff_t *pos)
 {
 	struct zuf_mount_file *mf = file->private_data;
@@ -254,6 +263,8 @@ static long mount_file_ioctl(struct file *file, unsigned int cmd, unsigned long 
 		return queue_recall(mf, (void __user *)arg);
 	case ZUFS_IOC_EPOCH:
 		return queue_epoch(mf, (void __user *)arg);
+	case ZUFS_IOC_INVALIDATE:
+		return queue_inval(mf, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}

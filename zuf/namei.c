@@ -1,40 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Names. Only this kernel changes them, so what a lookup found, and that it
- * found nothing, stays in the dentry cache without asking again. Where the
- * outcome of a change is not known the names are dropped from it.
+ * Names. Only this kernel changes them, unless the server says so (inval.c), so what
+ * a lookup found, and that it found nothing, stays in the dentry cache without asking
+ * again. Where the outcome of a change is not known the names are dropped from it.
  */
 #include <linux/namei.h>
 #include <linux/slab.h>
 
-#include "zuf.h"
+#include "namei.h"
 
-static struct kvec name_vec(const struct dentry *dentry)
-{
-	return (struct kvec) {
-		.iov_base = (void *)dentry->d_name.name,
-		.iov_len = dentry->d_name.len,
-	};
-}
-
-static struct zufs_time now_of(struct inode *inode)
-{
-	return zuf_time_to_wire(current_time(inode));
-}
-
-/* No change that was left behind may come in between, or hide behind a name. */
-static int dir_prepare(struct inode *dir, const struct dentry *dentry)
+int zuf_dir_prepare(struct inode *dir, const struct dentry *dentry)
 {
 	if (dentry->d_name.len > ZUFS_NAME_MAX)
 		return -ENAMETOOLONG;
 	return zuf_data_begin(dir);
 }
 
-/*
- * After a change that failed: the server may have done it all the same. What an
- * orphan may still do to attributes is its completion's to say.
- */
-static void name_unsure(struct inode *dir, struct dentry *dentry, int err)
+void zuf_name_unsure(struct inode *dir, struct dentry *dentry, int err)
 {
 	switch (err) {
 	case -EIO:
@@ -62,8 +44,8 @@ static enum zuf_rule check_live(const struct zuf_reply *reply, const struct zufs
 			      reply->call ? reply->call->inode[index] : NULL);
 }
 
-static enum zuf_rule check_live_dir(const struct zuf_reply *reply, const struct zufs_attr *attr,
-				    unsigned int index)
+enum zuf_rule zuf_check_live_dir(const struct zuf_reply *reply, const struct zufs_attr *attr,
+				 unsigned int index)
 {
 	if (!S_ISDIR(attr->mode))
 		return ZUF_RULE_TYPE;
@@ -78,24 +60,6 @@ enum zuf_rule zuf_check_lookup(const struct zuf_reply *reply)
 			       reply->call ? reply->call->inode[0] : NULL);
 }
 
-enum zuf_rule zuf_check_create(const struct zuf_reply *reply)
-{
-	const struct zufs_create_out *out = reply->out;
-	const struct zufs_create_in *in;
-	enum zuf_rule rule;
-
-	rule = zuf_check_entry(reply->mount, &out->entry,
-			       reply->call ? reply->call->inode[0] : NULL);
-	if (rule)
-		return rule;
-	if (reply->call) {
-		in = reply->call->in;
-		if ((out->entry.attr.mode ^ in->mode) & S_IFMT)
-			return ZUF_RULE_TYPE;
-	}
-	return check_live_dir(reply, &out->dir, 0);
-}
-
 /* LINK, UNLINK and RMDIR. */
 enum zuf_rule zuf_check_link(const struct zuf_reply *reply)
 {
@@ -107,7 +71,7 @@ enum zuf_rule zuf_check_link(const struct zuf_reply *reply)
 		return rule;
 	if (reply->call && reply->call->op == ZUFS_OP_LINK && !out->inode.nlink)
 		return ZUF_RULE_NLINK;
-	return check_live_dir(reply, &out->dir, 0);
+	return zuf_check_live_dir(reply, &out->dir, 0);
 }
 
 enum zuf_rule zuf_check_rename(const struct zuf_reply *reply)
@@ -115,9 +79,9 @@ enum zuf_rule zuf_check_rename(const struct zuf_reply *reply)
 	const struct zufs_rename_out *out = reply->out;
 	enum zuf_rule rule;
 
-	rule = check_live_dir(reply, &out->old_dir, 0);
+	rule = zuf_check_live_dir(reply, &out->old_dir, 0);
 	if (!rule)
-		rule = check_live_dir(reply, &out->new_dir, 1);
+		rule = zuf_check_live_dir(reply, &out->new_dir, 1);
 	if (!rule)
 		rule = check_live(reply, &out->inode, 2);
 	if (!rule && !out->inode.nlink)
@@ -141,15 +105,6 @@ void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out)
 
 	if (entry->handle)
 		zuf_forget_handle(orphan->mount, entry->handle);
-}
-
-/* The file stays, as the caller was told nothing; its handle goes back. */
-void zuf_undo_create(struct zuf_orphan *orphan, const void *out)
-{
-	const struct zufs_create_out *create = out;
-
-	if (create->entry.handle)
-		zuf_forget_handle(orphan->mount, create->entry.handle);
 }
 
 /* It goes with its last user then, and not only when memory gets short. */
@@ -199,7 +154,17 @@ static bool names_ancestor(struct dentry *dentry, struct inode *inode)
 	return loop;
 }
 
-static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
+struct dentry *zuf_splice(struct inode *inode, struct dentry *dentry, u16 op)
+{
+	if (!IS_ERR_OR_NULL(inode) && unlikely(names_ancestor(dentry, inode))) {
+		zuf_rule_broken(zuf_mount_of(dentry->d_sb), op, ZUF_RULE_LOOP);
+		iput(inode);
+		return ERR_PTR(-EIO);
+	}
+	return d_splice_alias(inode, dentry);
+}
+
+struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)
 {
 	struct zufs_lookup_in in = {
 		.dir		= zuf_i(dir)->handle,
@@ -211,152 +176,25 @@ static struct dentry *zuf_lookup(struct inode *dir, struct dentry *dentry, unsig
 		.op		= ZUFS_OP_LOOKUP,
 		.in		= &in,
 		.out		= &entry,
-		.seg		= { name_vec(dentry) },
+		.seg		= { zuf_name_vec(dentry) },
 		.num_segs	= 1,
 		.inode		= { dir },
 	};
+	u32 seq = zuf_inval_seq(dir->i_sb), names_seq = zuf_names_seq(dir);
+	struct dentry *found;
 	struct inode *inode = NULL;
-	int err = dir_prepare(dir, dentry);
+	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_call_retry(&call);
 	if (!err)
-		inode = zuf_iget(dir->i_sb, &entry);
+		inode = zuf_iget(dir->i_sb, &entry, seq);
 	else if (err != -ENOENT)
 		return ERR_PTR(err);
-	if (!IS_ERR_OR_NULL(inode) && unlikely(names_ancestor(dentry, inode))) {
-		zuf_rule_broken(call.mount, call.op, ZUF_RULE_LOOP);
-		iput(inode);
-		return ERR_PTR(-EIO);
-	}
-	return d_splice_alias(inode, dentry);
-}
-
-/* ------------------------------------------------------------------- create */
-
-struct make_args {
-	u16 op;
-	umode_t mode;
-	dev_t rdev;
-	const char *target;		/* SYMLINK */
-};
-
-/* Owner and mode of a new inode, as inode_init_owner() has them. */
-static void make_fill(ZUF_IDMAP *idmap, struct inode *dir, const struct dentry *dentry,
-		      const struct make_args *args, struct zufs_create_in *in)
-{
-	struct user_namespace *ns = i_user_ns(dir);
-	umode_t mode = args->mode;
-	kgid_t gid = mapped_fsgid(idmap, ns);
-
-	if (dir->i_mode & S_ISGID) {
-		gid = dir->i_gid;
-		if (S_ISDIR(mode))
-			mode |= S_ISGID;
-	}
-	*in = (struct zufs_create_in) {
-		.dir		= zuf_i(dir)->handle,
-		.now		= now_of(dir),
-		.mode		= mode,
-		.uid		= from_kuid(ns, mapped_fsuid(idmap, ns)),
-		.gid		= from_kgid(ns, gid),
-		.rdev_major	= MAJOR(args->rdev),
-		.rdev_minor	= MINOR(args->rdev),
-		.name_bytes	= dentry->d_name.len,
-		.target_bytes	= args->target ? strlen(args->target) : 0,
-	};
-}
-
-static int zuf_make(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		    const struct make_args *args)
-{
-	struct zufs_create_in in;
-	struct zufs_create_out out;
-	struct zuf_call call = {
-		.mount		= zuf_mount_of(dir->i_sb),
-		.op		= args->op,
-		.in		= &in,
-		.out		= &out,
-		.seg		= { name_vec(dentry) },
-		.num_segs	= 1,
-		.inode		= { dir },
-		.dentry		= { dentry },
-	};
-	struct inode *inode;
-	char *link = NULL;
-	int err = dir_prepare(dir, dentry);
-
-	if (err)
-		return err;
-	make_fill(idmap, dir, dentry, args, &in);
-	if (args->target) {
-		if (in.target_bytes > ZUFS_SYMLINK_MAX)
-			return -ENAMETOOLONG;
-		link = kmemdup(args->target, in.target_bytes + 1, GFP_KERNEL_ACCOUNT);
-		if (!link)
-			return -ENOMEM;
-		call.seg[1] = (struct kvec) { link, in.target_bytes };
-		call.num_segs = 2;
-	}
-	err = zuf_call_retry(&call);
-	if (err)
-		goto out_unsure;
-	zuf_point(ZUF_POINT_NAME_CHANGED, current);
-	zuf_attr_apply(dir, &out.dir, true);
-	inode = zuf_iget_new(dir->i_sb, &out.entry, args->op);
-	if (IS_ERR(inode)) {
-		err = PTR_ERR(inode);
-		d_drop(dentry);
-		goto out_free;
-	}
-	if (link)
-		inode->i_link = link;
-	d_instantiate(dentry, inode);
-	return 0;
-
-out_unsure:
-	name_unsure(dir, dentry, err);
-out_free:
-	kfree(link);
-	return err;
-}
-
-static int zuf_create(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		      umode_t mode, bool excl)
-{
-	struct make_args args = { .op = ZUFS_OP_CREATE, .mode = mode | S_IFREG };
-
-	return zuf_make(idmap, dir, dentry, &args);
-}
-
-static int zuf_mkdir(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)
-{
-	struct make_args args = { .op = ZUFS_OP_MKDIR, .mode = mode | S_IFDIR };
-
-	return zuf_make(idmap, dir, dentry, &args);
-}
-
-static int zuf_mknod(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		     umode_t mode, dev_t rdev)
-{
-	struct make_args args = { .op = ZUFS_OP_MKNOD, .mode = mode, .rdev = rdev };
-
-	if ((S_ISCHR(mode) || S_ISBLK(mode)) &&
-	    !zuf_server_trusted(zuf_mount_of(dir->i_sb)->server))
-		return -EPERM;
-	return zuf_make(idmap, dir, dentry, &args);
-}
-
-static int zuf_symlink(ZUF_IDMAP *idmap, struct inode *dir, struct dentry *dentry,
-		       const char *target)
-{
-	struct make_args args = {
-		.op	= ZUFS_OP_SYMLINK,
-		.mode	= S_IFLNK | 0777,
-		.target	= target,
-	};
-
-	return zuf_make(idmap, dir, dentry, &args);
+	found = zuf_splice(inode, dentry, call.op);
+	if (!IS_ERR(found))
+		zuf_names_check(dir, found ?: dentry, names_seq);
+	return found;
 }
 
 /* ------------------------------------------------------- link, unlink, rename */
@@ -379,7 +217,7 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 	struct zufs_link_in in = {
 		.inode		= zuf_i(inode)->handle,
 		.dir		= zuf_i(dir)->handle,
-		.now		= now_of(inode),
+		.now		= zuf_now_of(inode),
 		.name_bytes	= dentry->d_name.len,
 	};
 	struct zufs_link_out out;
@@ -388,12 +226,12 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 		.op		= ZUFS_OP_LINK,
 		.in		= &in,
 		.out		= &out,
-		.seg		= { name_vec(dentry) },
+		.seg		= { zuf_name_vec(dentry) },
 		.num_segs	= 1,
 		.inode		= { dir, inode },
 		.dentry		= { dentry },
 	};
-	int err = dir_prepare(dir, dentry);
+	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_data_begin(inode);
@@ -403,7 +241,7 @@ static int zuf_link(struct dentry *old_dentry, struct inode *dir, struct dentry 
 		return err;
 	err = zuf_call_retry(&call);
 	if (err) {
-		name_unsure(dir, dentry, err);
+		zuf_name_unsure(dir, dentry, err);
 	} else {
 		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		zuf_attr_apply(dir, &out.dir, true);
@@ -421,7 +259,7 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 	struct zufs_unlink_in in = {
 		.dir		= zuf_i(dir)->handle,
 		.inode		= zuf_i(inode)->handle,
-		.now		= now_of(dir),
+		.now		= zuf_now_of(dir),
 		.name_bytes	= dentry->d_name.len,
 	};
 	struct zufs_link_out out;
@@ -430,12 +268,12 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 		.op		= op,
 		.in		= &in,
 		.out		= &out,
-		.seg		= { name_vec(dentry) },
+		.seg		= { zuf_name_vec(dentry) },
 		.num_segs	= 1,
 		.inode		= { dir, inode },
 		.dentry		= { dentry },
 	};
-	int err = dir_prepare(dir, dentry);
+	int err = zuf_dir_prepare(dir, dentry);
 
 	if (!err)
 		err = zuf_data_begin(inode);
@@ -445,7 +283,7 @@ static int zuf_remove(struct inode *dir, struct dentry *dentry, u16 op)
 		return err;
 	err = zuf_call_retry(&call);
 	if (err) {
-		name_unsure(dir, dentry, err);
+		zuf_name_unsure(dir, dentry, err);
 	} else {
 		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		zuf_attr_apply(dir, &out.dir, true);
@@ -474,10 +312,10 @@ static int rename_prepare(struct inode *old_dir, struct dentry *old_dentry,
 			  struct inode *new_dir, struct dentry *new_dentry)
 {
 	struct inode *target = d_inode(new_dentry);
-	int err = dir_prepare(old_dir, old_dentry);
+	int err = zuf_dir_prepare(old_dir, old_dentry);
 
 	if (!err)
-		err = dir_prepare(new_dir, new_dentry);
+		err = zuf_dir_prepare(new_dir, new_dentry);
 	if (!err)
 		err = zuf_data_begin(d_inode(old_dentry));
 	if (!err && target)
@@ -517,7 +355,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		.new_dir	= zuf_i(new_dir)->handle,
 		.inode		= zuf_i(inode)->handle,
 		.target		= target ? zuf_i(target)->handle : 0,
-		.now		= now_of(old_dir),
+		.now		= zuf_now_of(old_dir),
 		.flags		= flags,
 		.old_bytes	= old_dentry->d_name.len,
 		.new_bytes	= new_dentry->d_name.len,
@@ -526,7 +364,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		.mount		= zuf_mount_of(old_dir->i_sb),
 		.op		= ZUFS_OP_RENAME,
 		.in		= &in,
-		.seg		= { name_vec(old_dentry), name_vec(new_dentry) },
+		.seg		= { zuf_name_vec(old_dentry), zuf_name_vec(new_dentry) },
 		.num_segs	= 2,
 		.inode		= { old_dir, new_dir, inode, target },
 		.dentry		= { old_dentry, new_dentry },
@@ -534,7 +372,9 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 	struct zufs_rename_out *out;	/* too large for the stack */
 	int err;
 
-	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
+		return -EINVAL;
+	if (flags & RENAME_WHITEOUT && !(call.mount->features & ZUFS_MF_WHITEOUT))
 		return -EINVAL;
 	err = rename_prepare(old_dir, old_dentry, new_dir, new_dentry);
 	if (err)
@@ -548,8 +388,8 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		goto out_free;
 	err = zuf_call_retry(&call);
 	if (err) {
-		name_unsure(old_dir, old_dentry, err);
-		name_unsure(new_dir, new_dentry, err);
+		zuf_name_unsure(old_dir, old_dentry, err);
+		zuf_name_unsure(new_dir, new_dentry, err);
 	} else {
 		zuf_point(ZUF_POINT_NAME_CHANGED, current);
 		rename_apply(&call, out);
@@ -611,19 +451,34 @@ static const char *zuf_get_link(struct dentry *dentry, struct inode *inode,
 	return inode->i_link;
 }
 
+#define ZUF_DIR_IOPS \
+	.lookup		= zuf_lookup, \
+	.create		= zuf_create, \
+	.link		= zuf_link, \
+	.unlink		= zuf_unlink, \
+	.symlink	= zuf_symlink, \
+	.mkdir		= zuf_mkdir, \
+	.rmdir		= zuf_rmdir, \
+	.mknod		= zuf_mknod, \
+	.rename		= zuf_rename, \
+	.tmpfile	= zuf_tmpfile, \
+	.permission	= zuf_permission, \
+	.getattr	= zuf_getattr, \
+	.setattr	= zuf_setattr, \
+	.listxattr	= zuf_listxattr, \
+	.ZUF_GET_ACL	= zuf_get_acl, \
+	.set_acl	= zuf_set_acl, \
+	.fileattr_get	= zuf_fileattr_get, \
+	.fileattr_set	= zuf_fileattr_set,
+
 const struct inode_operations zuf_dir_iops = {
-	.lookup		= zuf_lookup,
-	.create		= zuf_create,
-	.link		= zuf_link,
-	.unlink		= zuf_unlink,
-	.symlink	= zuf_symlink,
-	.mkdir		= zuf_mkdir,
-	.rmdir		= zuf_rmdir,
-	.mknod		= zuf_mknod,
-	.rename		= zuf_rename,
-	.permission	= zuf_permission,
-	.getattr	= zuf_getattr,
-	.setattr	= zuf_setattr,
+	ZUF_DIR_IOPS
+};
+
+/* Where the plugin has CREATE_OPEN: else the VFS does better. */
+const struct inode_operations zuf_dir_open_iops = {
+	ZUF_DIR_IOPS
+	.atomic_open	= zuf_atomic_open,
 };
 
 const struct inode_operations zuf_symlink_iops = {
@@ -631,10 +486,14 @@ const struct inode_operations zuf_symlink_iops = {
 	.permission	= zuf_permission,
 	.getattr	= zuf_getattr,
 	.setattr	= zuf_setattr,
+	.listxattr	= zuf_listxattr,
 };
 
 const struct inode_operations zuf_special_iops = {
 	.permission	= zuf_permission,
 	.getattr	= zuf_getattr,
 	.setattr	= zuf_setattr,
+	.listxattr	= zuf_listxattr,
+	.ZUF_GET_ACL	= zuf_get_acl,
+	.set_acl	= zuf_set_acl,
 };

@@ -4,7 +4,6 @@
  * them; RELEASE is a forced message, since a dying task closes files too.
  */
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "zuf.h"
 
@@ -35,12 +34,21 @@ static int open_send(struct inode *inode, struct file *file, struct zuf_file *zf
 	return 0;
 }
 
-int zuf_open(struct inode *inode, struct file *file)
+struct zuf_file *zuf_file_alloc(void)
 {
-	struct zuf_file *zf;
+	struct zuf_file *zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
+
+	if (zf)
+		zf->release.free = file_free;
+	return zf;
+}
+
+static int open_begin(struct inode *inode, struct file *file)
+{
 	int err;
 
-	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags)))
+	if (unlikely(test_bit(ZUF_I_BAD, &zuf_i(inode)->flags) ||
+		     READ_ONCE(zuf_mount_of(inode->i_sb)->shut)))
 		return -EIO;
 	err = generic_file_open(inode, file);
 	if (err)
@@ -48,13 +56,21 @@ int zuf_open(struct inode *inode, struct file *file)
 	/* neither DAX nor inline data goes through the page cache anyway */
 	if (S_ISREG(inode->i_mode))
 		file->f_mode |= FMODE_CAN_ODIRECT;
-	if (!(zuf_mount_of(inode->i_sb)->features & ZUFS_MF_OPEN))
-		return 0;
+	if (IS_DAX(inode) && zuf_leases_on(inode))
+		file->f_mode |= ZUF_FMODE_NOWAIT;
+	return 0;
+}
 
-	zf = kzalloc(sizeof(*zf), GFP_KERNEL_ACCOUNT);
+int zuf_open(struct inode *inode, struct file *file)
+{
+	struct zuf_file *zf;
+	int err = open_begin(inode, file);
+
+	if (err || !(zuf_mount_of(inode->i_sb)->features & ZUFS_MF_OPEN))
+		return err;
+	zf = zuf_file_alloc();
 	if (!zf)
 		return -ENOMEM;
-	zf->release.free = file_free;
 	err = open_send(inode, file, zf);
 	if (err) {
 		kfree(zf);
@@ -64,12 +80,22 @@ int zuf_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static void release_queue(struct inode *inode, struct zuf_forced_msg *msg, u64 fh)
+int zuf_open_created(struct inode *inode, struct file *file)
+{
+	return open_begin(inode, file);
+}
+
+static void release_queue(struct zuf_mount *mount, u64 handle, struct zuf_forced_msg *msg, u64 fh)
 {
 	msg->wire.op = ZUFS_OP_RELEASE;
-	msg->wire.inode = zuf_i(inode)->handle;
+	msg->wire.inode = handle;
 	msg->wire.arg = fh;
-	zuf_forced_queue(zuf_mount_of(inode->i_sb), msg);
+	zuf_forced_queue(mount, msg);
+}
+
+void zuf_file_release(struct zuf_mount *mount, u64 handle, struct zuf_file *zf)
+{
+	release_queue(mount, handle, &zf->release, zf->fh);
 }
 
 int zuf_release(struct inode *inode, struct file *file)
@@ -80,7 +106,7 @@ int zuf_release(struct inode *inode, struct file *file)
 	zuf_times_closed(inode, file);
 	if (zf) {
 		file->private_data = NULL;
-		release_queue(inode, &zf->release, zf->fh);
+		zuf_file_release(zuf_mount_of(inode->i_sb), zuf_i(inode)->handle, zf);
 	}
 	return 0;
 }
@@ -90,31 +116,17 @@ void zuf_undo_open(struct zuf_orphan *orphan, const void *out)
 {
 	const struct zufs_open_out *open = out;
 
-	release_queue(orphan->inode[0], zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL), open->fh);
+	release_queue(orphan->mount, zuf_i(orphan->inode[0])->handle,
+		      zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL), open->fh);
 }
 
-static long ioctl_nop(struct inode *inode, struct zufs_nop __user *arg)
+/* The same of one that was made; its name stays, the answer's reference goes back after. */
+void zuf_undo_create_open(struct zuf_orphan *orphan, const void *out)
 {
-	struct zufs_nop in, out;
-	struct zuf_call call = {
-		.mount	= zuf_mount_of(inode->i_sb),
-		.op	= ZUFS_OP_NOP,
-		.in	= &in,
-		.out	= &out,
-	};
-	int err;
+	const struct zufs_create_open_out *create = out;
 
-	if (copy_from_user(&in, arg, sizeof(in)))
-		return -EFAULT;
-	err = zuf_call(&call);
-	if (err)
-		return err;
-	return copy_to_user(arg, &out, sizeof(out)) ? -EFAULT : 0;
-}
-
-long zuf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	if (cmd == ZUFS_IOC_NOP)
-		return ioctl_nop(file_inode(file), (void __user *)arg);
-	return -ENOTTY;
+	if (create->created && orphan->mount->features & ZUFS_MF_OPEN)
+		release_queue(orphan->mount, create->create.entry.handle,
+			      zuf_forced_alloc(GFP_KERNEL | __GFP_NOFAIL), create->fh);
+	zuf_undo_create(orphan, &create->create);
 }

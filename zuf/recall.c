@@ -323,7 +323,13 @@ void zuf_recalls_stop(struct zuf_mount *mount)
 	wait_var_event(&mount->recalls_running, !atomic_read(&mount->recalls_running));
 }
 
-static void recall_stopped_running(struct zuf_mount *mount)
+void zuf_recall_hold(struct zuf_mount *mount)
+{
+	atomic_inc(&mount->recalls_running);
+	zuf_mount_get(mount);
+}
+
+void zuf_recall_drop(struct zuf_mount *mount)
 {
 	if (atomic_dec_and_test(&mount->recalls_running))
 		wake_up_var(&mount->recalls_running);
@@ -347,7 +353,7 @@ int zuf_recall_enter(struct zuf_mount *mount)
 void zuf_recall_leave(struct zuf_mount *mount)
 {
 	atomic_dec(&mount->num_recalls);
-	recall_stopped_running(mount);
+	zuf_recall_drop(mount);
 }
 
 void zuf_recall_ended(struct zuf_mount *mount, struct zuf_recall_end *end)
@@ -356,7 +362,7 @@ void zuf_recall_ended(struct zuf_mount *mount, struct zuf_recall_end *end)
 	list_add_tail(&end->node, &mount->recalls_done);
 	spin_unlock(&mount->recall_lock);
 	wake_up_all(&mount->recall_wait);
-	recall_stopped_running(mount);
+	zuf_recall_drop(mount);
 }
 
 int zuf_recall_queue(struct zuf_mount *mount, const struct zufs_recall *wire)

@@ -18,10 +18,11 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 	[ZUFS_OP_NOP]	  = OP("nop", S(zufs_nop), S(zufs_nop), 0, NULL, NULL),
 	[ZUFS_OP_MOUNT]	  = OP("mount", S(zufs_mount_in), S(zufs_mount_out), 0,
 			       zuf_check_mount, zuf_undo_mount),
-	[ZUFS_OP_UMOUNT]  = OP("umount", 0, 0, 0, NULL, NULL),
+	[ZUFS_OP_UMOUNT]  = OP("umount", 0, 0, ZUF_OPF_SETTLES, NULL, NULL),
 	[ZUFS_OP_REMOUNT] = OP("remount", S(zufs_remount_in), 0, 0, NULL, NULL),
 	[ZUFS_OP_STATFS]  = OP("statfs", 0, S(zufs_statfs_out), 0, zuf_check_statfs, NULL),
 	[ZUFS_OP_SYNCFS]  = OP("syncfs", S(zufs_syncfs_in), 0, 0, NULL, NULL),
+	[ZUFS_OP_FREEZE]  = OP("freeze", S(zufs_freeze_in), 0, 0, NULL, NULL),
 	[ZUFS_OP_LOOKUP]  = OP("lookup", S(zufs_lookup_in), S(zufs_entry), 0,
 			       zuf_check_lookup, zuf_undo_lookup),
 	[ZUFS_OP_GETATTR] = OP("getattr", S(zufs_getattr_in), S(zufs_attr), 0,
@@ -30,6 +31,9 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 			       zuf_check_getattr, NULL),
 	[ZUFS_OP_CREATE]  = OP("create", S(zufs_create_in), S(zufs_create_out),
 			       ZUF_OPF_CHANGES, zuf_check_create, zuf_undo_create),
+	[ZUFS_OP_CREATE_OPEN] = OP("create_open", S(zufs_create_open_in),
+				   S(zufs_create_open_out), ZUF_OPF_CHANGES,
+				   zuf_check_create_open, zuf_undo_create_open),
 	[ZUFS_OP_MKDIR]	  = OP("mkdir", S(zufs_create_in), S(zufs_create_out),
 			       ZUF_OPF_CHANGES, zuf_check_create, zuf_undo_create),
 	[ZUFS_OP_MKNOD]	  = OP("mknod", S(zufs_create_in), S(zufs_create_out),
@@ -44,24 +48,43 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 			       ZUF_OPF_CHANGES, zuf_check_link, zuf_undo_remove),
 	[ZUFS_OP_RENAME]  = OP("rename", S(zufs_rename_in), S(zufs_rename_out),
 			       ZUF_OPF_CHANGES, zuf_check_rename, zuf_undo_rename),
-	[ZUFS_OP_READDIR] = OP("readdir", S(zufs_readdir_in), S(zufs_readdir_out), 0,
-			       zuf_check_readdir, NULL),
+	[ZUFS_OP_READDIR] = { .name = "readdir", .in_bytes = S(zufs_readdir_in),
+			      .out_bytes = S(zufs_readdir_out), .check = zuf_check_readdir,
+			      .undo_payload = zuf_undo_readdir },
 	[ZUFS_OP_READLINK] = OP("readlink", S(zufs_readlink_in), 0, 0,
 				zuf_check_readlink, NULL),
 	[ZUFS_OP_OPEN]	  = OP("open", S(zufs_open_in), S(zufs_open_out), 0, NULL,
 			       zuf_undo_open),
-	[ZUFS_OP_RELEASE] = OP("release", 0, 0, 0, NULL, NULL),
+	[ZUFS_OP_RELEASE] = OP("release", 0, 0, ZUF_OPF_SETTLES, NULL, NULL),
 	[ZUFS_OP_MAP]	  = { .name = "map", .in_bytes = S(zufs_map_in),
 			      .out_bytes = S(zufs_map_out), .check = zuf_check_map,
 			      .take = zuf_take_map, .undo = zuf_undo_map },
 	[ZUFS_OP_MAP_DONE] = OP("map_done", S(zufs_map_done_in), S(zufs_attr),
-				ZUF_OPF_CHANGES, zuf_check_map_done, NULL),
+				ZUF_OPF_CHANGES | ZUF_OPF_SETTLES, zuf_check_map_done, NULL),
 	[ZUFS_OP_WRITE]	  = OP("write", S(zufs_write_in), S(zufs_write_out),
 			       ZUF_OPF_CHANGES, zuf_check_write, NULL),
 	[ZUFS_OP_FSYNC]	  = OP("fsync", S(zufs_fsync_in), 0, 0, NULL, NULL),
-	[ZUFS_OP_BATCH]	  = OP("batch", S(zufs_batch_in), 0, 0, NULL, NULL),
+	[ZUFS_OP_BATCH]	  = OP("batch", S(zufs_batch_in), 0, ZUF_OPF_SETTLES, NULL, NULL),
 	[ZUFS_OP_FORGET]  = OP("forget", 0, 0, 0, NULL, NULL),
 	[ZUFS_OP_INTERRUPT] = OP("interrupt", 0, 0, 0, NULL, NULL),
+	[ZUFS_OP_IOCTL]	  = OP("ioctl", S(zufs_ioctl_in), S(zufs_ioctl_out), 0,
+			       zuf_check_ioctl, NULL),
+	[ZUFS_OP_IGET]	  = OP("iget", S(zufs_iget_in), S(zufs_entry), 0, zuf_check_iget,
+			       zuf_undo_lookup),
+	[ZUFS_OP_PARENT]  = OP("parent", S(zufs_parent_in), S(zufs_entry), 0,
+			       zuf_check_parent, zuf_undo_lookup),
+	[ZUFS_OP_FALLOCATE] = OP("fallocate", S(zufs_fallocate_in), S(zufs_attr),
+				 ZUF_OPF_CHANGES, zuf_check_getattr, NULL),
+	[ZUFS_OP_COPY]	  = OP("copy", S(zufs_copy_in), S(zufs_copy_out), ZUF_OPF_CHANGES,
+			       zuf_check_copy, NULL),
+	[ZUFS_OP_TMPFILE] = OP("tmpfile", S(zufs_create_in), S(zufs_entry), ZUF_OPF_CHANGES,
+			       zuf_check_tmpfile, zuf_undo_lookup),
+	[ZUFS_OP_GETXATTR] = OP("getxattr", S(zufs_getxattr_in), S(zufs_getxattr_out), 0,
+				zuf_check_getxattr, NULL),
+	[ZUFS_OP_SETXATTR] = OP("setxattr", S(zufs_setxattr_in), S(zufs_attr),
+				ZUF_OPF_CHANGES, zuf_check_getattr, zuf_undo_setxattr),
+	[ZUFS_OP_LISTXATTR] = OP("listxattr", S(zufs_listxattr_in), 0, 0,
+				 zuf_check_listxattr, NULL),
 };
 
 const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
@@ -89,6 +112,7 @@ const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
 	[ZUF_RULE_EPOCH]	 = "epoch",
 	[ZUF_RULE_WORD]		 = "word",
 	[ZUF_RULE_STAY]		 = "stay",
+	[ZUF_RULE_XATTR]	 = "xattr",
 };
 
 void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule)
@@ -196,8 +220,13 @@ static enum zuf_rule take_parts(const struct zuf_channel *ch, const struct zufs_
 		memcpy(reply->out, ch->reply + ZUFS_FIXED_OFF, bytes);
 		memset(reply->out + bytes, 0, op->out_bytes - bytes);
 	}
-	if (!reply->call)
-		return ZUF_RULE_OK;	/* an orphan's payload has no reader */
+	if (!reply->call) {
+		/* an orphan's payload has no reader */
+		if (op->undo_payload)
+			op->undo_payload(reply->mount, ch->request + ZUFS_FIXED_OFF,
+					 ch->reply + ZUFS_PAYLOAD_OFF, hdr->payload_bytes);
+		return ZUF_RULE_OK;
+	}
 	if (hdr->payload_bytes > buf_max)
 		return ZUF_RULE_SIZE;
 	memcpy(reply->buf, ch->reply + ZUFS_PAYLOAD_OFF, hdr->payload_bytes);

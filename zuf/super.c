@@ -12,18 +12,37 @@
 
 #include "zuf.h"
 
-/* Which a mount of @server may ask for. */
-static u64 mount_features(const struct zuf_server *server)
-{
-	u64 features = ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE;
+/* What a mount may ask for by what its server and this kernel have agreed upon. */
+static const struct {
+	u64 agreed;		/* ZUFS_FEAT_*, 0: nothing */
+	u64 mount;		/* ZUFS_MF_* */
+} mount_features[] = {
+	{ 0, ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE },
+	{ ZUFS_FEAT_LEASES, ZUFS_MF_LEASES },
+	{ ZUFS_FEAT_EPOCHS, ZUFS_MF_EPOCHS },
+	{ ZUFS_FEAT_COW, ZUFS_MF_COW },
+	{ ZUFS_FEAT_XATTRS, ZUFS_MF_XATTRS | ZUFS_MF_ACLS },
+	{ ZUFS_FEAT_READDIR_PLUS, ZUFS_MF_READDIR_PLUS },
+	{ ZUFS_FEAT_FILEATTR, ZUFS_MF_FILEATTR },
+	{ ZUFS_FEAT_NAMES, ZUFS_MF_TMPFILE | ZUFS_MF_WHITEOUT },
+	{ ZUFS_FEAT_FALLOCATE, ZUFS_MF_FALLOCATE },
+	{ ZUFS_FEAT_IOCTL, ZUFS_MF_IOCTL },
+	{ ZUFS_FEAT_EXPORT, ZUFS_MF_EXPORT },
+	{ ZUFS_FEAT_FREEZE, ZUFS_MF_FREEZE },
+	{ ZUFS_FEAT_DURABLE_MAPS, ZUFS_MF_DURABLE_MAPS },
+	{ ZUFS_FEAT_COPY, ZUFS_MF_COPY },
+	{ ZUFS_FEAT_CREATE_OPEN, ZUFS_MF_CREATE_OPEN },
+};
 
-	if (zuf_server_features(server) & ZUFS_FEAT_LEASES)
-		features |= ZUFS_MF_LEASES;
-	if (zuf_server_features(server) & ZUFS_FEAT_EPOCHS)
-		features |= ZUFS_MF_EPOCHS;
-	if (zuf_server_features(server) & ZUFS_FEAT_COW)
-		features |= ZUFS_MF_COW;
-	return features;
+static u64 may_ask(const struct zuf_server *server)
+{
+	u64 agreed = zuf_server_features(server), may = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mount_features); i++)
+		if (!(mount_features[i].agreed & ~agreed))
+			may |= mount_features[i].mount;
+	return may;
 }
 
 /* ------------------------------------------------------------------ options */
@@ -131,11 +150,13 @@ enum zuf_rule zuf_check_mount(const struct zuf_reply *reply)
 {
 	const struct zufs_mount_out *out = reply->out;
 
-	if (out->features & ~mount_features(reply->mount->server) ||
+	if (out->features & ~may_ask(reply->mount->server) ||
 	    out->max_file_bytes > MAX_LFS_FILESIZE ||
 	    out->time_gran_ns > NSEC_PER_SEC || out->name_max > ZUFS_NAME_MAX)
 		return ZUF_RULE_MOUNT;
 	if (out->features & ZUFS_MF_EPOCHS && !(out->features & ZUFS_MF_LEASES))
+		return ZUF_RULE_MOUNT;
+	if (out->features & ZUFS_MF_ACLS && !(out->features & ZUFS_MF_XATTRS))
 		return ZUF_RULE_MOUNT;
 	if (!S_ISDIR(out->root.attr.mode))
 		return ZUF_RULE_TYPE;
@@ -264,8 +285,15 @@ static int mount_ask(struct super_block *sb, struct fs_context *fc)
 	if (out.magic)
 		sb->s_magic = out.magic;
 	sb->s_time_gran = out.time_gran_ns ?: 1;
+	/* before the first inode: it looks whether there are handlers */
+	if (out.features & ZUFS_MF_XATTRS)
+		sb->s_xattr = zuf_xattr_handlers;
+	if (out.features & ZUFS_MF_ACLS)
+		sb->s_flags |= SB_POSIXACL;
+	if (out.features & ZUFS_MF_EXPORT)
+		sb->s_export_op = &zuf_export_ops;
 
-	root = zuf_iget(sb, &out.root);
+	root = zuf_iget(sb, &out.root, zuf_inval_seq(sb));
 	if (IS_ERR(root)) {
 		err = PTR_ERR(root);
 		goto out_umount;
@@ -421,7 +449,8 @@ static int zuf_reconfigure(struct fs_context *fc)
 
 	if (opts->num_fds)
 		return invalfc(fc, "fd=: devices are named at the first mount only");
-	fc->sb_flags &= ~SB_POSIXACL;
+	fc->sb_flags &= ~SB_POSIXACL;	/* it stays as it is */
+	fc->sb_flags_mask &= ~SB_POSIXACL;
 	/* none given: as they were */
 	if (opts->plugin_len)
 		options = kstrdup(opts->plugin, GFP_KERNEL_ACCOUNT);
@@ -573,6 +602,33 @@ static int zuf_sync_fs(struct super_block *sb, int wait)
 	return zuf_call_retry(&call);
 }
 
+static int freeze_send(struct super_block *sb, bool thaw)
+{
+	struct zufs_freeze_in in = { .thaw = thaw };
+	struct zuf_call call = {
+		.mount	= zuf_mount_of(sb),
+		.op	= ZUFS_OP_FREEZE,
+		.in	= &in,
+	};
+
+	if (!(call.mount->features & ZUFS_MF_FREEZE))
+		return 0;
+	return zuf_call_retry(&call);
+}
+
+/* The VFS has stopped who writes, and synced: mappings are write-protected. */
+static int zuf_freeze_fs(struct super_block *sb)
+{
+	return freeze_send(sb, false);
+}
+
+/* An error would leave it frozen for ever. */
+static int zuf_unfreeze_fs(struct super_block *sb)
+{
+	freeze_send(sb, true);
+	return 0;
+}
+
 static int zuf_statfs(struct dentry *dentry, struct kstatfs *st)
 {
 	struct super_block *sb = dentry->d_sb;
@@ -611,6 +667,8 @@ static const struct super_operations zuf_sops = {
 	.evict_inode	= zuf_evict_inode,
 	.put_super	= zuf_put_super,
 	.sync_fs	= zuf_sync_fs,
+	.freeze_fs	= zuf_freeze_fs,
+	.unfreeze_fs	= zuf_unfreeze_fs,
 	.statfs		= zuf_statfs,
 	.show_options	= zuf_show_options,
 };

@@ -133,6 +133,8 @@ static ssize_t mount_state_show(struct zuf_mount *mount, char *buf)
 		return sysfs_emit(buf, "aborted\n");
 	if (zuf_server_dead(mount->server))
 		return sysfs_emit(buf, "lost\n");
+	if (READ_ONCE(mount->shut))
+		return sysfs_emit(buf, "shut\n");
 	return sysfs_emit(buf, "%s\n", mount_states[READ_ONCE(mount->state)]);
 }
 

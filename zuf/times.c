@@ -86,11 +86,12 @@ int zuf_sync_times(struct inode *inode, u16 call_flags)
 void zuf_dirty_inode(struct inode *inode, int flags)
 {
 	struct zuf_mount *mount = zuf_mount_of(inode->i_sb);
+	bool gone = READ_ONCE(mount->aborted) || READ_ONCE(mount->shut);
 
 	set_bit(ZUF_I_TIMES, &zuf_i(inode)->flags);
 	if (READ_ONCE(mount->times_stopped) || delayed_work_pending(&mount->times_work))
 		return;
-	if (!READ_ONCE(mount->aborted) && !zuf_server_dead(mount->server))
+	if (!gone && !zuf_server_dead(mount->server))
 		queue_delayed_work(zuf_wq, &mount->times_work, ZUF_TIMES_DELAY);
 }
 
@@ -101,7 +102,7 @@ int zuf_write_inode(struct inode *inode, struct writeback_control *wbc)
 	if (test_bit(ZUF_I_BAD, &zuf_i(inode)->flags))
 		return 0;
 	err = zuf_sync_times(inode, ZUF_CALL_RECLAIM);
-	if (!err || wbc->sync_mode == WB_SYNC_ALL)
+	if (!err || wbc->sync_mode == WB_SYNC_ALL || READ_ONCE(zuf_mount_of(inode->i_sb)->shut))
 		return err;
 	/* a lost server must not stop the writeback of others: later again */
 	mark_inode_dirty_sync(inode);

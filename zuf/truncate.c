@@ -30,11 +30,7 @@ int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
 	return size < end ? zuf_zero_range(inode, fh, size, end, size) : 0;
 }
 
-/*
- * Take layout_sem exclusive, with nothing from @start on mapped or pinned by
- * anybody: the server may free those blocks now.
- */
-static int layout_lock_idle(struct inode *inode, loff_t start)
+int zuf_layout_lock_idle(struct inode *inode, loff_t first, loff_t last)
 {
 	struct address_space *mapping = inode->i_mapping;
 	struct zuf_inode *zi = zuf_i(inode);
@@ -48,10 +44,10 @@ static int layout_lock_idle(struct inode *inode, loff_t start)
 		if (!IS_DAX(inode))
 			return 0;
 		filemap_invalidate_lock(mapping);
-		page = zuf_entries_drop(inode, start, LLONG_MAX, false, &err);
+		page = zuf_entries_drop(inode, first, last, false, &err);
 		filemap_invalidate_unlock(mapping);
 		if (!page && !err) {
-			zuf_lease_changed(inode, start, LLONG_MAX);
+			zuf_lease_changed(inode, first, last == LLONG_MAX ? last : last + 1);
 			return 0;
 		}
 		up_write(&zi->layout_sem);
@@ -90,7 +86,8 @@ int zuf_truncate_begin(struct inode *inode, loff_t new)
 {
 	lockdep_assert_held_write(&inode->i_rwsem);
 	inode_dio_wait(inode);
-	return layout_lock_idle(inode, round_up(min(i_size_read(inode), new), ZUFS_BLOCK_BYTES));
+	return zuf_layout_lock_idle(inode, round_up(min(i_size_read(inode), new),
+						    ZUFS_BLOCK_BYTES), LLONG_MAX);
 }
 
 void zuf_truncate_end(struct inode *inode)

@@ -76,6 +76,7 @@ enum zuf_rule {
 	ZUF_RULE_EPOCH,		/* of a map: none that the mount has had */
 	ZUF_RULE_WORD,		/* where it is, or what is there, or for what map */
 	ZUF_RULE_STAY,		/* a map moved what is in use */
+	ZUF_RULE_XATTR,		/* lengths, names, or an ACL that is none */
 	ZUF_RULE_COUNT,
 };
 
@@ -103,9 +104,13 @@ struct zuf_op {
 	void (*take)(const struct zuf_reply *reply);
 	/* an orphan's late success: takes back what it gave out, ends what it ended */
 	void (*undo)(struct zuf_orphan *orphan, const void *out);
+	/* the same of its payload, in the server's region; in the replying thread */
+	void (*undo_payload)(struct zuf_mount *mount, const void *in, const void *payload,
+			     u32 bytes);
 };
 
 #define ZUF_OPF_CHANGES		BIT(0) /* takes an operation slot */
+#define ZUF_OPF_SETTLES		BIT(1) /* ends what was begun: after a shutdown too */
 
 extern const struct zuf_op zuf_ops[ZUFS_OP_COUNT];
 
@@ -121,21 +126,32 @@ void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule);
 enum zuf_rule zuf_check_mount(const struct zuf_reply *reply);	/* super.c */
 enum zuf_rule zuf_check_statfs(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_lookup(const struct zuf_reply *reply);	/* namei.c */
-enum zuf_rule zuf_check_create(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_create_open(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_create(const struct zuf_reply *reply);	/* create.c */
+enum zuf_rule zuf_check_tmpfile(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_link(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_rename(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readlink(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_readdir(const struct zuf_reply *reply);	/* dir.c */
 enum zuf_rule zuf_check_getattr(const struct zuf_reply *reply);	/* inode.c */
+enum zuf_rule zuf_check_getxattr(const struct zuf_reply *reply);	/* xattr.c */
+enum zuf_rule zuf_check_listxattr(const struct zuf_reply *reply);
+enum zuf_rule zuf_check_copy(const struct zuf_reply *reply);	/* copy.c */
+enum zuf_rule zuf_check_ioctl(const struct zuf_reply *reply);	/* ioctl.c */
+enum zuf_rule zuf_check_iget(const struct zuf_reply *reply);	/* export.c */
+enum zuf_rule zuf_check_parent(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map_check.c */
 enum zuf_rule zuf_check_map_done(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_write(const struct zuf_reply *reply);	/* inline.c */
 void zuf_take_map(const struct zuf_reply *reply);		/* map.c */
 void zuf_undo_mount(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_lookup(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_create_open(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_create(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_remove(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_rename(struct zuf_orphan *orphan, const void *out);
+void zuf_undo_readdir(struct zuf_mount *mount, const void *in, const void *payload, u32 bytes);
+void zuf_undo_setxattr(struct zuf_orphan *orphan, const void *out); /* xattr.c */
 void zuf_undo_open(struct zuf_orphan *orphan, const void *out);	/* open.c */
 void zuf_undo_map(struct zuf_orphan *orphan, const void *out);
 
@@ -156,7 +172,7 @@ struct zuf_call {
 	u16 flags;			/* ZUF_CALL_* */
 	const void *in;			/* fixed part, zuf_ops[op].in_bytes */
 	void *out;			/* zuf_ops[op].out_bytes, or NULL */
-	struct kvec seg[2];		/* payload, kernel memory, in this order */
+	struct kvec seg[3];		/* payload, kernel memory, in this order */
 	u32 num_segs;
 	u32 iter_bytes;			/* then this much of */
 	struct iov_iter *iter;		/* user memory; see zuf_call() */
@@ -309,7 +325,13 @@ void zuf_kill_sb(struct super_block *sb);		/* super.c */
 void zuf_server_get(struct zuf_server *server);
 void zuf_server_put(struct zuf_server *server);
 bool zuf_server_trusted(const struct zuf_server *server);
-#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW)
+#define ZUF_FEATURES	(ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | \
+			 ZUFS_FEAT_XATTRS | ZUFS_FEAT_READDIR_PLUS | \
+			 ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES | \
+			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT | \
+			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE | \
+			 ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY | \
+			 ZUFS_FEAT_CREATE_OPEN)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
@@ -350,6 +372,7 @@ struct zuf_mount {
 	struct zuf_device *dev[ZUFS_DEVICES_MAX];
 	bool dev_wide;		/* all T1 devices end durable with a fence */
 	bool library_only;	/* no fast path; by sysfs, read without lock */
+	bool shut;		/* zuf_mount_shut(), for good; read without lock */
 
 	struct mutex file_lock;	/* mount_file.c */
 	struct list_head files;	/* mount files, for revoking */
@@ -358,6 +381,10 @@ struct zuf_mount {
 	spinlock_t recall_lock;		/* recalls_done */
 	struct list_head recalls_done;	/* for the server to read */
 	wait_queue_head_t recall_wait;
+	spinlock_t inval_lock;		/* invals */
+	struct list_head invals;	/* struct zuf_inval, oldest first */
+	struct work_struct inval_work;
+	atomic_t inval_seq;		/* zuf_inval_seq() */
 	atomic_t num_recalls;		/* under way, or done and not read */
 	struct xarray mapped;		/* struct zuf_inode that faults have mapped; by number */
 	atomic_t recalls_running;	/* under way */
@@ -391,6 +418,8 @@ int zuf_mount_add(struct zuf_mount *mount);
 void zuf_mount_del(struct zuf_mount *mount);
 /* End every request of the mount with EIO, orphans too. */
 void zuf_mount_abort(struct zuf_mount *mount);
+/* FS_IOC_SHUTDOWN: what is under way ends as it would, nothing new but EIO; umount works. */
+void zuf_mount_shut(struct zuf_mount *mount);
 
 static inline struct zuf_mount *zuf_mount_of(const struct super_block *sb)
 {
@@ -405,6 +434,9 @@ struct zuf_inode {
 	u64 nlookup;			/* references to handle; under i_lock */
 	u64 change;			/* of the attributes held; under i_lock */
 	struct zuf_forced_msg *forget;	/* handed to the queue by evict */
+	struct timespec64 btime;	/* under i_lock, as the next two */
+	u32 attr_flags;			/* ZUFS_ATTR_SETTABLE */
+	u32 projid;
 	unsigned long flags;		/* ZUF_I_* bits, atomic bitops */
 	atomic_t orphans;		/* that may still change it */
 
@@ -421,6 +453,7 @@ struct zuf_inode {
 	struct zuf_leases leases;
 	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
 	u32 mapped_id;			/* in mount->mapped; 0: never mapped */
+	atomic_t names_seq;		/* of a directory: zuf_names_seq() */
 
 	atomic64_t ranges;		/* zuf_range_lock() */
 	atomic_t range_waiters;		/* who sleeps for one of its bits */
@@ -434,6 +467,9 @@ struct zuf_inode {
 #define ZUF_I_TIMES		3	/* times not yet told to the server */
 #define ZUF_I_TIMES_LOCK	4	/* bit lock: zuf_times_lock() */
 #define ZUF_I_ZERO_PAGES	5	/* a fault mapped a hole; under layout_sem */
+#define ZUF_I_NO_XATTRS		6	/* ZUFS_ATTR_NO_XATTRS; with i_lock */
+#define ZUF_I_PREFETCHED	7	/* READDIR brought it, nobody has looked at it yet */
+#define ZUF_I_WANT_PLUS		8	/* of a directory: somebody has looked at one */
 
 static inline struct zuf_inode *zuf_i(const struct inode *inode)
 {
@@ -455,15 +491,21 @@ int zuf_drop_inode(struct inode *inode);
 /*
  * The inode of @entry, new or known; consumes the entry's reference to the
  * handle in every case. ERR_PTR(-EIO) if (ino, gen) is live with another type.
+ * @seq: zuf_inval_seq() before the server was asked.
  */
-struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry);
+struct inode *zuf_iget(struct super_block *sb, const struct zufs_entry *entry, u32 seq);
+/* Of those in memory, with a reference, or NULL. */
+struct inode *zuf_ilookup(struct super_block *sb, u64 ino, u64 gen);
 /* The same for an inode that the server has just made; a known one is an error. */
-struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op);
+struct inode *zuf_iget_new(struct super_block *sb, const struct zufs_entry *entry, u16 op,
+			   u32 seq);
 /* Copy attributes in. The size only when @set_size (locks: i_rwsem then). */
 void zuf_attr_apply(struct inode *inode, const struct zufs_attr *attr, bool set_size);
 int zuf_getattr(ZUF_IDMAP *idmap, const struct path *path, struct kstat *stat,
 		u32 request_mask, unsigned int query_flags);
 int zuf_setattr(ZUF_IDMAP *idmap, struct dentry *dentry, struct iattr *iattr);
+/* What @in says, with ctime now and the times that are owed; i_rwsem held exclusive. */
+int zuf_setattr_send(struct inode *inode, struct zufs_setattr_in *in);
 int zuf_permission(ZUF_IDMAP *idmap, struct inode *inode, int mask);
 /*
  * Ask again for attributes that an orphan left unknown. Takes the size over
@@ -494,13 +536,35 @@ int zuf_write_inode(struct inode *inode, struct writeback_control *wbc);
 void zuf_times_init(struct zuf_mount *mount);
 void zuf_times_stop(struct zuf_mount *mount);	/* s_umount held exclusive */
 
+/* fileattr.c */
+void zuf_fileattr_apply(struct inode *inode, const struct zufs_attr *attr);
+void zuf_fileattr_stat(struct inode *inode, struct kstat *stat);
+int zuf_fileattr_get(struct dentry *dentry, struct fileattr *fa);
+int zuf_fileattr_set(ZUF_IDMAP *idmap, struct dentry *dentry, struct fileattr *fa);
+
+/* xattr.c, acl.c */
+extern const struct xattr_handler *zuf_xattr_handlers[];
+extern const struct export_operations zuf_export_ops;	/* export.c */
+ssize_t zuf_listxattr(struct dentry *dentry, char *list, size_t bytes);
+struct posix_acl *zuf_get_acl(struct inode *inode, int type, bool rcu);
+int zuf_set_acl(ZUF_IDMAP *idmap, ZUF_ACL_TARGET *target, struct posix_acl *acl, int type);
+
 extern const struct inode_operations zuf_dir_iops;	/* namei.c */
+extern const struct inode_operations zuf_dir_open_iops;
 extern const struct inode_operations zuf_symlink_iops;	/* namei.c */
 extern const struct inode_operations zuf_special_iops;	/* namei.c */
 extern const struct inode_operations zuf_file_iops;	/* file.c */
 extern const struct file_operations zuf_dir_fops;	/* dir.c */
 extern const struct file_operations zuf_file_fops;	/* file.c */
 extern const struct address_space_operations zuf_dax_aops; /* entries.c */
+
+/*
+ * @inode becomes what @dentry names, as d_splice_alias() has it, unless the server has
+ * named an ancestor: -EIO (namei.c). Consumes the reference to @inode.
+ */
+struct dentry *zuf_splice(struct inode *inode, struct dentry *dentry, u16 op);
+/* Attributes that came with READDIR are of use, so more of them may be (dir.c). */
+void zuf_prefetched_used(struct inode *inode, struct dentry *dentry);
 
 /* Open file: file->private_data of files and directories (open.c). */
 struct zuf_file {
@@ -509,8 +573,16 @@ struct zuf_file {
 };
 
 int zuf_open(struct inode *inode, struct file *file);
+/* The same for one that CREATE_OPEN has opened; takes file->private_data as it is. */
+int zuf_open_created(struct inode *inode, struct file *file);
+/* NULL: no memory. Of a file that the server has open, and no one else. */
+struct zuf_file *zuf_file_alloc(void);
+void zuf_file_release(struct zuf_mount *mount, u64 handle, struct zuf_file *zf);
 int zuf_release(struct inode *inode, struct file *file);
 int zuf_fsync(struct file *file, loff_t start, loff_t end, int datasync);
+/* ioctl.c; FS_IOC_SHUTDOWN has no number in common: XFS's, which ext4 and f2fs have too */
+#define ZUF_IOC_SHUTDOWN	_IOR('X', 125, u32)
+#define ZUF_SHUTDOWN_NOFLUSH	2u	/* 0 and 1: sync first */
 long zuf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 static inline u64 zuf_fh(const struct file *file)
 {
@@ -560,6 +632,8 @@ struct zuf_device *zuf_device(struct zuf_mount *mount, u32 id);
 u8 *zuf_mount_fs_uuid(struct zuf_mount *mount);
 /* Make completed stores durable: a fence, or a flush of the devices. */
 int zuf_mount_persist(struct zuf_mount *mount);
+/* MAP_SYNC is allowed: ZUFS_MF_DURABLE_MAPS, and all devices end durable with a fence. */
+bool zuf_mount_maps_durably(const struct zuf_mount *mount);
 
 /* mount_file.c: ZUFS_IOC_MOUNT_FILE and what the file it makes can do */
 int zuf_mount_file_open(struct zuf_mount *mount);
@@ -598,6 +672,25 @@ void zuf_recalls_free(struct zuf_mount *mount);
 int zuf_recall_enter(struct zuf_mount *mount);
 void zuf_recall_leave(struct zuf_mount *mount);
 void zuf_recall_ended(struct zuf_mount *mount, struct zuf_recall_end *end);
+/* One more user of the superblock, beside one that has entered; and its end. */
+void zuf_recall_hold(struct zuf_mount *mount);
+void zuf_recall_drop(struct zuf_mount *mount);
+
+/* What the server changed by itself (inval.c): errors as of zuf_recall_queue(). */
+int zuf_inval_queue(struct zuf_mount *mount, const struct zufs_invalidate *wire);
+void zuf_inval_init(struct zuf_mount *mount);
+/*
+ * Before the server is asked for an inode, and for names in @dir: the answer may be older
+ * than a change that is told of meanwhile. zuf_iget() and zuf_names_check() look again.
+ */
+static inline u32 zuf_inval_seq(const struct super_block *sb)
+{
+	return atomic_read(&zuf_mount_of(sb)->inval_seq);
+}
+
+u32 zuf_names_seq(struct inode *dir);
+void zuf_names_check(struct inode *dir, struct dentry *dentry, u32 seq);
+
 int __init zuf_recall_init(void);
 void zuf_recall_exit(void);
 void zuf_mount_file_exit(void);

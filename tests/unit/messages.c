@@ -39,7 +39,7 @@ static struct zus_attr attr_like(uint64_t ino, uint32_t mode)
 		.ino = ino, .gen = ino + 1, .size_bytes = 3, .blocks_512 = 4, .change = 5,
 		.atime = { 6, 7, 0 }, .mtime = { 8, 9, 0 }, .ctime = { 10, 11, 0 },
 		.btime = { 12, 13, 0 }, .mode = mode, .nlink = 14, .uid = 15, .gid = 16,
-		.rdev_major = 17, .rdev_minor = 18,
+		.rdev_major = 17, .rdev_minor = 18, .projid = 19,
 	};
 }
 
@@ -63,7 +63,8 @@ static int t_mount(struct zus_req *req, struct zus_mount *mount, struct zus_moun
 	ck_assert(!zus_inode_init(mount, &root) && !zus_inode_init(mount, &file));
 	zus_entry_set(&out->root, &root);
 	out->root.attr = attr_like(1, S_IFDIR | 0755);
-	out->features = ZUS_MF_OPEN | ZUS_MF_FSYNC | ZUS_MF_SYNCFS | ZUS_MF_LEASES;
+	out->features = ZUS_MF_OPEN | ZUS_MF_FSYNC | ZUS_MF_SYNCFS | ZUS_MF_LEASES |
+			ZUS_MF_READDIR_PLUS;
 	out->max_file_bytes = 1 << 20;
 	out->time_gran_ns = 100;
 	out->name_max = 77;
@@ -103,6 +104,13 @@ static int t_syncfs(struct zus_req *req, struct zus_mount *mount, int wait)
 	return answer;
 }
 
+static int t_freeze(struct zus_req *req, struct zus_mount *mount, int freeze)
+{
+	(void)req, (void)mount;
+	noted("freeze %d", freeze);
+	return answer;
+}
+
 static int t_lookup(struct zus_req *req, struct zus_inode *dir,
 		    const struct zus_name *name, struct zus_entry *out)
 {
@@ -126,9 +134,9 @@ static int t_setattr(struct zus_req *req, struct zus_inode *inode,
 		     const struct zus_setattr *s, struct zus_attr *out)
 {
 	(void)req;
-	noted("inode %d fh %lu size %lu atime %ld.%u mtime %ld.%u ctime %ld.%u valid %x mode %o uid %u gid %u",
+	noted("inode %d fh %lu size %lu atime %ld.%u mtime %ld.%u ctime %ld.%u valid %x mode %o uid %u gid %u flags %x projid %u",
 	      who(inode), (unsigned long)s->fh, (unsigned long)s->size_bytes, T(s->atime),
-	      T(s->mtime), T(s->ctime), s->valid, s->mode, s->uid, s->gid);
+	      T(s->mtime), T(s->ctime), s->valid, s->mode, s->uid, s->gid, s->flags, s->projid);
 	*out = attr_like(2, S_IFREG | 0644);
 	return answer;
 }
@@ -137,13 +145,63 @@ static int t_create(struct zus_req *req, struct zus_inode *dir,
 		    const struct zus_create *c, struct zus_entry *out,
 		    struct zus_attr *dir_out)
 {
+	int at = snprintf(note, sizeof(note),
+			  "dir %d name %.*s target %.*s now %ld.%u mode %o uid %u gid %u rdev %u:%u",
+			  who(dir), N(c->name), N(c->target), T(c->now), c->mode, c->uid,
+			  c->gid, c->rdev_major, c->rdev_minor);
+	uint32_t i;
+
+	for (i = 0; i < c->num_xattrs; i++)
+		at += snprintf(note + at, sizeof(note) - (size_t)at, " %.*s=%.*s",
+			       N(c->xattrs[i].name), (int)c->xattrs[i].value_bytes,
+			       (const char *)c->xattrs[i].value);
 	(void)req;
-	noted("dir %d name %.*s target %.*s now %ld.%u mode %o uid %u gid %u rdev %u:%u",
-	      who(dir), N(c->name), N(c->target), T(c->now), c->mode, c->uid, c->gid,
-	      c->rdev_major, c->rdev_minor);
 	zus_entry_set(out, &file);
 	out->attr = attr_like(2, c->mode);
 	*dir_out = attr_like(1, S_IFDIR | 0755);
+	return answer;
+}
+
+static int t_tmpfile(struct zus_req *req, struct zus_inode *dir,
+		     const struct zus_create *c, struct zus_entry *out)
+{
+	struct zus_attr unused;
+	int ret = t_create(req, dir, c, out, &unused);
+
+	out->attr.nlink = 0;
+	return ret;
+}
+
+static int t_create_open(struct zus_req *req, struct zus_inode *dir, const struct zus_create *c,
+			 uint32_t flags, struct zus_create_open *out)
+{
+	(void)req;
+	noted("dir %d name %.*s now %ld.%u mode %o uid %u gid %u flags %x", who(dir), N(c->name),
+	      T(c->now), c->mode, c->uid, c->gid, flags);
+	zus_entry_set(&out->entry, &file);
+	out->entry.attr = attr_like(2, c->mode);
+	out->dir = attr_like(1, S_IFDIR | 0755);
+	out->fh = 99;
+	out->created = 1;
+	return answer;
+}
+
+static int t_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+		  struct zus_entry *out)
+{
+	(void)req, (void)mount;
+	noted("ino %lu gen %lu", (unsigned long)ino, (unsigned long)gen);
+	zus_entry_set(out, &file);
+	out->attr = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
+static int t_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out)
+{
+	(void)req;
+	noted("dir %d", who(dir));
+	zus_entry_set(out, &root);
+	out->attr = attr_like(1, S_IFDIR | 0755);
 	return answer;
 }
 
@@ -187,7 +245,15 @@ static int t_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 	      (unsigned long)cookie);
 	ck_assert_int_eq(zus_req_dirent(req, 1, 2, DT_REG, &a), -EINVAL);
 	ck_assert_int_eq(zus_req_dirent(req, 1, 5, DT_REG, &none), -EINVAL);
-	ck_assert_int_eq(zus_req_dirent(req, 21, 10, DT_REG, &a), 0);
+	if (zus_req_readdir_plus(req)) {
+		struct zus_entry entry;
+
+		zus_entry_set(&entry, &file);
+		entry.attr = attr_like(2, S_IFREG | 0644);
+		ck_assert_int_eq(zus_req_direntplus(req, 10, &a, &entry), 0);
+	} else {
+		ck_assert_int_eq(zus_req_dirent(req, 21, 10, DT_REG, &a), 0);
+	}
 	ck_assert_int_eq(zus_req_dirent(req, 22, 11, DT_DIR, &long_name), 0);
 	*eof = 1;
 	return answer;
@@ -201,6 +267,39 @@ static int t_readlink(struct zus_req *req, struct zus_inode *inode)
 	memcpy(zus_req_payload(req, &max), "target", 6);
 	ck_assert_int_eq(zus_req_payload_set(req, max + 1), -EINVAL);
 	ck_assert_int_eq(zus_req_payload_set(req, 6), 0);
+	return answer;
+}
+
+static int t_getxattr(struct zus_req *req, struct zus_inode *inode,
+		      const struct zus_name *name)
+{
+	int ret;
+
+	noted("inode %d name %.*s", who(inode), N(*name));
+	ck_assert_int_eq(zus_req_xattr_name(req, name), -EINVAL);
+	ret = zus_req_xattr_value(req, "value", 5);
+	return answer ? answer : ret;
+}
+
+static int t_setxattr(struct zus_req *req, struct zus_inode *inode,
+		      const struct zus_setxattr *s, struct zus_attr *out)
+{
+	ck_assert_int_eq(zus_req_xattr_value(req, "value", 5), -EINVAL);
+	noted("inode %d name %.*s value %.*s now %ld.%u flags %u mode %o", who(inode),
+	      N(s->xattr.name), (int)s->xattr.value_bytes, (const char *)s->xattr.value,
+	      T(s->now), s->flags, s->mode);
+	*out = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
+static int t_listxattr(struct zus_req *req, struct zus_inode *inode)
+{
+	const struct zus_name a = { "user.a", 6 }, b = { "user.b", 6 }, none = { "", 0 };
+
+	noted("inode %d", who(inode));
+	ck_assert_int_eq(zus_req_xattr_name(req, &none), -EINVAL);
+	ck_assert_int_eq(zus_req_xattr_name(req, &a), 0);
+	ck_assert_int_eq(zus_req_xattr_name(req, &b), 0);
 	return answer;
 }
 
@@ -275,20 +374,58 @@ static int t_fsync(struct zus_req *req, struct zus_inode *inode, const struct zu
 	return answer;
 }
 
+static int t_fallocate(struct zus_req *req, struct zus_inode *inode,
+		       const struct zus_fallocate *f, struct zus_attr *out)
+{
+	(void)req;
+	noted("inode %d fh %lu off %lu len %lu size %lu now %ld.%u mode %x", who(inode),
+	      (unsigned long)f->fh, (unsigned long)f->off, (unsigned long)f->len_bytes,
+	      (unsigned long)f->size_bytes, T(f->now), f->mode);
+	*out = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
+static int t_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+		  const struct zus_copy *c, uint64_t *copied_bytes, struct zus_attr *out)
+{
+	(void)req;
+	noted("to %d fh %lu off %lu from %d fh %lu off %lu len %lu now %ld.%u", who(to),
+	      (unsigned long)c->to_fh, (unsigned long)c->to_off, who(from),
+	      (unsigned long)c->from_fh, (unsigned long)c->from_off,
+	      (unsigned long)c->len_bytes, T(c->now));
+	*copied_bytes = 9;
+	*out = attr_like(2, S_IFREG | 0644);
+	return answer;
+}
+
+static int t_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *i,
+		   int32_t *result)
+{
+	(void)req;
+	noted("inode %d fh %lu cmd %x in %.*s out %u flags %u", who(inode),
+	      (unsigned long)i->fh, i->cmd, (int)i->in_bytes, (const char *)i->in, i->out_bytes,
+	      i->flags);
+	memcpy(i->out, "out", i->out_bytes < 3 ? i->out_bytes : 3);
+	*result = 7;
+	return answer;
+}
+
 static void t_interrupt(struct zus_mount *mount, uint64_t id)
 {
 	noted("interrupt %lu of %lu", (unsigned long)id, (unsigned long)mount->id);
 }
 
 static const struct zus_mount_ops mount_ops = {
-	t_mount, t_umount, t_remount, t_statfs, t_syncfs, t_interrupt,
+	t_mount, t_umount, t_remount, t_statfs, t_syncfs, t_freeze, t_interrupt,
 };
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,
-	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict,
+	t_unlink, t_unlink, t_rename, t_readdir, t_readlink, t_evict, t_getxattr, t_setxattr,
+	t_listxattr, t_tmpfile, t_iget, t_parent, t_create_open,
 };
 static const struct zus_file_ops file_ops = {
-	t_open, t_release, t_map, t_map_done, t_write, t_fsync,
+	t_open, t_release, t_map, t_map_done, t_write, t_fsync, t_fallocate,
+	t_ioctl, t_copy,
 };
 static const struct zus_plugin plugin = {
 	ZUS_PLUGIN_ABI, .name = "ztest", .mount_ops = &mount_ops, .inode_ops = &inode_ops,
@@ -302,7 +439,7 @@ static const struct zus_plugin plugin = {
 #define ROOT	(1ull << 32)		/* the first two handles of a table */
 #define FILE_	(1ull << 32 | 1)
 #define ATTR(i, m) { i, i + 1, 3, 4, 5, { 6, 7, 0 }, { 8, 9, 0 }, { 10, 11, 0 }, \
-		     { 12, 13, 0 }, m, 14, 15, 16, 17, 18, 0, 0 }
+		     { 12, 13, 0 }, m, 14, 15, 16, 17, 18, 0, 19 }
 #define FATTR	ATTR(2, S_IFREG | 0644)
 #define DATTR	ATTR(1, S_IFDIR | 0755)
 #define IN(t, ...) &(const struct t) { __VA_ARGS__ }, sizeof(struct t)
@@ -324,20 +461,26 @@ static const struct message {
 	  "flags 1 options 'a=b'", NONE },
 	{ ZUFS_OP_STATFS, NONE, "", "", IN(zufs_statfs_out, 1, 2, 3, 4, 5, 6, 7) },
 	{ ZUFS_OP_SYNCFS, IN(zufs_syncfs_in, 1), "", "wait 1", NONE },
+	{ ZUFS_OP_FREEZE, IN(zufs_freeze_in, 0), "", "freeze 1", NONE },
+	{ ZUFS_OP_FREEZE, IN(zufs_freeze_in, 1), "", "freeze 0", NONE },
 	{ ZUFS_OP_LOOKUP, IN(zufs_lookup_in, ROOT, 4), "name",
 	  "dir 1 name name slot ffffffff seq 0", IN(zufs_entry, FILE_, FATTR) },
 	{ ZUFS_OP_GETATTR, IN(zufs_getattr_in, FILE_, 7, 0x7ff), "",
 	  "inode 2 fh 7 mask 7ff", IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 },
 				      { 10, 11 }, { 12, 13 }, S_IFREG | 0644, 14, 15, 16,
-				      17, 18) },
+				      17, 18, 0, 19) },
 	{ ZUFS_OP_SETATTR, IN(zufs_setattr_in, FILE_, 1, 2, { 3, 4 }, { 5, 6 }, { 7, 8 },
-			      ZUFS_SET_ALL, 0600, 9, 10), "",
-	  "inode 2 fh 1 size 2 atime 3.4 mtime 5.6 ctime 7.8 valid 7f mode 600 uid 9 gid 10",
+			      ZUFS_SET_ALL, 0600, 9, 10, ZUFS_ATTR_SETTABLE, 11), "",
+	  "inode 2 fh 1 size 2 atime 3.4 mtime 5.6 ctime 7.8 valid 1ff mode 600 uid 9 gid 10 flags 7f0 projid 11",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
-	     S_IFREG | 0644, 14, 15, 16, 17, 18) },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_CREATE, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFREG | 0644, 3, 4, 5, 6, 1),
 	  "n", "dir 1 name n target  now 1.2 mode 100644 uid 3 gid 4 rdev 5:6",
 	  IN(zufs_create_out, { FILE_, FATTR }, DATTR) },
+	{ ZUFS_OP_CREATE_OPEN, IN(zufs_create_open_in,
+				  { ROOT, { 1, 2 }, S_IFREG | 0644, 3, 4, 5, 6, 1 }, 0x42),
+	  "n", "dir 1 name n now 1.2 mode 100644 uid 3 gid 4 flags 42",
+	  IN(zufs_create_open_out, { { FILE_, FATTR }, DATTR }, 99, 1) },
 	{ ZUFS_OP_MKDIR, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFDIR | 0755, 3, 4, 0, 0, 1),
 	  "n", "dir 1 name n target  now 1.2 mode 40755 uid 3 gid 4 rdev 0:0",
 	  IN(zufs_create_out, { FILE_, ATTR(2, S_IFDIR | 0755) }, DATTR) },
@@ -348,6 +491,10 @@ static const struct message {
 			      3), "n/to",
 	  "dir 1 name n target /to now 1.2 mode 120777 uid 3 gid 4 rdev 0:0",
 	  IN(zufs_create_out, { FILE_, ATTR(2, S_IFLNK | 0777) }, DATTR) },
+	{ ZUFS_OP_TMPFILE, IN(zufs_create_in, ROOT, { 1, 2 }, S_IFREG | 0600, 3, 4), "",
+	  "dir 1 name  target  now 1.2 mode 100600 uid 3 gid 4 rdev 0:0",
+	  IN(zufs_entry, FILE_, { 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
+				  S_IFREG | 0600, 0, 15, 16, 17, 18, 0, 19 }) },
 	{ ZUFS_OP_LINK, IN(zufs_link_in, FILE_, ROOT, { 1, 2 }, 1), "n",
 	  "inode 2 dir 1 name n now 1.2", IN(zufs_link_out, FATTR, DATTR) },
 	{ ZUFS_OP_UNLINK, IN(zufs_unlink_in, ROOT, FILE_, { 1, 2 }, 1), "n",
@@ -362,7 +509,19 @@ static const struct message {
 	  IN(zufs_rename_out, DATTR, DATTR, FATTR) },
 	{ ZUFS_OP_READDIR, IN(zufs_readdir_in, ROOT, 5, 9), "", "dir 1 fh 5 cookie 9",
 	  IN(zufs_readdir_out, 2, 1), 32 + 40 },
+	{ ZUFS_OP_READDIR, IN(zufs_readdir_in, ROOT, 5, 9, ZUFS_READDIR_PLUS), "",
+	  "dir 1 fh 5 cookie 9", IN(zufs_readdir_out, 2, 1), 144 + 32 + 144 + 40 },
 	{ ZUFS_OP_READLINK, IN(zufs_readlink_in, FILE_), "", "inode 2", NONE, 6 },
+	{ ZUFS_OP_GETXATTR, IN(zufs_getxattr_in, FILE_, 100, 6, "user.a"), "",
+	  "inode 2 name user.a", IN(zufs_getxattr_out, 5), 5 },
+	{ ZUFS_OP_GETXATTR, IN(zufs_getxattr_in, FILE_, 0, 6, "user.a"), "",
+	  "inode 2 name user.a", IN(zufs_getxattr_out, 5) },
+	{ ZUFS_OP_SETXATTR, IN(zufs_setxattr_in, FILE_, { 1, 2 },
+			       ZUFS_XATTR_CREATE | ZUFS_XATTR_MODE, 0640, 3, 6, "user.a"),
+	  "abc", "inode 2 name user.a value abc now 1.2 flags 9 mode 640",
+	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
+	{ ZUFS_OP_LISTXATTR, IN(zufs_listxattr_in, FILE_), "", "inode 2", NONE, 14 },
 	{ ZUFS_OP_OPEN, IN(zufs_open_in, FILE_, 2), "", "inode 2 flags 2",
 	  IN(zufs_open_out, 0x1234567812345678) },
 	{ ZUFS_OP_MAP, IN(zufs_map_in, FILE_, 1, 100, 8000, 9000, ZUFS_MAP_READ, 2), "",
@@ -370,9 +529,19 @@ static const struct message {
 	{ ZUFS_OP_MAP_DONE, IN(zufs_map_done_in, FILE_, 1, 2, 3, 4, 7, { 5, 6 }, 2), "",
 	  "inode 2 fh 1 map 2 off 3 written 4 size 7 flags 2",
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
-	     S_IFREG | 0644, 14, 15, 16, 17, 18) },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_WRITE, IN(zufs_write_in, FILE_, 1, 2, 3, { 4, 5 }, 4), "data",
 	  "inode 2 fh 1 off 2 size 3 mtime 4.5 data data", IN(zufs_write_out, 2, FATTR) },
+	{ ZUFS_OP_FALLOCATE, IN(zufs_fallocate_in, FILE_, 1, 2, 3, 4, { 5, 6 }, 7), "",
+	  "inode 2 fh 1 off 2 len 3 size 4 now 5.6 mode 7",
+	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
+	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
+	{ ZUFS_OP_COPY, IN(zufs_copy_in, FILE_, 1, ROOT, 2, 3, 4, 10, 5, { 6, 7 }), "",
+	  "to 2 fh 1 off 3 from 1 fh 2 off 4 len 10 now 6.7", IN(zufs_copy_out, 9, FATTR) },
+	{ ZUFS_OP_IOCTL, IN(zufs_ioctl_in, FILE_, 1, 0x1234, 3, 5, ZUFS_IOCTL_WRITE), "abc",
+	  "inode 2 fh 1 cmd 1234 in abc out 5 flags 2", IN(zufs_ioctl_out, 7), 5 },
+	{ ZUFS_OP_IGET, IN(zufs_iget_in, 2, 3), "", "ino 2 gen 3", IN(zufs_entry, FILE_, FATTR) },
+	{ ZUFS_OP_PARENT, IN(zufs_parent_in, ROOT), "", "dir 1", IN(zufs_entry, ROOT, DATTR) },
 	{ ZUFS_OP_FSYNC, IN(zufs_fsync_in, FILE_, 1, 2, 3, 1), "",
 	  "inode 2 fh 1 off 2 len 3 datasync 1", NONE },
 };
@@ -552,6 +721,52 @@ START_TEST(readdir_and_map_payloads)
 }
 END_TEST
 
+/* What a new inode has from the start; and every way in which the list may be wrong. */
+START_TEST(create_brings_xattrs)
+{
+	struct zufs_create_in in = { .dir = ROOT, .mode = S_IFREG | 0644, .name_bytes = 1 };
+	struct { char name; char list[128]; } payload = { 'n', { 0 } };
+	struct zus_local_call call = {
+		.op = ZUFS_OP_CREATE, .in = &in, .in_bytes = sizeof(in),
+		.payload = &payload, .payload_bytes = sizeof(payload),
+		.out = out, .out_bytes = sizeof(out),
+	};
+	struct zufs_xattr a = { 6, 3 }, b = { 10, 0 };
+	static const struct { uint32_t name_bytes, value_bytes, list_bytes; } wrong[] = {
+		{ 6, 3, 7 }, { 6, 3, 16 }, { 0, 3, 24 }, { 256, 3, 128 }, { 6, 115, 128 },
+		{ 6, 0xfffffff0, 128 }, { 0xffffffff, 8, 128 }, { 6, 3, 129 },
+		{ 6, 3, 0xffffffff }, { 7, 3, 24 },
+	};
+	size_t i;
+
+	memcpy(payload.list, &a, sizeof(a));
+	memcpy(payload.list + 8, "user.a123", 9);
+	memcpy(payload.list + 24, &b, sizeof(b));
+	memcpy(payload.list + 32, "security.b", 10);
+	in.xattrs_bytes = 48;
+	ck_assert_int_eq(send(&call), 0);
+	ck_assert_str_eq(note, "dir 1 name n target  now 0.0 mode 100644 uid 0 gid 0 rdev 0:0 user.a=123 security.b=");
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		a = (struct zufs_xattr) { wrong[i].name_bytes, wrong[i].value_bytes };
+		memcpy(payload.list, &a, sizeof(a));
+		payload.list[8] = i == 9 ? 0 : 'u';
+		in.xattrs_bytes = wrong[i].list_bytes;
+		ck_assert_int_eq(send(&call), -EPROTO);
+		ck_assert_str_eq(note, "nobody was called");
+	}
+	/* more than there may be, each of them right */
+	for (i = 0; i < 5; i++) {
+		a = (struct zufs_xattr) { 6, 3 };
+		memcpy(&payload.list[i * 24], &a, sizeof(a));
+		memcpy(&payload.list[i * 24 + 8], "user.a123", 9);
+	}
+	in.xattrs_bytes = 4 * 24;
+	ck_assert_int_eq(send(&call), 0);
+	in.xattrs_bytes = 5 * 24;
+	ck_assert_int_eq(send(&call), -EPROTO);
+}
+END_TEST
+
 static int batch(const struct zufs_forced *msg, uint32_t count, uint32_t said)
 {
 	struct zufs_batch_in in = { .count = said };
@@ -603,6 +818,7 @@ int main(void)
 	tcase_add_loop_test(tc, errors_pass, 0, MESSAGES);
 	tcase_add_loop_test(tc, stale_handles_are_refused, 0, MESSAGES);
 	tcase_add_test(tc, readdir_and_map_payloads);
+	tcase_add_test(tc, create_brings_xattrs);
 	tcase_add_test(tc, forced_messages);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -47,6 +47,9 @@ END_TEST
 
 START_TEST(short_tables)
 {
+	/* an older release's is shorter, and enough; not shorter than the first one's */
+	broken.inode_ops_bytes = ZUS_INODE_OPS_FIRST_BYTES;
+	ck_assert_int_eq(check(), 0);
 	broken.inode_ops_bytes -= 8;
 	ck_assert_int_eq(check(), -ENOEXEC);
 }

@@ -248,7 +248,34 @@ START_TEST(rename_exchanges)
 	ck_assert_uint_eq(attr_of("/p/d").ino, a);
 	ck_assert_uint_eq(attr_of("/").nlink, 4);
 	ck_assert_uint_eq(attr_of("/p").nlink, 2);
-	ck_assert_int_eq(zus_local_rename(fs, "/p/d", "/q", RENAME_WHITEOUT), -EINVAL);
+}
+END_TEST
+
+START_TEST(rename_leaves_a_whiteout)
+{
+	struct zus_attr attr;
+
+	write_file("/a", "1");
+	write_file("/b", "22");
+	ck_assert_int_eq(zus_local_rename(fs, "/a", "/c", RENAME_WHITEOUT), 0);
+	attr = attr_of("/a");
+	ck_assert_uint_eq(attr.mode, S_IFCHR);
+	ck_assert_uint_eq(attr.rdev_major + attr.rdev_minor, 0);
+	ck_assert_uint_eq(attr.nlink, 1);
+	ck_assert_uint_eq(attr_of("/c").size_bytes, 1);
+	/* over another name */
+	ck_assert_int_eq(zus_local_rename(fs, "/b", "/c", RENAME_WHITEOUT), 0);
+	ck_assert_uint_eq(attr_of("/b").mode, S_IFCHR);
+	ck_assert_uint_eq(attr_of("/c").size_bytes, 2);
+	/* what fails leaves nothing */
+	ck_assert_int_eq(zus_local_rename(fs, "/c", "/b", RENAME_WHITEOUT | RENAME_NOREPLACE),
+			 -EEXIST);
+	ck_assert_int_eq(zus_local_rename(fs, "/c", "/b", RENAME_WHITEOUT | RENAME_EXCHANGE),
+			 -EINVAL);
+	ck_assert_int_eq(zus_local_unlink(fs, "/a"), 0);
+	ck_assert_int_eq(zus_local_unlink(fs, "/b"), 0);
+	ck_assert_int_eq(zus_local_unlink(fs, "/c"), 0);
+	ck_assert_uint_eq(zus_local_inodes(fs), 1);
 }
 END_TEST
 
@@ -595,6 +622,7 @@ int main(void)
 	tcase_add_test(tc, rename_moves);
 	tcase_add_test(tc, rename_replaces);
 	tcase_add_test(tc, rename_exchanges);
+	tcase_add_test(tc, rename_leaves_a_whiteout);
 	tcase_add_test(tc, rename_of_one_inodes_names);
 	tcase_add_test(tc, readdir_in_small_pieces_under_change);
 	tcase_add_test(tc, removed_directory_stays_readable);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* rawfs.c - see rawfs.h */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -377,6 +378,39 @@ static int op_create(struct rf_fs *fs, struct rf_msg *m)
 	return 0;
 }
 
+static int op_create_open(struct rf_fs *fs, struct rf_msg *m)
+{
+	const struct zufs_create_open_in *in = m->in;
+	struct zufs_create_open_out *out = m->out;
+	struct rf_node *parent, *node;
+	struct rf_entry *e;
+	uint32_t dir;
+	int err;
+
+	parent = node_of(fs, in->create.dir, &dir);
+	if (!parent)
+		return -ESTALE;
+	e = entry_find(fs, dir, m->payload, in->create.name_bytes);
+	if (e && in->open_flags & O_EXCL)
+		return -EEXIST;
+	if (e) {
+		entry_fill(fs, e->node, &out->create.entry);
+		out->create.dir = parent->attr;
+		return 0;
+	}
+	err = op_create(fs, m);
+	if (err)
+		return err;
+	out->created = 1;
+	if (fs->features & ZUFS_MF_OPEN) {
+		node = node_of(fs, out->create.entry.handle, NULL);
+		node->opens++;
+		atomic_fetch_add(&fs->counts->opens, 1);
+		out->fh = ++fs->next_fh;
+	}
+	return 0;
+}
+
 static int op_link(struct rf_fs *fs, struct rf_msg *m)
 {
 	const struct zufs_link_in *in = m->in;
@@ -717,6 +751,7 @@ static const struct {
 	[ZUFS_OP_GETATTR]	= { op_getattr, sizeof(struct zufs_attr) },
 	[ZUFS_OP_SETATTR]	= { op_setattr, sizeof(struct zufs_attr) },
 	[ZUFS_OP_CREATE]	= { op_create, sizeof(struct zufs_create_out) },
+	[ZUFS_OP_CREATE_OPEN]	= { op_create_open, sizeof(struct zufs_create_open_out) },
 	[ZUFS_OP_MKDIR]		= { op_create, sizeof(struct zufs_create_out) },
 	[ZUFS_OP_MKNOD]		= { op_create, sizeof(struct zufs_create_out) },
 	[ZUFS_OP_SYMLINK]	= { op_create, sizeof(struct zufs_create_out) },

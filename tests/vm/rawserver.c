@@ -49,9 +49,10 @@ int rs_hello(int fd, struct zufs_hello *hello)
 /* What mounts with @features need. */
 static uint64_t hello_features(uint64_t features)
 {
-	return (features & ZUFS_MF_LEASES ? ZUFS_FEAT_LEASES : 0) |
+	return ZUFS_FEAT_INVALIDATE | (features & ZUFS_MF_LEASES ? ZUFS_FEAT_LEASES : 0) |
 	       (features & ZUFS_MF_EPOCHS ? ZUFS_FEAT_EPOCHS : 0) |
-	       (features & ZUFS_MF_COW ? ZUFS_FEAT_COW : 0);
+	       (features & ZUFS_MF_COW ? ZUFS_FEAT_COW : 0) |
+	       (features & ZUFS_MF_CREATE_OPEN ? ZUFS_FEAT_CREATE_OPEN : 0);
 }
 
 int rs_register(int fd, const char *type, uint32_t flags)

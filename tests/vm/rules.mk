@@ -4,14 +4,17 @@
 # helpers of the shell tests, $(BUILD)/tests/vm/helpers/NAME.
 
 VM_RELAY_NAMES := relay-hostile relay-silent relay-kill relay-death relay-overflow \
-	relay-abi relay-server
+	relay-abi relay-server inval-calls create-open
 VM_RELAY_PROGS := $(VM_RELAY_NAMES:%=$(BUILD)/tests/vm/%)
 VM_RAW_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,rawfs rawops rawserver vmtest)
 VM_PROGS += $(VM_RELAY_PROGS)
 
 $(VM_RELAY_PROGS): $(BUILD)/tests/vm/%: $(BUILD)/obj/tests/vm/%.o $(VM_RAW_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) -pthread
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $$(pkg-config --libs check) $(LDLIBS_FUSE) -pthread
+
+# libfuse beside
+$(BUILD)/tests/vm/inval-calls: LDLIBS_FUSE := -lfuse3
 
 # Data: with a server of their own, or started by an NN-*.sh in a mounted filesystem
 VM_DATA_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,data-hostile data-view data-epoch)

@@ -283,6 +283,11 @@ void vt_module_load(void)
 	}
 }
 
+void vt_fuse_load(void)
+{
+	ck_assert_int_eq(shell("modprobe fuse"), 0);
+}
+
 int vt_module_unload(void)
 {
 	uint64_t end = vt_now_ns() + (uint64_t)vt_guard_s() * 1000000000u;

@@ -74,6 +74,9 @@ int vt_num_cpus(void);
 
 /* Around all tests of a program; the module must go away in the end. */
 void vt_module_load(void);
+
+/* The kernel's FUSE, for what is compared with it. */
+void vt_fuse_load(void);
 int vt_module_unload(void);		/* 0 or -errno, tried for a while */
 
 /* mount(2) on @dir, which is made. 0 or -errno. */

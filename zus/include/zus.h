@@ -55,7 +55,8 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	2	/* 1: leases, 2: write epochs */
+#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr,
+					 * tmpfile, fallocate, ioctl, iget */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -111,9 +112,29 @@ struct zus_attr {
 	uint32_t rdev_major;
 	uint32_t rdev_minor;
 	uint32_t flags;		/* ZUS_ATTR_* */
+	uint32_t projid;	/* with ZUS_MF_FILEATTR */
 };
 
 #define ZUS_ATTR_INLINE		(1u << 0) /* data travels in messages */
+/*
+ * Has no extended attribute at all, so the kernel need not ask. change must rise when
+ * one is set or removed.
+ */
+#define ZUS_ATTR_NO_XATTRS	(1u << 1)
+/*
+ * Of chattr(1), with ZUS_MF_FILEATTR: set by setattr, obeyed by the kernel. A new inode
+ * takes NODUMP, NOATIME and SYNC from its directory, and of what has PROJINHERIT the
+ * project id; a new directory DIRSYNC and PROJINHERIT, too. What has PROJINHERIT takes no
+ * links and renames from elsewhere whose project is another one: EXDEV.
+ */
+#define ZUS_ATTR_IMMUTABLE	(1u << 4)
+#define ZUS_ATTR_APPEND		(1u << 5)
+#define ZUS_ATTR_NODUMP		(1u << 6)
+#define ZUS_ATTR_NOATIME	(1u << 7)
+#define ZUS_ATTR_SYNC		(1u << 8)
+#define ZUS_ATTR_DIRSYNC	(1u << 9)
+#define ZUS_ATTR_PROJINHERIT	(1u << 10)
+#define ZUS_ATTR_SETTABLE	0x7f0u
 
 /*
  * An inode in the server. A plugin embeds it in its own structure and finds
@@ -199,6 +220,28 @@ struct zus_mount {
  * before they move.
  */
 #define ZUS_MF_COW		(1u << 6)
+/* Has extended attributes: getxattr and its like. May be missing in zus_mount.features. */
+#define ZUS_MF_XATTRS		(1u << 7)
+/* With XATTRS: keeps POSIX ACLs, ZUS_XATTR_ACL_*, as any other; the kernel obeys them. */
+#define ZUS_MF_ACLS		(1u << 8)
+/* Answers readdir with zus_req_direntplus() where zus_req_readdir_plus() says so. */
+#define ZUS_MF_READDIR_PLUS	(1u << 9)
+/* Keeps inode flags and project ids. */
+#define ZUS_MF_FILEATTR		(1u << 10)
+#define ZUS_MF_TMPFILE		(1u << 11) /* has tmpfile */
+#define ZUS_MF_WHITEOUT		(1u << 12) /* rename knows RENAME_WHITEOUT */
+#define ZUS_MF_FALLOCATE	(1u << 13) /* has fallocate */
+#define ZUS_MF_IOCTL		(1u << 14) /* has ioctl */
+#define ZUS_MF_EXPORT		(1u << 15) /* has iget and parent: file handles can be made */
+#define ZUS_MF_FREEZE		(1u << 16) /* has freeze: something runs in the background */
+/*
+ * When map() for a fault returns, and map_done() for what it gave as NEW, where the file's
+ * bytes are is durable: so mmap(2) with MAP_SYNC is allowed, and stores count after a flush
+ * by the program alone.
+ */
+#define ZUS_MF_DURABLE_MAPS	(1u << 17)
+#define ZUS_MF_COPY		(1u << 18) /* has copy */
+#define ZUS_MF_CREATE_OPEN	(1u << 19) /* has create_open */
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -256,6 +299,15 @@ struct zus_mount_ops {
 	 */
 	int (*syncfs)(struct zus_req *req, struct zus_mount *mount, int wait);
 	/*
+	 * Required with ZUS_MF_FREEZE. freeze 1: fsfreeze(8); from 0 on, until freeze 0
+	 * comes, the kernel asks for no change, and the plugin makes none on the media by
+	 * itself (movers, checkpoints, garbage collection), all that it had being durable.
+	 * ZUS_BUSY_RETRY while one is under way that cannot be broken off. What freeze 0
+	 * returns is ignored. May sleep. A plugin that does nothing in the background, and
+	 * is durable with each operation, needs neither.
+	 */
+	int (*freeze)(struct zus_req *req, struct zus_mount *mount, int freeze);
+	/*
 	 * Optional. The caller of request req_id got a signal: its operation may
 	 * end early. Runs beside that request. zus_req_interrupted() tells the
 	 * same to a callback that looks. Default: nothing.
@@ -265,6 +317,14 @@ struct zus_mount_ops {
 
 /* ------------------------------------------------------ inode-level callbacks */
 
+/* What create_open answers. */
+struct zus_create_open {
+	struct zus_entry entry;
+	struct zus_attr dir;	/* as it then is */
+	uint64_t fh;		/* as of open, with ZUS_MF_OPEN */
+	int created;		/* 1: made here; 0: it was there */
+};
+
 #define ZUS_SET_MODE		(1u << 0)
 #define ZUS_SET_UID		(1u << 1)
 #define ZUS_SET_GID		(1u << 2)
@@ -272,6 +332,8 @@ struct zus_mount_ops {
 #define ZUS_SET_ATIME		(1u << 4)
 #define ZUS_SET_MTIME		(1u << 5)
 #define ZUS_SET_CTIME		(1u << 6)
+#define ZUS_SET_FLAGS		(1u << 7)
+#define ZUS_SET_PROJID		(1u << 8)
 
 /* What to set; only members named in valid count. */
 struct zus_setattr {
@@ -284,6 +346,34 @@ struct zus_setattr {
 	uint32_t mode;
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t flags;		/* ZUS_ATTR_* of SETTABLE, all of them */
+	uint32_t projid;
+};
+
+/*
+ * An extended attribute. The name carries its prefix and no NUL; 1 to 255 bytes. Value
+ * and name lie in the request, at no particular alignment.
+ */
+struct zus_xattr {
+	struct zus_name name;
+	const void *value;
+	uint32_t value_bytes;	/* 0 to 65536 */
+};
+
+/* acl(5), in the form of <linux/posix_acl_xattr.h>. */
+#define ZUS_XATTR_ACL_ACCESS	"system.posix_acl_access"
+#define ZUS_XATTR_ACL_DEFAULT	"system.posix_acl_default"
+
+#define ZUS_XATTR_CREATE	(1u << 0) /* EEXIST if it is there */
+#define ZUS_XATTR_REPLACE	(1u << 1) /* ENODATA if it is not */
+#define ZUS_XATTR_REMOVE	(1u << 2) /* there is no value, and need not have been one */
+#define ZUS_XATTR_MODE		(1u << 3) /* an ACL that changes permissions: both or none */
+
+struct zus_setxattr {
+	struct zus_xattr xattr;
+	struct zus_time now;	/* ctime */
+	uint32_t flags;		/* ZUS_XATTR_* */
+	uint32_t mode;		/* with ZUS_XATTR_MODE: the new permissions */
 };
 
 /* A new inode and its name. The kernel applied umask and set-gid rules. */
@@ -296,6 +386,9 @@ struct zus_create {
 	uint32_t gid;
 	uint32_t rdev_major;
 	uint32_t rdev_minor;
+	const struct zus_xattr *xattrs; /* with ZUS_MF_XATTRS: what it has from the start */
+	uint32_t num_xattrs;
+	uint32_t reserved;
 };
 
 struct zus_rename {
@@ -374,7 +467,9 @@ struct zus_inode_ops {
 		     struct zus_attr *dir_out);
 	/*
 	 * Optional; default EOPNOTSUPP. Move a name, over target if there is one.
-	 * Flags that are not known: EINVAL. ENOENT, EEXIST, ENOTEMPTY, ESTALE.
+	 * Flags that are not known: EINVAL. ENOENT, EEXIST, ENOTEMPTY, ESTALE. With
+	 * RENAME_WHITEOUT (and ZUS_MF_WHITEOUT) a new character device 0:0, mode 0, of
+	 * the caller, takes the old name in the same change.
 	 */
 	int (*rename)(struct zus_req *req, const struct zus_rename *args,
 		      struct zus_rename_out *out);
@@ -398,7 +493,51 @@ struct zus_inode_ops {
 	 * lock that is held across zus_inode_put(). Never fails.
 	 */
 	void (*evict)(struct zus_inode *inode);
+	/*
+	 * Required with ZUS_MF_XATTRS, as are the next two. Answer the value of an
+	 * extended attribute with zus_req_xattr_value(). ENODATA: has none of that name.
+	 * The kernel has decided that the caller may read it.
+	 */
+	int (*getxattr)(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_name *name);
+	/*
+	 * Set or remove one, and ctime and change; out: all attributes then. ENODATA,
+	 * EEXIST as the flags say, ENOSPC, E2BIG. The inode is locked against other
+	 * changes of names, attributes and size, not against getxattr.
+	 */
+	int (*setxattr)(struct zus_req *req, struct zus_inode *inode,
+			const struct zus_setxattr *args, struct zus_attr *out);
+	/* Tell all their names with zus_req_xattr_name(); the kernel hides what it must. */
+	int (*listxattr)(struct zus_req *req, struct zus_inode *inode);
+	/*
+	 * Required with ZUS_MF_TMPFILE. Make a regular file that has no name, nlink 0; no
+	 * reference but the kernel's keeps it. args->name is empty, dir says where its
+	 * defaults come from. link may give it its first name.
+	 */
+	int (*tmpfile)(struct zus_req *req, struct zus_inode *dir,
+		       const struct zus_create *args, struct zus_entry *out);
+	/*
+	 * Required with ZUS_MF_EXPORT, for open_by_handle_at(2) and NFS. The inode of that
+	 * number and generation; ESTALE: there is none, or it has no name. parent: of a
+	 * directory that is not the root.
+	 */
+	int (*iget)(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+		    struct zus_entry *out);
+	int (*parent)(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
+	/*
+	 * Required with ZUS_MF_CREATE_OPEN. open(2) with O_CREAT of a name that the kernel
+	 * does not know, in one call: make a regular file as create does, and open it if
+	 * the mount has ZUS_MF_OPEN. If the name is there, answer its inode (of whatever
+	 * type) as lookup does, not open, with created 0, or EEXIST with O_EXCL in flags.
+	 * Errors as of create.
+	 */
+	int (*create_open)(struct zus_req *req, struct zus_inode *dir,
+			   const struct zus_create *args, uint32_t flags,
+			   struct zus_create_open *answer);
 };
+
+/* The first release's table ended here. */
+#define ZUS_INODE_OPS_FIRST_BYTES	offsetof(struct zus_inode_ops, getxattr)
 
 /* ------------------------------------------------------- file-level callbacks */
 
@@ -432,13 +571,18 @@ struct zus_extent {
  * are, and copy away what is to be kept of them.
  */
 #define ZUS_MAP_STAY		(1u << 4)
+/*
+ * With READ: for lseek(2) and FIEMAP. Nobody copies by the answer; each extent shall reach
+ * as far as it can, however much was asked for, which may be up to the end of the file.
+ */
+#define ZUS_MAP_REPORT		(1u << 5)
 /* Of map_done: the word was stored; size and blocks count, mtime comes by setattr. */
 #define ZUS_MAP_COMMITTED	(1u << 16)
 
 struct zus_map {
 	uint64_t fh;		/* open file, or 0 */
 	uint64_t off;
-	uint64_t len_bytes;	/* 1 to 64 MiB; off + len_bytes is below 2^63 */
+	uint64_t len_bytes;	/* 1 to 64 MiB, more with REPORT; off + len_bytes is below 2^63 */
 	uint64_t size_bytes;	/* the kernel's i_size */
 	uint32_t flags;		/* ZUS_MAP_* */
 	uint32_t max_extents;	/* not 0 */
@@ -481,6 +625,38 @@ struct zus_fsync {
 	uint64_t off;
 	uint64_t len_bytes;	/* 0: to the end */
 	int datasync;
+};
+
+struct zus_fallocate {
+	uint64_t fh;
+	uint64_t off;
+	uint64_t len_bytes;	/* not 0; off + len_bytes is below 2^63 */
+	uint64_t size_bytes;	/* of the file, once it is done */
+	struct zus_time now;	/* mtime and ctime */
+	uint32_t mode;		/* FALLOC_FL_* of <linux/falloc.h> */
+};
+
+struct zus_copy {
+	uint64_t to_fh;
+	uint64_t from_fh;
+	uint64_t to_off;
+	uint64_t from_off;
+	uint64_t len_bytes;	/* not 0; from has as many */
+	struct zus_time now;	/* mtime and ctime of to */
+};
+
+#define ZUS_IOCTL_COMPAT	(1u << 0) /* from a 32-bit program */
+#define ZUS_IOCTL_WRITE		(1u << 1) /* the file is open for writing */
+#define ZUS_IOCTL_ADMIN		(1u << 2) /* the caller has CAP_SYS_ADMIN */
+
+struct zus_ioctl {
+	uint64_t fh;
+	const void *in;		/* what came with an _IOW */
+	void *out;		/* what goes back with an _IOR; zeroed */
+	uint32_t cmd;
+	uint32_t in_bytes;	/* as cmd says, or 0 */
+	uint32_t out_bytes;
+	uint32_t flags;		/* ZUS_IOCTL_* */
 };
 
 struct zus_file_ops {
@@ -527,7 +703,38 @@ struct zus_file_ops {
 	 */
 	int (*fsync)(struct zus_req *req, struct zus_inode *inode,
 		     const struct zus_fsync *args);
+	/*
+	 * Required with ZUS_MF_FALLOCATE. fallocate(2), by whole blocks: allocate those
+	 * that the range touches (what is new reads as zero); free or zero those that it
+	 * covers, the kernel zeroes the rest of others; take out or put in, then the
+	 * range is aligned. The kernel neither maps nor leases what it concerns, and no
+	 * other operation on the data runs beside it. All or nothing. EOPNOTSUPP: a mode
+	 * that is not known. ENOSPC.
+	 */
+	int (*fallocate)(struct zus_req *req, struct zus_inode *inode,
+			 const struct zus_fallocate *args, struct zus_attr *out);
+	/*
+	 * Required with ZUS_MF_IOCTL. ioctl(2) of an open file or directory. *result: what
+	 * it returns, not negative, preset to 0. Sizes are those in cmd, checked; who may,
+	 * the plugin decides. ENOTTY: not known.
+	 */
+	int (*ioctl)(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
+		     int32_t *result);
+	/*
+	 * Required with ZUS_MF_COPY. copy_file_range(2): what from has at from_off goes to
+	 * to_off of to, which may be the same file, elsewhere. Nobody writes to either
+	 * meanwhile by a call; blocks of to's range are neither mapped nor leased, so they
+	 * may become others. *copied_bytes: how many, at least 1, from the start; to is
+	 * then as long as they need, or as before. out: attributes of to. EOPNOTSUPP, with
+	 * nothing copied: the kernel reads and writes then. ENOSPC. With both inodes' locks
+	 * to be taken in an order of the plugin's own.
+	 */
+	int (*copy)(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+		    const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
 };
+
+/* The first release's table ended here. */
+#define ZUS_FILE_OPS_FIRST_BYTES	offsetof(struct zus_file_ops, fallocate)
 
 /* -------------------------------------------------------------- descriptor */
 
@@ -604,6 +811,16 @@ int zus_req_dirent(struct zus_req *req, uint64_t ino, uint64_t cookie, uint32_t 
 		   const struct zus_name *name);
 
 /*
+ * 1: who reads the directory most likely wants the entries' attributes, too: add each
+ * with zus_req_direntplus(). entry is filled as lookup fills it, under the same lock;
+ * what is not added gives its reference back. Errors as above. zus_req_dirent() still
+ * may be used for an entry whose attributes are not at hand.
+ */
+int zus_req_readdir_plus(const struct zus_req *req);
+int zus_req_direntplus(struct zus_req *req, uint64_t cookie, const struct zus_name *name,
+		       const struct zus_entry *entry);
+
+/*
  * Add an extent to the answer of map, written straight into the reply. ENOSPC:
  * no room, it was not added; with others before it return 0 from the callback.
  */
@@ -640,6 +857,13 @@ uint32_t zus_req_inline_max(const struct zus_req *req);
  */
 void *zus_req_payload(struct zus_req *req, uint32_t *max_bytes);
 int zus_req_payload_set(struct zus_req *req, uint32_t bytes);
+
+/*
+ * Answer getxattr, once: 0, or ERANGE, which the callback returns. zus_req_xattr_name
+ * adds a name to the answer of listxattr, ERANGE likewise.
+ */
+int zus_req_xattr_value(struct zus_req *req, const void *value, uint32_t bytes);
+int zus_req_xattr_name(struct zus_req *req, const struct zus_name *name);
 
 /* ------------------------------------------------------------------- inodes */
 
@@ -720,6 +944,56 @@ int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *
 int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *done,
 		   void *arg);
 int zus_recall_wait(const struct zus_recall *recall);
+
+/* ------------------------------------------------------------ invalidations */
+
+/*
+ * What changed otherwise than by an operation of this mount's kernel: by another node of
+ * a network filesystem, by a tool. The kernel keeps names, attributes, xattrs and ACLs
+ * until it is told; it forgets what is named here, and tells those who watch by inotify
+ * and fanotify, one after the other as they were queued. The plugin changes its own
+ * state first: what it answers after this call must be new. Attributes need a higher
+ * change number. Bytes and their places are taken back by zus_recall().
+ *
+ * Any thread, in callbacks too, with any locks: nothing is waited for. done() runs once
+ * in a thread of libzus when nobody is shown any more what was known before; NULL: the
+ * plugin does not want to know. It may sleep; a callback must not wait for it. err: 0, or
+ * ESHUTDOWN: the mount ends, and nobody will be shown anything.
+ *
+ * Returns 0 (also where the kernel knows nothing of it), EINVAL (a bad name, or flags),
+ * EOPNOTSUPP (a kernel that cannot), ENOMEM, EBUSY (too many), ESHUTDOWN. With an error
+ * done() is not called. What is in the structure may go when the call returns.
+ */
+#define ZUS_INVAL_ATTR		(1u << 0) /* attributes, xattrs, ACLs of ino */
+#define ZUS_INVAL_NAME		(1u << 1) /* the name in directory ino: there, gone, another */
+#define ZUS_INVAL_INODE		(1u << 2) /* ATTR, and all names that lead to ino */
+#define ZUS_INVAL_ISDIR		(1u << 3) /* the event is of a directory */
+
+enum zus_event {			/* inotify(7) says when each is told */
+	ZUS_EVENT_NONE,
+	ZUS_EVENT_CREATE,		/* this one and the next three with NAME */
+	ZUS_EVENT_DELETE,
+	ZUS_EVENT_MOVED_FROM,
+	ZUS_EVENT_MOVED_TO,
+	ZUS_EVENT_MODIFY,
+	ZUS_EVENT_ATTRIB,
+};
+
+struct zus_invalidate {
+	uint64_t ino;		/* and gen, as in its attributes */
+	uint64_t gen;
+	uint64_t child_ino;	/* of an event of a name: whose it is or was; 0: unknown */
+	uint64_t child_gen;
+	uint32_t flags;		/* ZUS_INVAL_* */
+	enum zus_event event;
+	uint32_t event_cookie;	/* not 0, the same in MOVED_FROM and MOVED_TO */
+	struct zus_name name;	/* with NAME */
+};
+
+typedef void zus_invalidate_done_fn(void *arg, int err);
+
+int zus_invalidate(struct zus_mount *mount, const struct zus_invalidate *what,
+		   zus_invalidate_done_fn *done, void *arg);
 
 /* ------------------------------------------------------------- write epochs */
 

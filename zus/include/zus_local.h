@@ -112,6 +112,17 @@ int zus_local_rename(struct zus_local *local, const char *old_path, const char *
 int zus_local_setattr(struct zus_local *local, const char *path,
 		      const struct zus_setattr *set);
 int zus_local_truncate(struct zus_local *local, const char *path, uint64_t size_bytes);
+/*
+ * As getxattr(2), setxattr(2), removexattr(2) and listxattr(2), of any caller: get and
+ * list return the length, with bytes 0 that alone. flags: ZUS_XATTR_CREATE, REPLACE.
+ */
+ssize_t zus_local_getxattr(struct zus_local *local, const char *path, const char *name,
+			   void *value, size_t bytes);
+int zus_local_setxattr(struct zus_local *local, const char *path, const char *name,
+		       const void *value, size_t bytes, uint32_t flags);
+int zus_local_removexattr(struct zus_local *local, const char *path, const char *name);
+ssize_t zus_local_listxattr(struct zus_local *local, const char *path, char *list,
+			    size_t bytes);
 int zus_local_statfs(struct zus_local *local, struct zus_statfs *st);
 
 /* ------------------------------------------------------------------- files */

@@ -85,7 +85,7 @@ void zus_attr_put(struct zufs_attr *out, const struct zus_attr *attr)
 	out->rdev_major = attr->rdev_major;
 	out->rdev_minor = attr->rdev_minor;
 	out->flags = attr->flags;
-	out->reserved = 0;
+	out->projid = attr->projid;
 }
 
 void zus_entry_put(struct zufs_entry *out, const struct zus_entry *entry)

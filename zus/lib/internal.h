@@ -40,20 +40,30 @@ union zus_in {
 	struct zufs_mount_in mount;
 	struct zufs_remount_in remount;
 	struct zufs_syncfs_in syncfs;
+	struct zufs_freeze_in freeze;
 	struct zufs_lookup_in lookup;
 	struct zufs_getattr_in getattr;
 	struct zufs_setattr_in setattr;
 	struct zufs_create_in create;
+	struct zufs_create_open_in create_open;	/* begins as create */
 	struct zufs_link_in link;
 	struct zufs_unlink_in unlink;
 	struct zufs_rename_in rename;
 	struct zufs_readdir_in readdir;
 	struct zufs_readlink_in readlink;
+	struct zufs_getxattr_in getxattr;
+	struct zufs_setxattr_in setxattr;
+	struct zufs_listxattr_in listxattr;
 	struct zufs_open_in open;
 	struct zufs_map_in map;
 	struct zufs_map_done_in map_done;
 	struct zufs_write_in write;
 	struct zufs_fsync_in fsync;
+	struct zufs_fallocate_in fallocate;
+	struct zufs_copy_in copy;
+	struct zufs_ioctl_in ioctl;
+	struct zufs_iget_in iget;
+	struct zufs_parent_in parent;
 	struct zufs_batch_in batch;
 };
 
@@ -74,6 +84,7 @@ struct zus_req {
 	uint32_t count;			/* dirents or extents, so far */
 	uint32_t max_extents;
 	bool inlined;
+	struct zus_xattr xattrs[ZUFS_CREATE_XATTRS_MAX]; /* of CREATE and its like */
 };
 
 /*
@@ -118,6 +129,8 @@ int zus_req_name(const struct zus_req *req, uint32_t off, uint32_t bytes,
 			    struct zus_name *name);
 int zus_req_text(const struct zus_req *req, uint32_t off, uint32_t bytes,
 			    const char **text);
+/* The xattrs in bytes of the payload at off, into req->xattrs; *count of them. */
+int zus_req_xattrs(struct zus_req *req, uint32_t off, uint32_t bytes, uint32_t *count);
 int zus_time_get(const struct zufs_time *in, struct zus_time *out);
 void zus_attr_put(struct zufs_attr *out, const struct zus_attr *attr);
 void zus_entry_put(struct zufs_entry *out, const struct zus_entry *entry);
@@ -128,20 +141,31 @@ int zus_serve_umount(struct zus_req *req);
 int zus_serve_remount(struct zus_req *req);
 int zus_serve_statfs(struct zus_req *req);
 int zus_serve_syncfs(struct zus_req *req);
+int zus_serve_freeze(struct zus_req *req);
 int zus_serve_lookup(struct zus_req *req);
 int zus_serve_getattr(struct zus_req *req);
 int zus_serve_setattr(struct zus_req *req);
 int zus_serve_create(struct zus_req *req);
+int zus_serve_create_open(struct zus_req *req);
+int zus_serve_tmpfile(struct zus_req *req);
 int zus_serve_link(struct zus_req *req);
 int zus_serve_unlink(struct zus_req *req);
 int zus_serve_rename(struct zus_req *req);
 int zus_serve_readdir(struct zus_req *req);
 int zus_serve_readlink(struct zus_req *req);
+int zus_serve_getxattr(struct zus_req *req);
+int zus_serve_setxattr(struct zus_req *req);
+int zus_serve_listxattr(struct zus_req *req);
 int zus_serve_open(struct zus_req *req);
 int zus_serve_map(struct zus_req *req);
 int zus_serve_map_done(struct zus_req *req);
 int zus_serve_write(struct zus_req *req);
 int zus_serve_fsync(struct zus_req *req);
+int zus_serve_fallocate(struct zus_req *req);
+int zus_serve_copy(struct zus_req *req);
+int zus_serve_ioctl(struct zus_req *req);
+int zus_serve_iget(struct zus_req *req);
+int zus_serve_parent(struct zus_req *req);
 int zus_serve_batch(struct zus_req *req);
 
 /* ------------------------------------------------------- mounts and servers */
@@ -182,10 +206,12 @@ struct zus_transport {
 	/* Makes T1 devices addressable; fills devices[].addr. */
 	int (*map_devices)(struct zus_server *server, struct zus_mount_entry *mount);
 	void (*unmap_devices)(struct zus_server *server, struct zus_mount_entry *mount);
-	/* Only with transport_leases. Queue a recall; 0 or -errno. */
+	/* Only with ZUFS_FEAT_LEASES. Queue a recall; 0 or -errno. */
 	int (*recall)(struct zus_mount_entry *mount, const struct zufs_recall *recall);
-	/* Only with transport_epochs. Queue an epoch's begin; 0 or -errno. */
+	/* Only with ZUFS_FEAT_EPOCHS. Queue an epoch's begin; 0 or -errno. */
 	int (*epoch)(struct zus_mount_entry *mount, const struct zufs_epoch *epoch);
+	/* Only with ZUFS_FEAT_INVALIDATE. Queue it; 0 or -errno. NULL: nothing is cached. */
+	int (*invalidate)(struct zus_mount_entry *mount, const struct zufs_invalidate *what);
 	/* The next that have ended, at least one; 0: the mount has, or must. */
 	int (*recall_wait)(struct zus_mount_entry *mount, struct zufs_recall_done *done,
 			   uint32_t max);
@@ -207,9 +233,7 @@ struct zus_server {
 	struct zus_server_config config;
 	const struct zus_transport *transport;
 	void *transport_priv;
-	bool transport_leases;		/* it can take leases back */
-	bool transport_epochs;		/* and begin epochs */
-	bool transport_cow;		/* writes may move bytes; it stores words */
+	uint64_t transport_features;	/* ZUFS_FEAT_*: what it can do */
 	struct zus_stats_file *stats;
 	uint64_t stats_bytes;
 	char stats_path[256];

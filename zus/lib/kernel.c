@@ -94,7 +94,11 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 	h->major = ZUFS_ABI_MAJOR;
 	h->minor = ZUFS_ABI_MINOR;
 	h->struct_bytes = sizeof(*h);
-	h->features = ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW;
+	h->features = ZUFS_FEAT_LEASES | ZUFS_FEAT_EPOCHS | ZUFS_FEAT_COW | ZUFS_FEAT_XATTRS |
+		      ZUFS_FEAT_READDIR_PLUS | ZUFS_FEAT_FILEATTR | ZUFS_FEAT_NAMES |
+		      ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT |
+		      ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE |
+		      ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY | ZUFS_FEAT_CREATE_OPEN;
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)
@@ -111,9 +115,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 			h->region_bytes, ZUFS_REGION_BYTES);
 		return -EPROTO;
 	}
-	server->transport_leases = h->features & ZUFS_FEAT_LEASES;
-	server->transport_epochs = h->features & ZUFS_FEAT_EPOCHS;
-	server->transport_cow = h->features & ZUFS_FEAT_COW;
+	server->transport_features = h->features;
 	if (server->config.channels_per_cpu > h->channels_per_cpu_max)
 		server->config.channels_per_cpu = h->channels_per_cpu_max;
 	return server->config.channels_per_cpu ? 0 : -EPROTO;
@@ -304,6 +306,11 @@ static int kernel_recall(struct zus_mount_entry *entry, const struct zufs_recall
 static int kernel_epoch(struct zus_mount_entry *entry, const struct zufs_epoch *epoch)
 {
 	return ioctl(entry->fd, ZUFS_IOC_EPOCH, epoch) ? -errno : 0;
+}
+
+static int kernel_invalidate(struct zus_mount_entry *entry, const struct zufs_invalidate *what)
+{
+	return ioctl(entry->fd, ZUFS_IOC_INVALIDATE, what) ? -errno : 0;
 }
 
 /* Until the mount has ended, or the mount's @stop_fd says so. */
@@ -733,6 +740,7 @@ const struct zus_transport zus_transport_kernel = {
 	.unmap_devices = kernel_unmap_devices,
 	.recall = kernel_recall,
 	.epoch = kernel_epoch,
+	.invalidate = kernel_invalidate,
 	.recall_wait = kernel_recall_wait,
 	.run = kernel_run,
 	.stop = kernel_stop,

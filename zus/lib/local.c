@@ -352,7 +352,13 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **ma
 	if (err)
 		goto out_free;
 	local->server->transport_priv = local;
-	local->server->transport_cow = true;
+	local->server->transport_features = ZUFS_FEAT_COW | ZUFS_FEAT_XATTRS |
+					    ZUFS_FEAT_READDIR_PLUS | ZUFS_FEAT_FILEATTR |
+					    ZUFS_FEAT_NAMES | ZUFS_FEAT_FALLOCATE |
+					    ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT |
+					    ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE |
+					    ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY |
+					    ZUFS_FEAT_CREATE_OPEN;
 	err = config->num_devices > ZUFS_DEVICES_MAX ? -EINVAL : 0;
 	for (i = 0; !err && i < config->num_devices; i++) {
 		err = open_device(&local->devices[i], &config->devices[i], i);

@@ -40,7 +40,7 @@ const char *local_check_attr(const struct zufs_attr *attr)
 		return "attr-time";
 	if (attr->uid == UINT32_MAX || attr->gid == UINT32_MAX)
 		return "attr-owner";
-	if (attr->reserved || (attr->flags & ~ZUFS_ATTR_INLINE))
+	if (attr->flags & ~(ZUFS_ATTR_INLINE | ZUFS_ATTR_NO_XATTRS | ZUFS_ATTR_SETTABLE))
 		return "attr-flags";
 	if (type == S_IFLNK && (!attr->size_bytes || attr->size_bytes > ZUFS_SYMLINK_MAX))
 		return "attr-symlink-size";
@@ -89,6 +89,18 @@ static const char *check_create(const struct reply *r)
 	return rule ? rule : local_check_attr(&out->dir);
 }
 
+static const char *check_create_open(const struct reply *r)
+{
+	const struct zufs_create_open_out *out = r->out;
+	const struct zufs_create_open_in *in = r->in;
+	const char *rule = check_entry(r->local, &out->create.entry);
+
+	if (!rule && out->created &&
+	    ((out->create.entry.attr.mode ^ in->create.mode) & S_IFMT))
+		rule = "create-type";
+	return rule ? rule : local_check_attr(&out->create.dir);
+}
+
 static const char *check_link(const struct reply *r)
 {
 	const struct zufs_link_out *out = r->out;
@@ -112,6 +124,21 @@ static const char *check_rename(const struct reply *r)
 	return rule;
 }
 
+/* What comes before the dirent. */
+static const char *check_direntplus(const struct reply *r, uint32_t off)
+{
+	struct zufs_direntplus de;
+
+	if (r->payload_bytes - off < sizeof(de))
+		return "dirent-bounds";
+	memcpy(&de, r->payload + off, sizeof(de));
+	if (!de.entry.handle)
+		return NULL;
+	if (de.entry.attr.ino != de.dirent.ino || de.entry.attr.mode >> 12 != de.dirent.type)
+		return "dirent-plus";
+	return check_entry(r->local, &de.entry);
+}
+
 static const char *check_readdir(const struct reply *r)
 {
 	const struct zufs_readdir_out *out = r->out;
@@ -123,10 +150,17 @@ static const char *check_readdir(const struct reply *r)
 		return "readdir-progress";
 	for (i = 0; i < out->count; i++) {
 		struct zufs_dirent de;
-		const char *name = r->payload + off + sizeof(de);
+		const char *rule, *name;
 
+		if (in->flags & ZUFS_READDIR_PLUS) {
+			rule = check_direntplus(r, off);
+			if (rule)
+				return rule;
+			off += sizeof(struct zufs_entry);
+		}
 		if (r->payload_bytes - off < sizeof(de))
 			return "dirent-bounds";
+		name = r->payload + off + sizeof(de);
 		memcpy(&de, r->payload + off, sizeof(de));
 		if (!de.name_bytes || de.name_bytes > ZUFS_NAME_MAX ||
 		    ZUFS_DIRENT_BYTES(de.name_bytes) > r->payload_bytes - off)
@@ -150,6 +184,45 @@ static const char *check_readlink(const struct reply *r)
 	    memchr(r->payload, 0, r->payload_bytes))
 		return "symlink-target";
 	return NULL;
+}
+
+static const char *check_getxattr(const struct reply *r)
+{
+	const struct zufs_getxattr_out *out = r->out;
+	const struct zufs_getxattr_in *in = r->in;
+
+	if (out->value_bytes > ZUFS_XATTR_VALUE_MAX_BYTES || out->reserved ||
+	    r->payload_bytes != (in->max_bytes ? out->value_bytes : 0))
+		return "xattr-value";
+	return NULL;
+}
+
+static const char *check_listxattr(const struct reply *r)
+{
+	const char *at = r->payload, *end = at + r->payload_bytes, *nul;
+
+	for (; at < end; at = nul + 1) {
+		nul = memchr(at, 0, (size_t)(end - at));
+		if (!nul || nul == at || nul - at > ZUFS_XATTR_NAME_MAX)
+			return "xattr-names";
+	}
+	return NULL;
+}
+
+static const char *check_ioctl(const struct reply *r)
+{
+	const struct zufs_ioctl_out *out = r->out;
+	const struct zufs_ioctl_in *in = r->in;
+
+	return out->result < 0 || r->payload_bytes != in->out_bytes ? "ioctl" : NULL;
+}
+
+/* Any inode, the root too. */
+static const char *check_iget(const struct reply *r)
+{
+	const struct zufs_entry *entry = r->out;
+
+	return entry->handle ? local_check_attr(&entry->attr) : "entry-handle";
 }
 
 static const char *check_dev_range(const struct reply *r, const struct zufs_extent *e)
@@ -265,6 +338,16 @@ static const char *check_write(const struct reply *r)
 	return local_check_attr(&out->attr);
 }
 
+static const char *check_copy(const struct reply *r)
+{
+	const struct zufs_copy_out *out = r->out;
+	const struct zufs_copy_in *in = r->in;
+
+	if (!out->copied_bytes || out->copied_bytes > in->len_bytes)
+		return "copy-count";
+	return local_check_attr(&out->attr);
+}
+
 static const struct {
 	const char *(*check)(const struct reply *r);
 	bool payload;			/* may have one */
@@ -274,6 +357,7 @@ static const struct {
 	[ZUFS_OP_GETATTR] = { check_attr, false },
 	[ZUFS_OP_SETATTR] = { check_attr, false },
 	[ZUFS_OP_CREATE] = { check_create, false },
+	[ZUFS_OP_CREATE_OPEN] = { check_create_open, false },
 	[ZUFS_OP_MKDIR] = { check_create, false },
 	[ZUFS_OP_MKNOD] = { check_create, false },
 	[ZUFS_OP_SYMLINK] = { check_create, false },
@@ -286,6 +370,15 @@ static const struct {
 	[ZUFS_OP_MAP] = { check_map, true },
 	[ZUFS_OP_MAP_DONE] = { check_attr, false },
 	[ZUFS_OP_WRITE] = { check_write, false },
+	[ZUFS_OP_TMPFILE] = { check_lookup, false },
+	[ZUFS_OP_FALLOCATE] = { check_attr, false },
+	[ZUFS_OP_COPY] = { check_copy, false },
+	[ZUFS_OP_IOCTL] = { check_ioctl, true },
+	[ZUFS_OP_IGET] = { check_iget, false },
+	[ZUFS_OP_PARENT] = { check_iget, false },
+	[ZUFS_OP_GETXATTR] = { check_getxattr, true },
+	[ZUFS_OP_SETXATTR] = { check_attr, false },
+	[ZUFS_OP_LISTXATTR] = { check_listxattr, true },
 };
 
 const char *local_check_reply(const struct zus_local *local,

@@ -59,6 +59,7 @@ void local_attr(struct zus_attr *to, const struct zufs_attr *from)
 		.mode = from->mode, .nlink = from->nlink, .uid = from->uid,
 		.gid = from->gid, .rdev_major = from->rdev_major,
 		.rdev_minor = from->rdev_minor, .flags = from->flags,
+		.projid = from->projid,
 	};
 }
 
@@ -71,7 +72,7 @@ static int lookup(struct zus_local *local, uint64_t dir, const struct zus_name *
 			  entry, sizeof(*entry));
 }
 
-static void drop(struct zus_local *local, uint64_t handle)
+void local_drop(struct zus_local *local, uint64_t handle)
 {
 	if (handle && handle != local->root)
 		zus_local_forget(local, handle, 1);
@@ -107,10 +108,10 @@ static int walk(struct zus_local *local, const char *path, uint64_t *dir,
 		err = lookup(local, *dir, name, &entry);
 		pthread_rwlock_unlock(local_inode_lock(local, *dir));
 		if (!err && !S_ISDIR(entry.attr.mode)) {
-			drop(local, entry.handle);
+			local_drop(local, entry.handle);
 			err = -ENOTDIR;
 		}
-		drop(local, *dir);
+		local_drop(local, *dir);
 		if (err)
 			return err;
 		*dir = entry.handle;
@@ -135,7 +136,7 @@ int local_find(struct zus_local *local, const char *path, struct zufs_entry *ent
 	pthread_rwlock_rdlock(local_inode_lock(local, dir));
 	err = lookup(local, dir, &name, entry);
 	pthread_rwlock_unlock(local_inode_lock(local, dir));
-	drop(local, dir);
+	local_drop(local, dir);
 	return err;
 }
 
@@ -164,7 +165,7 @@ static int walk_lock(struct zus_local *local, const char *path, uint64_t *dir,
 static void unlock_drop(struct zus_local *local, uint64_t dir)
 {
 	pthread_rwlock_unlock(local_inode_lock(local, dir));
-	drop(local, dir);
+	local_drop(local, dir);
 }
 
 /* ------------------------------------------------------------------- create */
@@ -184,7 +185,7 @@ static int make(struct zus_local *local, uint16_t op, const char *path,
 		return err == -EBUSY ? -EEXIST : err;
 	err = name.bytes > ZUFS_NAME_MAX ? -ENAMETOOLONG : lookup(local, dir, &name, &entry);
 	if (!err)
-		drop(local, entry.handle);
+		local_drop(local, entry.handle);
 	if (err != -ENOENT) {
 		err = err ? err : -EEXIST;
 		goto out_unlock;
@@ -197,7 +198,7 @@ static int make(struct zus_local *local, uint16_t op, const char *path,
 	err = local_send(local, op, in, sizeof(*in), payload, name.bytes + in->target_bytes,
 			 &out, sizeof(out));
 	if (!err)
-		drop(local, out.entry.handle);
+		local_drop(local, out.entry.handle);
 out_unlock:
 	unlock_drop(local, dir);
 	return err;
@@ -258,7 +259,7 @@ int zus_local_link(struct zus_local *local, const char *old_path, const char *pa
 		goto out_drop;
 	err = lookup(local, dir, &name, &to);
 	if (!err)
-		drop(local, to.handle);
+		local_drop(local, to.handle);
 	if (err == -ENOENT) {
 		in.inode = from.handle;
 		in.dir = dir;
@@ -270,7 +271,7 @@ int zus_local_link(struct zus_local *local, const char *old_path, const char *pa
 	}
 	unlock_drop(local, dir);
 out_drop:
-	drop(local, from.handle);
+	local_drop(local, from.handle);
 	return err;
 }
 
@@ -297,7 +298,7 @@ static int remove_name(struct zus_local *local, uint16_t op, const char *path)
 	if (!err)
 		err = local_send(local, op, &in, sizeof(in), name.str, name.bytes, &out,
 				 sizeof(out));
-	drop(local, entry.handle);
+	local_drop(local, entry.handle);
 out_unlock:
 	unlock_drop(local, dir);
 	return err;
@@ -395,8 +396,8 @@ static int rename_locked(struct zus_local *local, struct zufs_rename_in *in,
 			 old_name->bytes + new_name->bytes, &out, sizeof(out));
 out_drop:
 	if (!to_err)
-		drop(local, to.handle);
-	drop(local, from.handle);
+		local_drop(local, to.handle);
+	local_drop(local, from.handle);
 	return err;
 }
 
@@ -429,9 +430,9 @@ int zus_local_rename(struct zus_local *local, const char *old_path, const char *
 	} else {
 		err = -EBUSY;
 	}
-	drop(local, new_dir);
+	local_drop(local, new_dir);
 out_drop:
-	drop(local, old_dir);
+	local_drop(local, old_dir);
 	return err;
 }
 
@@ -447,7 +448,7 @@ int zus_local_stat(struct zus_local *local, const char *path, struct zus_attr *a
 	err = local_getattr(local, entry.handle, &entry.attr);
 	if (!err)
 		local_attr(attr, &entry.attr);
-	drop(local, entry.handle);
+	local_drop(local, entry.handle);
 	return err;
 }
 
@@ -460,6 +461,7 @@ int zus_local_setattr(struct zus_local *local, const char *path,
 		.ctime = local_now(),
 		.valid = set->valid | ZUFS_SET_CTIME,
 		.mode = set->mode, .uid = set->uid, .gid = set->gid,
+		.flags = set->flags, .projid = set->projid,
 	};
 	struct zufs_entry entry;
 	struct zufs_attr attr;
@@ -475,7 +477,7 @@ int zus_local_setattr(struct zus_local *local, const char *path,
 	err = local_send(local, ZUFS_OP_SETATTR, &in, sizeof(in), NULL, 0, &attr,
 			 sizeof(attr));
 	pthread_rwlock_unlock(local_inode_lock(local, entry.handle));
-	drop(local, entry.handle);
+	local_drop(local, entry.handle);
 	return err;
 }
 
@@ -495,7 +497,7 @@ int zus_local_readlink(struct zus_local *local, const char *path, char *buf, siz
 		return err;
 	in.inode = entry.handle;
 	err = S_ISLNK(entry.attr.mode) ? zus_local_call(local, &call) : -EINVAL;
-	drop(local, entry.handle);
+	local_drop(local, entry.handle);
 	if (err)
 		return err;
 	if (call.reply_bytes < bytes)
@@ -537,7 +539,7 @@ int zus_local_open(struct zus_local *local, const char *path, struct zus_local_f
 		err = local_send(local, ZUFS_OP_OPEN, &in, sizeof(in), NULL, 0, &out,
 				 sizeof(out));
 		if (err)
-			drop(local, entry.handle);
+			local_drop(local, entry.handle);
 		else
 			file->fh = out.fh;
 	}
@@ -564,7 +566,7 @@ void zus_local_close(struct zus_local_file *file)
 	if (file->local->mounted.features & ZUFS_MF_OPEN)
 		local_send(file->local, ZUFS_OP_BATCH, &in, sizeof(in), &msg, sizeof(msg),
 			   NULL, 0);
-	drop(file->local, file->handle);
+	local_drop(file->local, file->handle);
 	free(file);
 }
 

@@ -19,6 +19,7 @@ int local_send(struct zus_local *local, uint16_t op, const void *in, uint32_t in
 pthread_rwlock_t *local_inode_lock(struct zus_local *local, uint64_t handle);
 void local_attr(struct zus_attr *to, const struct zufs_attr *from);
 int local_find(struct zus_local *local, const char *path, struct zufs_entry *entry);
+void local_drop(struct zus_local *local, uint64_t handle);
 int local_getattr(struct zus_local *local, uint64_t handle, struct zufs_attr *attr);
 
 #endif /* ZUS_LOCAL_VFS_H */

@@ -68,7 +68,7 @@ int zus_serve_map(struct zus_req *req)
 	ret = zus_req_inode(req, in->inode, &inode);
 	if (ret)
 		return ret;
-	if (args.len_bytes > ZUFS_MAP_MAX_BYTES)
+	if (args.len_bytes > ZUFS_MAP_MAX_BYTES && !(in->flags & ZUFS_MAP_REPORT))
 		args.len_bytes = ZUFS_MAP_MAX_BYTES;	/* answers may end early */
 	room = req->reply_max / (uint32_t)sizeof(struct zufs_extent);
 	req->max_extents = in->max_extents < ZUFS_EXTENTS_MAX ? in->max_extents :
@@ -175,6 +175,102 @@ int zus_serve_fsync(struct zus_req *req)
 	if (ret)
 		return ret;
 	return file_ops(req)->fsync(req, inode, &args);
+}
+
+int zus_serve_fallocate(struct zus_req *req)
+{
+	const struct zufs_fallocate_in *in = &req->in.fallocate;
+	struct zus_attr attr = { .ino = 0 };
+	struct zus_fallocate args = {
+		.fh = in->fh,
+		.off = in->off,
+		.len_bytes = in->len_bytes,
+		.size_bytes = in->size_bytes,
+		.mode = in->mode,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (!in->len_bytes || bad_range(in->off, in->len_bytes) || in->size_bytes > INT64_MAX)
+		return -EPROTO;
+	ret = zus_time_get(&in->now, &args.now);
+	if (ret)
+		return ret;
+	if (!file_ops(req)->fallocate)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->fallocate(req, inode, &args, &attr);
+	if (!ret)
+		zus_attr_put(zus_req_out(req), &attr);
+	return ret;
+}
+
+int zus_serve_copy(struct zus_req *req)
+{
+	const struct zufs_copy_in *in = &req->in.copy;
+	struct zufs_copy_out *out = zus_req_out(req);
+	struct zus_attr attr = { .ino = 0 };
+	struct zus_copy args = {
+		.to_fh = in->to_fh,
+		.from_fh = in->from_fh,
+		.to_off = in->to_off,
+		.from_off = in->from_off,
+		.len_bytes = in->len_bytes,
+	};
+	struct zus_inode *to, *from;
+	uint64_t copied_bytes = 0;
+	int ret;
+
+	if (!in->len_bytes || bad_range(in->to_off, in->len_bytes) ||
+	    bad_range(in->from_off, in->len_bytes) || in->flags)
+		return -EPROTO;
+	ret = zus_time_get(&in->now, &args.now);
+	if (ret)
+		return ret;
+	if (!file_ops(req)->copy)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->to, &to);
+	if (!ret)
+		ret = zus_req_inode(req, in->from, &from);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->copy(req, to, from, &args, &copied_bytes, &attr);
+	if (ret)
+		return ret;
+	out->copied_bytes = copied_bytes;
+	zus_attr_put(&out->attr, &attr);
+	return 0;
+}
+
+int zus_serve_ioctl(struct zus_req *req)
+{
+	const struct zufs_ioctl_in *in = &req->in.ioctl;
+	struct zufs_ioctl_out *out = zus_req_out(req);
+	struct zus_ioctl args = {
+		.fh = in->fh,
+		.in = req->payload_in,
+		.out = req->payload,
+		.cmd = in->cmd,
+		.in_bytes = in->in_bytes,
+		.out_bytes = in->out_bytes,
+		.flags = in->flags,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (in->in_bytes > req->hdr.payload_bytes || in->out_bytes > req->reply_max)
+		return -EPROTO;
+	if (!file_ops(req)->ioctl)
+		return -ENOTTY;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	memset(req->payload, 0, in->out_bytes);
+	ret = file_ops(req)->ioctl(req, inode, &args, &out->result);
+	req->payload_bytes = in->out_bytes;
+	return ret;
 }
 
 /* ------------------------------------------------------------------- forced */

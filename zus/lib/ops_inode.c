@@ -25,6 +25,16 @@ static int no_inode(const struct zus_req *req)
 	return -EIO;
 }
 
+static int put_entry(struct zus_req *req, const struct zus_entry *entry, int ret)
+{
+	if (ret)
+		return undo_entry(entry, ret);
+	if (!entry->inode)
+		return no_inode(req);
+	zus_entry_put(zus_req_out(req), entry);
+	return 0;
+}
+
 int zus_serve_lookup(struct zus_req *req)
 {
 	const struct zufs_lookup_in *in = &req->in.lookup;
@@ -38,13 +48,7 @@ int zus_serve_lookup(struct zus_req *req)
 		ret = zus_req_inode(req, in->dir, &dir);
 	if (ret)
 		return ret;
-	ret = inode_ops(req)->lookup(req, dir, &name, &entry);
-	if (ret)
-		return undo_entry(&entry, ret);
-	if (!entry.inode)
-		return no_inode(req);
-	zus_entry_put(zus_req_out(req), &entry);
-	return 0;
+	return put_entry(req, &entry, inode_ops(req)->lookup(req, dir, &name, &entry));
 }
 
 int zus_serve_getattr(struct zus_req *req)
@@ -75,11 +79,15 @@ int zus_serve_setattr(struct zus_req *req)
 		.mode = in->mode,
 		.uid = in->uid,
 		.gid = in->gid,
+		.flags = in->flags,
+		.projid = in->projid,
 	};
 	struct zus_inode *inode;
 	int ret;
 
 	if (in->valid & ~ZUFS_SET_ALL)
+		return -EOPNOTSUPP;
+	if ((in->valid & ZUFS_SET_FLAGS) && in->flags & ~ZUFS_ATTR_SETTABLE)
 		return -EOPNOTSUPP;
 	if ((in->valid & ZUFS_SET_SIZE) && in->size_bytes > INT64_MAX)
 		return -EFBIG;
@@ -135,32 +143,63 @@ static int take_target(const struct zus_req *req, struct zus_name *target)
 	return zus_req_text(req, in->name_bytes, in->target_bytes, &target->str);
 }
 
-int zus_serve_create(struct zus_req *req)
+/* All but the name. */
+static int take_create(struct zus_req *req, struct zus_create *args, struct zus_inode **dir)
 {
 	const struct zufs_create_in *in = &req->in.create;
-	struct zufs_create_out *out = zus_req_out(req);
-	struct zus_entry entry = { .inode = NULL };
-	struct zus_attr dir_attr = { .ino = 0 };
-	struct zus_create args = {
+	int ret;
+
+	*args = (struct zus_create) {
+		.name = args->name,
 		.mode = in->mode,
 		.uid = in->uid,
 		.gid = in->gid,
 		.rdev_major = in->rdev_major,
 		.rdev_minor = in->rdev_minor,
+		.xattrs = req->xattrs,
 	};
+	ret = zus_time_get(&in->now, &args->now);
+	if (!ret)
+		ret = take_target(req, &args->target);
+	if (!ret)
+		ret = zus_req_xattrs(req, in->name_bytes + in->target_bytes,
+				     in->xattrs_bytes, &args->num_xattrs);
+	return ret ? ret : zus_req_inode(req, in->dir, dir);
+}
+
+int zus_serve_tmpfile(struct zus_req *req)
+{
+	const struct zus_inode_ops *ops = inode_ops(req);
+	struct zus_create args = { .name = { "", 0 } };
+	struct zus_entry entry = { .inode = NULL };
+	struct zus_inode *dir;
+	int ret;
+
+	if (!ops->tmpfile)
+		return -EOPNOTSUPP;
+	if (req->in.create.name_bytes)
+		return -EPROTO;
+	ret = take_create(req, &args, &dir);
+	if (ret)
+		return ret;
+	return put_entry(req, &entry, ops->tmpfile(req, dir, &args, &entry));
+}
+
+int zus_serve_create(struct zus_req *req)
+{
+	struct zufs_create_out *out = zus_req_out(req);
+	struct zus_entry entry = { .inode = NULL };
+	struct zus_attr dir_attr = { .ino = 0 };
 	zus_create_fn *create = create_fn(req);
+	struct zus_create args;
 	struct zus_inode *dir;
 	int ret;
 
 	if (!create)
 		return -EOPNOTSUPP;
-	ret = zus_time_get(&in->now, &args.now);
+	ret = zus_req_name(req, 0, req->in.create.name_bytes, &args.name);
 	if (!ret)
-		ret = zus_req_name(req, 0, in->name_bytes, &args.name);
-	if (!ret)
-		ret = take_target(req, &args.target);
-	if (!ret)
-		ret = zus_req_inode(req, in->dir, &dir);
+		ret = take_create(req, &args, &dir);
 	if (ret)
 		return ret;
 	ret = create(req, dir, &args, &entry, &dir_attr);
@@ -170,6 +209,34 @@ int zus_serve_create(struct zus_req *req)
 		return no_inode(req);
 	zus_entry_put(&out->entry, &entry);
 	zus_attr_put(&out->dir, &dir_attr);
+	return 0;
+}
+
+int zus_serve_create_open(struct zus_req *req)
+{
+	struct zufs_create_open_out *out = zus_req_out(req);
+	struct zus_create_open answer = { .entry = { .inode = NULL } };
+	struct zus_create args;
+	struct zus_inode *dir;
+	int ret;
+
+	if (!inode_ops(req)->create_open)
+		return -EOPNOTSUPP;
+	ret = zus_req_name(req, 0, req->in.create.name_bytes, &args.name);
+	if (!ret)
+		ret = take_create(req, &args, &dir);
+	if (ret)
+		return ret;
+	ret = inode_ops(req)->create_open(req, dir, &args, req->in.create_open.open_flags,
+					  &answer);
+	if (ret)
+		return undo_entry(&answer.entry, ret);
+	if (!answer.entry.inode)
+		return no_inode(req);
+	zus_entry_put(&out->create.entry, &answer.entry);
+	zus_attr_put(&out->create.dir, &answer.dir);
+	out->created = answer.created;
+	out->fh = answer.created ? answer.fh : 0;
 	return 0;
 }
 
@@ -282,25 +349,29 @@ int zus_serve_rename(struct zus_req *req)
 	return 0;
 }
 
-int zus_serve_readdir(struct zus_req *req)
+int zus_serve_iget(struct zus_req *req)
 {
-	const struct zufs_readdir_in *in = &req->in.readdir;
-	struct zufs_readdir_out *out = zus_req_out(req);
+	const struct zufs_iget_in *in = &req->in.iget;
+	struct zus_entry entry = { .inode = NULL };
+
+	if (!inode_ops(req)->iget)
+		return -EOPNOTSUPP;
+	return put_entry(req, &entry, inode_ops(req)->iget(req, req->mount, in->ino, in->gen,
+							   &entry));
+}
+
+int zus_serve_parent(struct zus_req *req)
+{
+	struct zus_entry entry = { .inode = NULL };
 	struct zus_inode *dir;
-	int eof = 0;
 	int ret;
 
-	if (!inode_ops(req)->readdir)
+	if (!inode_ops(req)->parent)
 		return -EOPNOTSUPP;
-	ret = zus_req_inode(req, in->dir, &dir);
+	ret = zus_req_inode(req, req->in.parent.dir, &dir);
 	if (ret)
 		return ret;
-	ret = inode_ops(req)->readdir(req, dir, in->fh, in->cookie, &eof);
-	if (ret)
-		return ret;
-	out->count = req->count;
-	out->eof = eof != 0;
-	return 0;
+	return put_entry(req, &entry, inode_ops(req)->parent(req, dir, &entry));
 }
 
 int zus_serve_readlink(struct zus_req *req)

@@ -207,3 +207,12 @@ int zus_serve_syncfs(struct zus_req *req)
 		return -EOPNOTSUPP;
 	return server->mount_ops.syncfs(req, req->mount, req->in.syncfs.wait != 0);
 }
+
+int zus_serve_freeze(struct zus_req *req)
+{
+	struct zus_server *server = req->worker->server;
+
+	if (!server->mount_ops.freeze)
+		return -EOPNOTSUPP;
+	return server->mount_ops.freeze(req, req->mount, !req->in.freeze.thaw);
+}

@@ -55,8 +55,8 @@ int zus_plugin_check(const struct zus_plugin *plugin, char *message, size_t byte
 	}
 	if (plugin->plugin_bytes < sizeof(*plugin) ||
 	    plugin->mount_ops_bytes < sizeof(struct zus_mount_ops) ||
-	    plugin->inode_ops_bytes < sizeof(struct zus_inode_ops) ||
-	    plugin->file_ops_bytes < sizeof(struct zus_file_ops)) {
+	    plugin->inode_ops_bytes < ZUS_INODE_OPS_FIRST_BYTES ||
+	    plugin->file_ops_bytes < ZUS_FILE_OPS_FIRST_BYTES) {
 		snprintf(message, bytes,
 			 "the plugin's descriptor is too short; begin it with ZUS_PLUGIN_ABI");
 		return -ENOEXEC;

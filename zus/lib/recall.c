@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * recall.c - recalls of leases and begins of write epochs: numbers them, sends them by
- * the transport, and calls back when they have ended, in one thread a mount that the
- * first begins.
+ * recall.c - recalls of leases, begins of write epochs, invalidations: numbers them,
+ * sends them by the transport, and calls back when they have ended, in one thread a
+ * mount that the first begins.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,14 +29,37 @@ void zus_recalls_init(struct zus_mount_entry *entry)
 	entry->recall_stop_fd = -1;
 }
 
+/* What a mount may have by what the transport can do. */
+static const struct {
+	uint64_t can;		/* ZUFS_FEAT_* */
+	uint64_t mount;		/* ZUS_MF_* */
+} features[] = {
+	{ ZUFS_FEAT_LEASES, ZUS_MF_LEASES },
+	{ ZUFS_FEAT_EPOCHS, ZUS_MF_EPOCHS },
+	{ ZUFS_FEAT_COW, ZUS_MF_COW },
+	{ ZUFS_FEAT_XATTRS, ZUS_MF_XATTRS | ZUS_MF_ACLS },
+	{ ZUFS_FEAT_READDIR_PLUS, ZUS_MF_READDIR_PLUS },
+	{ ZUFS_FEAT_FILEATTR, ZUS_MF_FILEATTR },
+	{ ZUFS_FEAT_NAMES, ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT },
+	{ ZUFS_FEAT_FALLOCATE, ZUS_MF_FALLOCATE },
+	{ ZUFS_FEAT_IOCTL, ZUS_MF_IOCTL },
+	{ ZUFS_FEAT_EXPORT, ZUS_MF_EXPORT },
+	{ ZUFS_FEAT_FREEZE, ZUS_MF_FREEZE },
+	{ ZUFS_FEAT_DURABLE_MAPS, ZUS_MF_DURABLE_MAPS },
+	{ ZUFS_FEAT_COPY, ZUS_MF_COPY },
+	{ ZUFS_FEAT_CREATE_OPEN, ZUS_MF_CREATE_OPEN },
+};
+
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
 {
-	if (!entry->server->transport_leases)
-		wanted &= ~(uint64_t)ZUS_MF_LEASES;
-	if (!entry->server->transport_epochs || !(wanted & ZUS_MF_LEASES))
+	uint64_t has = entry->server->transport_features;
+	size_t i;
+
+	for (i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		if (!(has & features[i].can))
+			wanted &= ~features[i].mount;
+	if (!(wanted & ZUS_MF_LEASES))
 		wanted &= ~(uint64_t)ZUS_MF_EPOCHS;
-	if (!entry->server->transport_cow)
-		wanted &= ~(uint64_t)ZUS_MF_COW;
 	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
 	return wanted;
 }
@@ -136,16 +159,26 @@ void zus_recalls_end(struct zus_mount_entry *entry)
 	pthread_mutex_destroy(&entry->recall_lock);
 }
 
+/* What is sent; neither: an epoch. */
+struct message {
+	struct zufs_recall *recall;
+	struct zufs_invalidate *inval;
+};
+
 /* Under recall_lock: an end that is read at once waits for it. */
 static int send(struct zus_mount_entry *entry, struct zus_recall_entry *recall,
-		struct zufs_recall *wire)
+		const struct message *message)
 {
 	struct zufs_epoch epoch = { .cookie = recall->cookie };
 	int err;
 
-	if (wire) {
-		wire->cookie = recall->cookie;
-		return transport_of(entry)->recall(entry, wire);
+	if (message->recall) {
+		message->recall->cookie = recall->cookie;
+		return transport_of(entry)->recall(entry, message->recall);
+	}
+	if (message->inval) {
+		message->inval->cookie = recall->cookie;
+		return transport_of(entry)->invalidate(entry, message->inval);
 	}
 	epoch.epoch = recall->epoch = entry->epoch_queued + 1;
 	err = transport_of(entry)->epoch(entry, &epoch);
@@ -154,8 +187,7 @@ static int send(struct zus_mount_entry *entry, struct zus_recall_entry *recall,
 	return err;
 }
 
-/* @wire: of a recall; NULL: an epoch. */
-static int queue(struct zus_mount_entry *entry, struct zufs_recall *wire,
+static int queue(struct zus_mount_entry *entry, const struct message *message,
 		 const struct zus_recall_entry *what)
 {
 	struct zus_recall_entry *recall;
@@ -171,7 +203,7 @@ static int queue(struct zus_mount_entry *entry, struct zufs_recall *wire,
 		recall->cookie = ++entry->recall_cookie;
 		recall->next = entry->recalls;
 		entry->recalls = recall;
-		err = send(entry, recall, wire);
+		err = send(entry, recall, message);
 		if (err)
 			entry->recalls = recall->next;
 	}
@@ -185,10 +217,11 @@ static int queue_recall(struct zus_mount *mount, struct zufs_recall *wire,
 			zus_recall_done_fn *done, void *arg)
 {
 	const struct zus_recall_entry what = { .done = done, .arg = arg };
+	const struct message message = { .recall = wire };
 
 	if (!(mount->features & ZUS_MF_LEASES))
 		return -EOPNOTSUPP;
-	return queue(zus_mount_entry(mount), wire, &what);
+	return queue(zus_mount_entry(mount), &message, &what);
 }
 
 int zus_recall(const struct zus_recall *recall, zus_recall_done_fn *done, void *arg)
@@ -214,10 +247,50 @@ int zus_recall_all(struct zus_mount *mount, uint32_t flags, zus_recall_done_fn *
 int zus_epoch(struct zus_mount *mount, zus_epoch_done_fn *done, void *arg)
 {
 	const struct zus_recall_entry what = { .epoch_done = done, .arg = arg };
+	const struct message message = {};
 
 	if (!(mount->features & ZUS_MF_EPOCHS))
 		return -EOPNOTSUPP;
-	return queue(zus_mount_entry(mount), NULL, &what);
+	return queue(zus_mount_entry(mount), &message, &what);
+}
+
+static bool inval_ok(const struct zus_invalidate *what)
+{
+	bool named = what->flags & ZUS_INVAL_NAME;
+
+	if (what->event >= ZUS_EVENT_CREATE && what->event <= ZUS_EVENT_MOVED_TO && !named)
+		return false;
+	return named ? what->name.bytes && what->name.bytes <= ZUFS_NAME_MAX : !what->name.bytes;
+}
+
+int zus_invalidate(struct zus_mount *mount, const struct zus_invalidate *what,
+		   zus_invalidate_done_fn *done, void *arg)
+{
+	const struct zus_recall_entry entry = { .done = done, .arg = arg };
+	struct zus_mount_entry *me = zus_mount_entry(mount);
+	struct zufs_invalidate wire = {
+		.ino = what->ino, .gen = what->gen, .child_ino = what->child_ino,
+		.child_gen = what->child_gen, .flags = what->flags, .event = what->event,
+		.event_cookie = what->event_cookie, .name_bytes = what->name.bytes,
+	};
+	const struct message message = { .inval = &wire };
+	int err;
+
+	if (!inval_ok(what))
+		return -EINVAL;
+	if (!(me->server->transport_features & ZUFS_FEAT_INVALIDATE))
+		return -EOPNOTSUPP;
+	if (!transport_of(me)->invalidate) {
+		if (done)
+			done(arg, 0);
+		return 0;
+	}
+	if (what->name.bytes)
+		memcpy(wire.name, what->name.str, what->name.bytes);
+	if (done)
+		return queue(me, &message, &entry);
+	err = transport_of(me)->invalidate(me, &wire);
+	return err == -ENXIO ? -ESHUTDOWN : err;
 }
 
 struct waiter {

@@ -48,30 +48,6 @@ uint32_t zus_req_numa_node(const struct zus_req *req)
 	return req ? req->worker->numa_node : 0;
 }
 
-int zus_req_dirent(struct zus_req *req, uint64_t ino, uint64_t cookie, uint32_t type,
-		   const struct zus_name *name)
-{
-	struct zufs_dirent *out;
-	uint32_t bytes;
-
-	if (!name->bytes || name->bytes > ZUFS_NAME_MAX || cookie < ZUFS_COOKIE_FIRST ||
-	    cookie > ZUFS_COOKIE_MAX)
-		return -EINVAL;
-	bytes = ZUFS_DIRENT_BYTES(name->bytes);
-	if (bytes > req->reply_max - req->payload_bytes)
-		return -ENOSPC;
-	out = (struct zufs_dirent *)(void *)(req->payload + req->payload_bytes);
-	memset((char *)out + bytes - 8, 0, 8);	/* padding, before the name */
-	out->ino = ino;
-	out->cookie = cookie;
-	out->name_bytes = name->bytes;
-	out->type = type;
-	memcpy(out + 1, name->str, name->bytes);
-	req->payload_bytes += bytes;
-	req->count++;
-	return 0;
-}
-
 int zus_req_extent(struct zus_req *req, const struct zus_extent *extent)
 {
 	struct zufs_extent *out = (struct zufs_extent *)(void *)req->payload;

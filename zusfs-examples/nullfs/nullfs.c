@@ -358,9 +358,13 @@ static int null_mount(struct zus_req *req, struct zus_mount *mount,
 	fill_attr(fs, &fs->root, &out->root.attr);
 	out->max_file_bytes = fs->size_bytes;
 	out->magic = NULLFS_MAGIC;
+	out->features = ZUS_MF_EXPORT;
+	/* where blocks do not move */
+	if (!fs->wants_cow && !fs->move_seed)
+		out->features |= ZUS_MF_DURABLE_MAPS;
 	if (fs->mode == MODE_LEASED)
-		out->features = ZUS_MF_LEASES | (fs->epochs ? ZUS_MF_EPOCHS : 0) |
-				(fs->wants_cow ? ZUS_MF_COW : 0);
+		out->features |= ZUS_MF_LEASES | (fs->epochs ? ZUS_MF_EPOCHS : 0) |
+				 (fs->wants_cow ? ZUS_MF_COW : 0);
 	return 0;
 
 out_put_files:
@@ -431,6 +435,32 @@ static int null_lookup(struct zus_req *req, struct zus_inode *dir,
 	zus_entry_set(out, &fs->files[index]);
 	fill_attr(fs, &fs->files[index], &out->attr);
 	return 0;
+}
+
+/* For file handles: the numbers are the same with every mount. */
+static int null_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+		     struct zus_entry *out)
+{
+	struct null_fs *fs = mount->priv;
+	struct zus_inode *inode = &fs->root;
+
+	(void)req;
+	if (gen != 1 || ino < NULLFS_ROOT_INO || ino >= NULLFS_DATA_INO + fs->num_files)
+		return -ESTALE;
+	if (ino != NULLFS_ROOT_INO)
+		inode = &fs->files[ino - NULLFS_DATA_INO];
+	zus_entry_set(out, inode);
+	fill_attr(fs, inode, &out->attr);
+	return 0;
+}
+
+/* The root is the only directory. */
+static int null_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out)
+{
+	(void)req;
+	(void)dir;
+	(void)out;
+	return -ESTALE;
 }
 
 static int null_getattr(struct zus_req *req, struct zus_inode *inode, uint64_t fh,
@@ -656,6 +686,8 @@ static const struct zus_inode_ops null_inode_ops = {
 	.setattr = null_setattr,
 	.readdir = null_readdir,
 	.evict = null_evict,
+	.iget = null_iget,
+	.parent = null_parent,
 };
 
 static const struct zus_file_ops null_file_ops = {

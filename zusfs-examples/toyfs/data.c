@@ -4,7 +4,6 @@
  * answers to MAP and MAP_DONE. See docs/tutorial.md, section 8.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -21,8 +20,7 @@ struct toy_reservation {
 
 /* ---------------------------------------------------------------- block map */
 
-/* Where the block of bn is kept. NULL: nowhere, or with make: no memory. */
-static uint64_t *map_slot(struct toy_inode *ti, uint64_t bn, bool make)
+uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn, bool make)
 {
 	unsigned int level;
 	uint64_t *node, *slot;
@@ -47,33 +45,30 @@ static uint64_t *map_slot(struct toy_inode *ti, uint64_t bn, bool make)
 	return &node[bn & (NODE_SLOTS - 1)];
 }
 
-uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn)
-{
-	return map_slot(ti, bn, false);
-}
-
 static uint64_t map_get(struct toy_inode *ti, uint64_t bn)
 {
-	uint64_t *slot = map_slot(ti, bn, false);
+	uint64_t *slot = toy_map_slot(ti, bn, false);
 
 	return slot ? *slot : 0;
 }
 
-/* Frees the file's blocks below node from first on, but no reserved one; true: empty. */
-static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, uint64_t first)
+/* Frees the file's blocks below node in [first, end), but no reserved one; true: empty. */
+static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, uint64_t first,
+		    uint64_t end)
 {
-	uint64_t begin = first >> level * NODE_BITS, inner, i, *child;
-	bool empty = true;
+	uint64_t span = 1ull << level * NODE_BITS, i, *child;
+	bool empty = true, hit;
 
 	for (i = 0; i < NODE_SLOTS; i++) {
-		inner = i == begin ? first & ((1ull << level * NODE_BITS) - 1) : 0;
-		if (node[i] && i >= begin && level) {
+		hit = node[i] && (i + 1) * span > first && i * span < end;
+		if (hit && level) {
 			child = (uint64_t *)(uintptr_t)node[i];
-			if (map_cut(ti, child, level - 1, inner)) {
+			if (map_cut(ti, child, level - 1, first > i * span ? first - i * span : 0,
+				    end - i * span)) {
 				free(child);
 				node[i] = 0;
 			}
-		} else if (node[i] && i >= begin && (node[i] & TOY_STATE) != TOY_RESERVED) {
+		} else if (hit && (node[i] & TOY_STATE) != TOY_RESERVED) {
 			ti->map_blocks--;
 			if (!(node[i] & TOY_STATE))	/* else the relocator frees it */
 				zus_space_free(fs_of(&ti->zi)->space, node[i], 1);
@@ -84,10 +79,10 @@ static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, ui
 	return empty;
 }
 
-void toy_map_truncate(struct toy_inode *ti, uint64_t first)
+void toy_map_cut(struct toy_inode *ti, uint64_t first, uint64_t end)
 {
 	if (!(first >> ti->map_levels * NODE_BITS) && ti->map)
-		map_cut(ti, ti->map, ti->map_levels - 1, first);
+		map_cut(ti, ti->map, ti->map_levels - 1, first, end);
 }
 
 /* Of what MAP map_id reserved, blocks below keep join the file, others are free again. */
@@ -103,7 +98,7 @@ static void end_reservation(struct toy_inode *ti, uint64_t map_id, uint64_t keep
 		return;		/* nothing was NEW: the write only made the file longer */
 	*link = res->next;
 	for (; res->bn < res->end; res->bn++) {
-		slot = map_slot(ti, res->bn, false);
+		slot = toy_map_slot(ti, res->bn, false);
 		if (!slot || (*slot & TOY_STATE) != TOY_RESERVED)
 			continue;
 		*slot &= ~TOY_STATE;
@@ -120,7 +115,7 @@ void toy_map_free(struct toy_inode *ti)
 {
 	while (ti->reserved)
 		end_reservation(ti, ti->reserved->map_id, 0);
-	toy_map_truncate(ti, 0);
+	toy_map_cut(ti, 0, UINT64_MAX);
 	free(ti->map);
 }
 
@@ -144,11 +139,10 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 		ti->reserved = res;
 	}
 	want.goal += want.goal != 0;	/* behind the block before */
-	*block = fs_of(&ti->zi)->relocator ? toy_relocate_alloc(ti, &want, &got) :
-					     zus_space_alloc(space, &want, &got);
+	*block = toy_relocate_alloc(ti, &want, &got);
 	if (!*block)
 		return -ENOSPC;
-	for (*n = 0; *n < got && (slot = map_slot(ti, bn + *n, true)); ++*n)
+	for (*n = 0; *n < got && (slot = toy_map_slot(ti, bn + *n, true)); ++*n)
 		*slot = (*block + *n) | TOY_RESERVED;
 	if (*n < got)
 		zus_space_free(space, *block + *n, got - *n);
@@ -226,11 +220,12 @@ static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zu
 
 	if (!S_ISREG(ti->attr.mode))
 		return -EINVAL;
+	if (args->flags & ZUS_MAP_REPORT)
+		return toy_report(req, ti, args);
 	pthread_mutex_lock(&ti->lock);
 	for (; !ret && bn < end && zus_req_extents_left(req); bn = ret ? bn : next)
 		ret = map_one(req, ti, args, bn, end, &next);
-	if (fs_of(inode)->relocator)
-		toy_relocate_use(ti, begin);
+	toy_relocate_use(ti, begin);
 	pthread_mutex_unlock(&ti->lock);
 	return bn > begin ? 0 : ret;	/* a part is an answer, too */
 }
@@ -256,4 +251,5 @@ static int toy_map_done(struct zus_req *req, struct zus_inode *inode,
 	return 0;
 }
 
-const struct zus_file_ops toy_file_ops = { .map = toy_map, .map_done = toy_map_done };
+const struct zus_file_ops toy_file_ops = { .map = toy_map, .map_done = toy_map_done, .copy = toy_copy,
+					   .fallocate = toy_fallocate, .ioctl = toy_ioctl };

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "toyfs.h"
@@ -66,6 +67,7 @@ struct toy_relocator {
 	unsigned int under_way;		/* moves */
 	bool running;			/* the thread, since the first MAP */
 	bool stop;
+	bool frozen;			/* none is begun */
 	uint64_t reused;
 
 	pthread_t thread;		/* which alone has what follows */
@@ -122,12 +124,14 @@ static zus_block freed_by_others(struct toy_relocator *r, uint64_t ino)
 zus_block toy_relocate_alloc(struct toy_inode *ti, struct zus_space_want *want, uint64_t *got)
 {
 	struct toy_fs *fs = fs_of(&ti->zi);
-	zus_block goal = freed_by_others(fs->relocator, ti->attr.ino), block;
+	zus_block goal = 0, block;
 
+	if (fs->relocator)
+		goal = freed_by_others(fs->relocator, ti->attr.ino);
 	if (goal)
 		want->goal = goal;
 	block = zus_space_alloc(fs->space, want, got);
-	if (block && block == goal)
+	if (goal && block == goal)
 		__atomic_add_fetch(&fs->relocator->reused, 1, __ATOMIC_RELAXED);
 	return block;
 }
@@ -164,7 +168,7 @@ static void pick_blocks(struct toy_relocator *r, struct toy_move *move)
 		return;
 	move->bn = below(r, 2) ? move->ti->last_bn + below(r, 8) : below(r, size);
 	for (look = 0; look < LOOK_BLOCKS && move->count < want; look++) {
-		slot = toy_map_slot(move->ti, move->bn + move->count);
+		slot = toy_map_slot(move->ti, move->bn + move->count, false);
 		if (slot && *slot && !(*slot & TOY_STATE))
 			move->from[move->count++] = *slot;
 		else if (move->count)
@@ -201,7 +205,7 @@ static void mark(struct toy_move *move, uint64_t state)
 	uint64_t *slot;
 
 	for (i = 0; i < move->count; i++) {
-		slot = toy_map_slot(move->ti, move->bn + i);
+		slot = toy_map_slot(move->ti, move->bn + i, false);
 		if (slot && (*slot & ~TOY_STATE) == move->from[i])
 			*slot = move->from[i] | state;
 	}
@@ -275,7 +279,7 @@ static void settle(struct toy_relocator *r, struct toy_move *move, bool moved)
 
 	pthread_mutex_lock(&ti->lock);
 	for (i = 0; i < move->count; i++) {
-		slot = toy_map_slot(ti, move->bn + i);
+		slot = toy_map_slot(ti, move->bn + i, false);
 		if (slot && *slot == (move->from[i] | move->state)) {
 			*slot = moved ? move->to[i] : move->from[i];
 			gone[num_gone++] = moved ? move->from[i] : move->to[i];
@@ -405,7 +409,7 @@ static void *relocate_main(void *arg)
 			TAILQ_REMOVE(&r->acknowledged, move, link);
 		else
 			wait_a_while(r);
-		begin = !move && !r->stop && !r->closed && r->under_way < MOVES;
+		begin = !move && !r->stop && !r->frozen && !r->closed && r->under_way < MOVES;
 		pthread_mutex_unlock(&r->lock);
 		if (move)
 			go_on(r, move);
@@ -432,7 +436,7 @@ static void start_thread(struct toy_relocator *r)
 
 /* ---------------------------------------------------------------- for others */
 
-int toy_relocate_begin(struct toy_fs *fs, uint64_t seed)
+static int begin(struct toy_fs *fs, uint64_t seed)
 {
 	struct toy_relocator *r = fs->relocator = calloc(1, sizeof(*r));
 	pthread_condattr_t attr;
@@ -450,6 +454,40 @@ int toy_relocate_begin(struct toy_fs *fs, uint64_t seed)
 	pthread_cond_init(&r->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	return 0;
+}
+
+int toy_relocate_options(struct toy_fs *fs, const char *options)
+{
+	char buf[64], *key, *value;
+	uint64_t seed;
+	int more, err = 0;
+
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
+		if (more < 0 || strcmp(key, "relocate") != 0 || !value || fs->relocator)
+			err = -EINVAL;
+		else
+			err = zus_parse_bytes(value, &seed);
+		if (err)
+			zus_log(ZUS_LOG_ERR, "toyfs: the only mount option is relocate=SEED, a number");
+		else
+			err = begin(fs, seed);
+	}
+	return err;
+}
+
+int toy_freeze(struct zus_req *req, struct zus_mount *mount, int freeze)
+{
+	struct toy_relocator *r = ((struct toy_fs *)mount->priv)->relocator;
+	bool busy;
+
+	if (!r)
+		return 0;
+	pthread_mutex_lock(&r->lock);
+	r->frozen = freeze;
+	busy = r->under_way;
+	pthread_mutex_unlock(&r->lock);
+	/* those end by themselves; asked again soon */
+	return freeze && busy ? ZUS_BUSY_RETRY : 0;
 }
 
 void toy_relocate_stop(struct toy_fs *fs)
@@ -484,6 +522,8 @@ void toy_relocate_add(struct toy_inode *ti)
 {
 	struct toy_relocator *r = fs_of(&ti->zi)->relocator;
 
+	if (!r || !S_ISREG(ti->attr.mode))
+		return;
 	pthread_mutex_lock(&r->lock);
 	TAILQ_INSERT_TAIL(&r->files, ti, files);
 	pthread_mutex_unlock(&r->lock);
@@ -493,6 +533,8 @@ void toy_relocate_use(struct toy_inode *ti, uint64_t bn)
 {
 	struct toy_relocator *r = fs_of(&ti->zi)->relocator;
 
+	if (!r)
+		return;
 	ti->last_bn = bn;
 	pthread_mutex_lock(&r->lock);
 	TAILQ_REMOVE(&r->files, ti, files);
@@ -507,6 +549,8 @@ void toy_relocate_del(struct toy_inode *ti)
 {
 	struct toy_relocator *r = fs_of(&ti->zi)->relocator;
 
+	if (!r || !S_ISREG(ti->attr.mode))
+		return;
 	pthread_mutex_lock(&r->lock);
 	TAILQ_REMOVE(&r->files, ti, files);
 	pthread_mutex_unlock(&r->lock);

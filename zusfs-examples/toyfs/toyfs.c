@@ -5,9 +5,7 @@
  * file has mounts, inodes and names; see toyfs.h for the others, and for the locks.
  */
 #include <errno.h>
-#include <linux/fs.h>
 #include <search.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,17 +14,9 @@
 
 #define TOY_MAGIC	0x7a746f79u
 
-struct toy_dentry {
-	TAILQ_ENTRY(toy_dentry) link;	/* of its directory, rising by cookie */
-	struct toy_inode *dir;
-	struct toy_inode *inode;
-	uint64_t cookie;		/* its place for readdir; never changes */
-	struct zus_name name;		/* the bytes follow the structure */
-};
-
 /* ------------------------------------------------------------------- inodes */
 
-static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_create *args)
+struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args)
 {
 	struct toy_fs *fs = mount->priv;
 	struct toy_inode *ti = calloc(1, sizeof(*ti));
@@ -35,7 +25,7 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 		return NULL;
 	ti->attr = (struct zus_attr) {
 		.ino = __atomic_add_fetch(&fs->last_ino, 1, __ATOMIC_RELAXED),
-		.gen = 1, .mode = args->mode, .uid = args->uid, .gid = args->gid,
+		.gen = mount->incarnation, .mode = args->mode, .uid = args->uid, .gid = args->gid,
 		.nlink = S_ISDIR(args->mode) ? 2 : 1, .size_bytes = args->target.bytes,
 		.rdev_major = args->rdev_major, .rdev_minor = args->rdev_minor,
 		.atime = args->now, .mtime = args->now, .ctime = args->now, .btime = args->now,
@@ -45,14 +35,15 @@ static struct toy_inode *new_inode(struct zus_mount *mount, const struct zus_cre
 	pthread_mutex_init(&ti->lock, NULL);
 	if (args->target.str)
 		ti->target = strndup(args->target.str, args->target.bytes);
-	if ((args->target.str && !ti->target) || zus_inode_init(mount, &ti->zi)) {
+	if ((args->target.str && !ti->target) || toy_xattrs_init(ti, args) ||
+	    zus_inode_init(mount, &ti->zi)) {
+		toy_xattrs_free(ti);
 		free(ti->target);
 		free(ti);
 		return NULL;
 	}
 	__atomic_add_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
-	if (fs->relocator && S_ISREG(args->mode))
-		toy_relocate_add(ti);
+	toy_features_add(ti);
 	return ti;
 }
 
@@ -62,9 +53,9 @@ static void toy_evict(struct zus_inode *inode)
 	struct toy_inode *ti = toy(inode);
 	struct toy_fs *fs = fs_of(inode);
 
-	if (fs->relocator && S_ISREG(ti->attr.mode))
-		toy_relocate_del(ti);
+	toy_features_del(ti);
 	toy_map_free(ti);
+	toy_xattrs_free(ti);
 	__atomic_sub_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
 	pthread_mutex_destroy(&ti->lock);
 	free(ti->target);
@@ -76,11 +67,11 @@ void toy_get_attr(struct toy_inode *ti, struct zus_attr *out)
 	pthread_mutex_lock(&ti->lock);
 	*out = ti->attr;
 	out->blocks_512 = ti->map_blocks * (TOY_BLOCK / 512);
+	out->flags |= ti->xattrs ? 0 : ZUS_ATTR_NO_XATTRS;
 	pthread_mutex_unlock(&ti->lock);
 }
 
-/* Names changed: links came or went; a directory has other contents (mtime). */
-static void touch(struct toy_inode *ti, const struct zus_time *now, int links, bool mtime)
+void toy_touch(struct toy_inode *ti, const struct zus_time *now, int links, bool mtime)
 {
 	pthread_mutex_lock(&ti->lock);
 	ti->attr.nlink += (uint32_t)links;
@@ -104,10 +95,8 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	struct toy_inode *ti = toy(inode);
 	struct zus_attr *attr = &ti->attr;
 
-	if ((set->valid & ZUS_SET_SIZE) && !S_ISREG(attr->mode))
-		return S_ISDIR(attr->mode) ? -EISDIR : -EINVAL;
-	if ((set->valid & ZUS_SET_SIZE) && set->size_bytes > TOY_FILE_MAX)
-		return -EFBIG;
+	if (set->valid & ZUS_SET_SIZE && (!S_ISREG(attr->mode) || set->size_bytes > TOY_FILE_MAX))
+		return !S_ISREG(attr->mode) ? -EINVAL : -EFBIG;
 	pthread_mutex_lock(&ti->lock);
 	if (set->valid & ZUS_SET_MODE)
 		attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);
@@ -116,30 +105,18 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	attr->atime = set->valid & ZUS_SET_ATIME ? set->atime : attr->atime;
 	attr->mtime = set->valid & ZUS_SET_MTIME ? set->mtime : attr->mtime;
 	attr->ctime = set->valid & ZUS_SET_CTIME ? set->ctime : attr->ctime;
+	toy_flags_set(attr, set);
 	if (set->valid & ZUS_SET_SIZE) {
 		/* The kernel has seen to it that nothing maps what lies behind. */
 		if (set->size_bytes < attr->size_bytes)
-			toy_map_truncate(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK);
+			toy_map_cut(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK,
+				    UINT64_MAX);
 		attr->size_bytes = set->size_bytes;
 	}
 	attr->change++;
 	pthread_mutex_unlock(&ti->lock);
 	toy_get_attr(ti, out);
 	return 0;
-}
-
-static int toy_readlink(struct zus_req *req, struct zus_inode *inode)
-{
-	struct toy_inode *ti = toy(inode);
-	uint32_t max;
-	char *buf = zus_req_payload(req, &max);
-
-	if (!ti->target)
-		return -EINVAL;
-	if (ti->attr.size_bytes > max)
-		return -EIO;
-	memcpy(buf, ti->target, ti->attr.size_bytes);
-	return zus_req_payload_set(req, (uint32_t)ti->attr.size_bytes);
 }
 
 /* -------------------------------------------------------------------- names */
@@ -155,8 +132,8 @@ static int compare(const void *left, const void *right)
 	return memcmp(a->name.str, b->name.str, a->name.bytes);
 }
 
-static struct toy_dentry *find(struct toy_fs *fs, struct toy_inode *dir,
-			       const struct zus_name *name)
+struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir,
+			    const struct zus_name *name)
 {
 	struct toy_dentry key = { .dir = dir, .name = *name };
 	struct toy_dentry **found = tfind(&key, &fs->tree, compare);
@@ -164,13 +141,12 @@ static struct toy_dentry *find(struct toy_fs *fs, struct toy_inode *dir,
 	return found ? *found : NULL;
 }
 
-/* A new name. ENOENT: the directory was removed meanwhile. */
-static int add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *ti,
+int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *ti,
 		      const struct zus_name *name)
 {
 	struct toy_dentry *de;
 
-	if (!S_ISDIR(dir->attr.mode) || !dir->attr.nlink || find(fs, dir, name))
+	if (!S_ISDIR(dir->attr.mode) || !dir->attr.nlink || toy_find(fs, dir, name))
 		return !S_ISDIR(dir->attr.mode) ? -ENOTDIR : dir->attr.nlink ? -EEXIST : -ENOENT;
 	de = malloc(sizeof(*de) + name->bytes);
 	if (!de)
@@ -178,18 +154,21 @@ static int add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode
 	memcpy(de + 1, name->str, name->bytes);
 	*de = (struct toy_dentry) { .dir = dir, .inode = ti, .cookie = dir->next_cookie,
 				    .name = { (char *)(de + 1), name->bytes } };
-	if (!tsearch(de, &fs->tree, compare)) {
+	if (toy_dir_add(fs, de) || !tsearch(de, &fs->tree, compare)) {
+		toy_dir_del(fs, de);
 		free(de);
 		return -ENOMEM;
 	}
 	TAILQ_INSERT_TAIL(&dir->entries, de, link);
+	ti->parent = dir;
 	dir->next_cookie++;
 	return 0;
 }
 
-static void remove_dentry(struct toy_fs *fs, struct toy_dentry *de)
+void toy_remove_dentry(struct toy_fs *fs, struct toy_dentry *de)
 {
 	tdelete(de, &fs->tree, compare);
+	toy_dir_del(fs, de);
 	TAILQ_REMOVE(&de->dir->entries, de, link);
 	free(de);
 }
@@ -201,7 +180,7 @@ static int toy_lookup(struct zus_req *req, struct zus_inode *dir,
 	struct toy_dentry *de;
 
 	pthread_rwlock_rdlock(&fs->names);
-	de = find(fs, toy(dir), name);
+	de = toy_find(fs, toy(dir), name);
 	if (de) {
 		zus_entry_set(out, &de->inode->zi);	/* while the name keeps it */
 		toy_get_attr(de->inode, &out->attr);
@@ -215,16 +194,17 @@ static int toy_create(struct zus_req *req, struct zus_inode *zdir,
 		      const struct zus_create *args, struct zus_entry *out,
 		      struct zus_attr *dir_out)
 {
-	struct toy_inode *dir = toy(zdir), *ti = new_inode(zdir->mount, args);
+	struct toy_inode *dir = toy(zdir), *ti = toy_new_inode(zdir->mount, args);
 	struct toy_fs *fs = fs_of(zdir);
 	int err;
 
 	if (!ti)
 		return -ENOMEM;
+	toy_flags_inherit(ti, dir);
 	pthread_rwlock_wrlock(&fs->names);
-	err = add_dentry(fs, dir, ti, &args->name);
+	err = toy_add_dentry(fs, dir, ti, &args->name);
 	if (!err) {
-		touch(dir, &args->now, S_ISDIR(args->mode), true);
+		toy_touch(dir, &args->now, S_ISDIR(args->mode), true);
 		zus_entry_set(out, &ti->zi);
 		toy_get_attr(ti, &out->attr);
 		toy_get_attr(dir, dir_out);
@@ -235,32 +215,9 @@ static int toy_create(struct zus_req *req, struct zus_inode *zdir,
 	return err;
 }
 
-static int toy_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdir,
-		    const struct zus_name *name, const struct zus_time *now,
-		    struct zus_attr *inode_out, struct zus_attr *dir_out)
+bool toy_drop_name(struct toy_inode *ti, const struct zus_time *now)
 {
-	struct toy_inode *ti = toy(inode), *dir = toy(zdir);
-	struct toy_fs *fs = fs_of(inode);
-	int err;
-
-	if (S_ISDIR(ti->attr.mode))
-		return -EPERM;
-	pthread_rwlock_wrlock(&fs->names);
-	err = ti->attr.nlink ? add_dentry(fs, dir, ti, name) : -ENOENT;
-	if (!err) {
-		touch(ti, now, 1, false);
-		touch(dir, now, 0, true);
-	}
-	toy_get_attr(ti, inode_out);
-	toy_get_attr(dir, dir_out);
-	pthread_rwlock_unlock(&fs->names);
-	return err;
-}
-
-/* A name of the inode is gone; true: the last, put it after the unlock. */
-static bool drop_name(struct toy_inode *ti, const struct zus_time *now)
-{
-	touch(ti, now, S_ISDIR(ti->attr.mode) ? -2 : -1, false);
+	toy_touch(ti, now, S_ISDIR(ti->attr.mode) ? -2 : -1, false);
 	return !ti->attr.nlink;
 }
 
@@ -276,15 +233,15 @@ static int toy_unlink(struct zus_req *req, struct zus_inode *zdir, struct zus_in
 	int err = 0;
 
 	pthread_rwlock_wrlock(&fs->names);
-	de = find(fs, dir, name);
+	de = toy_find(fs, dir, name);
 	if (!de || de->inode != ti)
 		err = de ? -ESTALE : -ENOENT;
 	else if (!TAILQ_EMPTY(&ti->entries))
 		err = -ENOTEMPTY;
 	if (!err) {
-		remove_dentry(fs, de);
-		last = drop_name(ti, now);
-		touch(dir, now, S_ISDIR(ti->attr.mode) ? -1 : 0, true);
+		toy_remove_dentry(fs, de);
+		last = toy_drop_name(ti, now);
+		toy_touch(dir, now, S_ISDIR(ti->attr.mode) ? -1 : 0, true);
 	}
 	toy_get_attr(ti, inode_out);
 	toy_get_attr(dir, dir_out);
@@ -294,90 +251,14 @@ static int toy_unlink(struct zus_req *req, struct zus_inode *zdir, struct zus_in
 	return err;
 }
 
-static int check_rename(const struct zus_rename *args, const struct toy_dentry *from,
-			const struct toy_dentry *to)
-{
-	struct toy_inode *ti = toy(args->inode), *old = args->target ? toy(args->target) : NULL;
-	bool swap = args->flags & RENAME_EXCHANGE;
-
-	if ((args->flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE)) ||
-	    args->flags == (RENAME_EXCHANGE | RENAME_NOREPLACE))
-		return -EINVAL;
-	if (!from || (swap && !to))
-		return -ENOENT;
-	if (to && (args->flags & RENAME_NOREPLACE))
-		return -EEXIST;
-	if (from->inode != ti || (to ? to->inode : NULL) != old)
-		return -ESTALE;
-	if (!old || swap)
-		return 0;
-	if (S_ISDIR(ti->attr.mode) != S_ISDIR(old->attr.mode))
-		return S_ISDIR(old->attr.mode) ? -EISDIR : -ENOTDIR;
-	return TAILQ_EMPTY(&old->entries) ? 0 : -ENOTEMPTY;
-}
-
-/* Under fs->names, all checked but memory; true in *last as drop_name() has it. */
-static int do_rename(struct toy_fs *fs, const struct zus_rename *args,
-		     struct toy_dentry *from, struct toy_dentry *to, bool *last)
-{
-	struct toy_inode *ti = toy(args->inode), *old = args->target ? toy(args->target) : NULL;
-	struct toy_inode *old_dir = toy(args->old_dir), *new_dir = toy(args->new_dir);
-	int moved = S_ISDIR(ti->attr.mode), gone = old && S_ISDIR(old->attr.mode);
-	int err = to ? 0 : add_dentry(fs, new_dir, ti, &args->new_name);
-
-	if (err || ti == old)
-		return err;	/* two names of one inode: nothing to do */
-	if (to)
-		to->inode = ti;	/* the name stays where readdir has it */
-	touch(ti, &args->now, 0, false);
-	if ((args->flags & RENAME_EXCHANGE) && old) {
-		from->inode = old;
-		touch(old, &args->now, 0, false);
-		touch(old_dir, &args->now, gone - moved, true);
-	} else {
-		remove_dentry(fs, from);
-		*last = old && drop_name(old, &args->now);
-		touch(old_dir, &args->now, -moved, true);
-	}
-	touch(new_dir, &args->now, moved - gone, true);
-	return 0;
-}
-
-static int toy_rename(struct zus_req *req, const struct zus_rename *args,
-		      struct zus_rename_out *out)
-{
-	struct toy_fs *fs = fs_of(args->inode);
-	struct toy_dentry *from, *to;
-	bool last = false;
-	int err;
-
-	pthread_rwlock_wrlock(&fs->names);
-	from = find(fs, toy(args->old_dir), &args->old_name);
-	to = find(fs, toy(args->new_dir), &args->new_name);
-	err = check_rename(args, from, to);
-	if (!err)
-		err = do_rename(fs, args, from, to, &last);
-	toy_get_attr(toy(args->old_dir), &out->old_dir);
-	toy_get_attr(toy(args->new_dir), &out->new_dir);
-	toy_get_attr(toy(args->inode), &out->inode);
-	if (args->target)
-		toy_get_attr(toy(args->target), &out->target);
-	pthread_rwlock_unlock(&fs->names);
-	if (last)
-		zus_inode_put(args->target);
-	return err;
-}
-
 static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 		       uint64_t cookie, int *eof)
 {
 	struct toy_dentry *de;
 
 	pthread_rwlock_rdlock(&fs_of(dir)->names);
-	TAILQ_FOREACH(de, &toy(dir)->entries, link)
-		if (de->cookie > cookie &&
-		    zus_req_dirent(req, de->inode->attr.ino, de->cookie,
-				   de->inode->attr.mode >> 12, &de->name))
+	for (de = toy_dir_after(toy(dir), cookie); de; de = TAILQ_NEXT(de, link))
+		if (toy_dirent(req, de))
 			break;		/* no room: the kernel will ask again */
 	pthread_rwlock_unlock(&fs_of(dir)->names);
 	*eof = !de;
@@ -386,30 +267,11 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 
 /* ------------------------------------------------------------------- mount */
 
-static int parse_options(struct toy_fs *fs, const char *options)
-{
-	char buf[64], *key, *value;
-	uint64_t seed;
-	int more, err = 0;
-
-	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
-		if (more < 0 || strcmp(key, "relocate") != 0 || !value || fs->relocator)
-			err = -EINVAL;
-		else
-			err = zus_parse_bytes(value, &seed);
-		if (err)
-			zus_log(ZUS_LOG_ERR, "toyfs: the only mount option is relocate=SEED, a number");
-		else
-			err = toy_relocate_begin(fs, seed);
-	}
-	return err;
-}
-
 static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
 {
 	struct zus_create args = { .mode = S_IFDIR | 0755 };
 	struct toy_fs *fs = mount->priv = calloc(1, sizeof(*fs));
-	int err = fs ? parse_options(fs, mount->options) : -ENOMEM;
+	int err = fs ? toy_features_begin(fs, mount->options) : -ENOMEM;
 
 	if (err)
 		goto out_free;
@@ -419,12 +281,12 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
 		goto out_free;
 	}
-	fs->root = new_inode(mount, &args);
+	fs->root = toy_new_inode(mount, &args);
 	if (!fs->root)
 		goto out_space;
 	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES;
+	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | TOY_FEATURES;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
@@ -435,7 +297,7 @@ out_space:
 	zus_space_delete(fs->space);
 out_free:
 	if (fs)
-		toy_relocate_end(fs);
+		toy_features_end(fs);
 	free(fs);
 	return err;
 }
@@ -445,40 +307,34 @@ static void toy_umount(struct zus_mount *mount)
 	struct toy_fs *fs = mount->priv;
 	struct toy_dentry *de;
 
-	toy_relocate_stop(fs);
+	toy_features_stop(fs);
 	while (fs->tree) {
 		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
 		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
 			zus_inode_put(&de->inode->zi);
 		tdelete(de, &fs->tree, compare);
+		toy_dir_del(fs, de);
 		free(de);
 	}
 	zus_inode_put(&fs->root->zi);
-	toy_relocate_end(fs);
+	toy_features_end(fs);
 	zus_space_delete(fs->space);
 	pthread_rwlock_destroy(&fs->names);
 	free(fs);
 }
 
-static int toy_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out)
-{
-	struct toy_fs *fs = mount->priv;
-
-	out->blocks_free = zus_space_free_count(fs->space, &out->blocks);
-	out->blocks_avail = out->blocks_free;
-	out->files_free = out->blocks_free;	/* memory is the limit, this a guess */
-	out->files = __atomic_load_n(&fs->inodes, __ATOMIC_RELAXED) + out->files_free;
-	return 0;
-}
-
-static const struct zus_mount_ops toy_mount_ops = { toy_mount, toy_umount, .statfs = toy_statfs };
+static const struct zus_mount_ops toy_mount_ops = {
+	toy_mount, toy_umount, .statfs = toy_statfs, .freeze = toy_freeze,
+};
 
 static const struct zus_inode_ops toy_inode_ops = {
 	.lookup = toy_lookup, .getattr = toy_getattr, .setattr = toy_setattr,
 	.create = toy_create, .mkdir = toy_create, .mknod = toy_create,
 	.symlink = toy_create, .link = toy_link, .unlink = toy_unlink, .rmdir = toy_unlink,
 	.rename = toy_rename, .readdir = toy_readdir, .readlink = toy_readlink,
-	.evict = toy_evict,
+	.evict = toy_evict, .tmpfile = toy_tmpfile,
+	.getxattr = toy_getxattr, .setxattr = toy_setxattr, .listxattr = toy_listxattr,
+	.iget = toy_iget, .parent = toy_parent, .create_open = toy_create_open,
 };
 
 ZUS_EXPORT const struct zus_plugin zus_plugin = {

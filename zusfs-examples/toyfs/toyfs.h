@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * toyfs.h - what the files of toyfs share. toyfs.c has mounts, inodes and names,
- * data.c says where a file's bytes are, relocate.c moves them while they are used.
+ * data.c says where a file's bytes are: these two are a filesystem. What the others
+ * add, each for itself, features.h says.
  *
  * Locks, outer first: fs->names (all directories), then inode->lock (attributes
  * and block map of one inode; never two at once), then relocator->lock. libzus
@@ -11,6 +12,7 @@
 #define TOYFS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/queue.h>
 
 #include <zus.h>
@@ -29,9 +31,10 @@
 #define TOY_COPIED	(2ull << 62)	/* readers, as relocate.c copies it */
 #define TOY_MOVED	(3ull << 62)	/* nobody new, as relocate.c takes it away */
 
-struct toy_dentry;
 struct toy_reservation;
+struct toy_index;
 struct toy_relocator;
+struct toy_xattr;
 
 struct toy_inode {
 	struct zus_inode zi;		/* what libzus keeps of it */
@@ -44,18 +47,32 @@ struct toy_inode {
 	uint64_t last_bn;		/* where the last map began */
 	struct toy_reservation *reserved;
 	TAILQ_ENTRY(toy_inode) files;	/* of a file: in the relocator's list */
+	LIST_ENTRY(toy_inode) by_ino;	/* in the index */
 	TAILQ_HEAD(toy_list, toy_dentry) entries; /* of a directory, under fs->names */
 	uint64_t next_cookie;
 	char *target;			/* of a symlink */
+	struct toy_xattr *xattrs;	/* in the order they were set */
+	bool linkable;			/* made without a name: may yet get one */
+	struct toy_inode *parent;	/* of a directory, under fs->names */
+};
+
+struct toy_dentry {
+	TAILQ_ENTRY(toy_dentry) link;	/* of its directory, rising by cookie */
+	struct toy_inode *dir;
+	struct toy_inode *inode;
+	uint64_t cookie;		/* its place for readdir; never changes */
+	struct zus_name name;		/* the bytes follow the structure */
 };
 
 struct toy_fs {
 	pthread_rwlock_t names;
 	void *tree;			/* all dentries by directory and name: tsearch(3) */
+	void *by_cookie;		/* and by directory and place */
 	struct toy_inode *root;
 	struct zus_space *space;
 	struct toy_relocator *relocator; /* NULL without the option */
-	uint64_t last_ino, inodes;	/* atomic */
+	struct toy_index *index;	/* of inodes by number; NULL: no memory for it */
+	uint64_t last_ino, inodes, remote_untold; /* atomic */
 };
 
 #define toy(inode) zus_container_of(inode, struct toy_inode, zi)
@@ -71,23 +88,13 @@ void toy_get_attr(struct toy_inode *ti, struct zus_attr *out);
 /* data.c */
 extern const struct zus_file_ops toy_file_ops;
 
-/* The slot of block number bn, NULL: there is none; ti->lock is held. */
-uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn);
-/* Blocks from number first on leave the file; ti->lock is held. */
-void toy_map_truncate(struct toy_inode *ti, uint64_t first);
+/* Where the block of bn is kept; NULL: nowhere, with make: no memory. ti->lock is held. */
+uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn, bool make);
+/* Blocks [first, end) leave the file; ti->lock is held. */
+void toy_map_cut(struct toy_inode *ti, uint64_t first, uint64_t end);
 /* At the inode's end: all that it has. */
 void toy_map_free(struct toy_inode *ti);
 
-/* relocate.c: with the mount option relocate=SEED, see there. */
-int toy_relocate_begin(struct toy_fs *fs, uint64_t seed);
-/* When no operation runs any more; then, when no file is left. Without it: nothing. */
-void toy_relocate_stop(struct toy_fs *fs);
-void toy_relocate_end(struct toy_fs *fs);
-/* A file has come, is used now (by MAP; ti->lock is held), goes. */
-void toy_relocate_add(struct toy_inode *ti);
-void toy_relocate_use(struct toy_inode *ti, uint64_t bn);
-void toy_relocate_del(struct toy_inode *ti);
-/* As zus_space_alloc(), but best what was another file's until now. */
-zus_block toy_relocate_alloc(struct toy_inode *ti, struct zus_space_want *want, uint64_t *got);
+#include "features.h"
 
 #endif /* TOYFS_H */

@@ -249,3 +249,27 @@ def check_consistent(top):
                 links[ino] = links.get(ino, 0) + 1
                 counts[ino] = st.st_nlink
     same(links, counts, "link counts")
+
+
+def handle_of(path, flags=0):
+    """(type, bytes)"""
+    buf = ctypes.create_string_buffer(8 + 128)
+    struct.pack_into("=Ii", buf, 0, 128, 0)
+    mount_id = ctypes.c_int()
+    if libc.name_to_handle_at(AT_FDCWD, os.fsencode(path), buf, ctypes.byref(mount_id), flags):
+        raise_errno(path)
+    count, kind = struct.unpack_from("=Ii", buf, 0)
+    return kind, buf.raw[8:8 + count]
+
+
+def open_handle(top, handle, flags=os.O_RDONLY):
+    kind, data = handle
+    buf = ctypes.create_string_buffer(struct.pack("=Ii", len(data), kind) + data)
+    mount_fd = os.open(top, os.O_RDONLY)
+    try:
+        fd = libc.open_by_handle_at(mount_fd, buf, flags)
+        if fd < 0:
+            raise_errno(f"handle {kind}")
+        return fd
+    finally:
+        os.close(mount_fd)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names: create, look up, link, unlink, rename, as POSIX and Linux have them."""
 
+import glob
 import os
 import socket
 import stat
@@ -29,6 +30,73 @@ def create_gives_an_empty_file(top):
     same(after.st_mtime_ns, after.st_ctime_ns, "the directory's times")
     fails("EEXIST", os.open, path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR))
+
+
+def asked(op):
+    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
+        return int(file.readline().split()[1])
+
+
+@case
+def create_and_open_are_one_call(top):
+    create = os.O_CREAT | os.O_RDWR
+    calls = ("lookup", "create", "open", "create_open")
+    before = [asked(op) for op in calls]
+    fd = os.open(f"{top}/f", create, 0o640)
+    same([asked(op) - old for op, old in zip(calls, before)], [0, 0, 0, 1])
+    os.write(fd, b"text")
+    os.close(fd)
+    # what is there, but not in the kernel's memory
+    for path, flags, want in (("f", create, "ok"), ("f", create | os.O_EXCL, "EEXIST"),
+                              ("f", create | os.O_NOFOLLOW, "ok")):
+        drop_caches()
+        same(error_of(lambda: os.close(os.open(f"{top}/{path}", flags))), want, path)
+        same(open(f"{top}/f").read(), "text")
+    os.symlink("f", f"{top}/link")
+    os.symlink("nowhere", f"{top}/dangling")
+    os.mkdir(f"{top}/dir")
+    os.mkfifo(f"{top}/fifo")
+    for path, flags, want in (
+            ("link", create, "ok"), ("link", create | os.O_EXCL, "EEXIST"),
+            ("link", create | os.O_NOFOLLOW, "ELOOP"), ("dir", create, "EISDIR"),
+            ("dir", os.O_CREAT, "EISDIR"), ("fifo", create, "ok"),
+            ("dangling", create | os.O_EXCL, "EEXIST"), ("dangling", create, "ok"),
+            ("f/below", create, "ENOTDIR"), ("none/below", create, "ENOENT"),
+            ("x" * 256, create, "ENAMETOOLONG")):
+        drop_caches()
+        same(error_of(lambda: os.close(os.open(f"{top}/{path}", flags))), want, path)
+    holds(os.path.exists(f"{top}/nowhere"), "the link's target was made")
+    # a name that is known not to be there
+    fails("ENOENT", os.stat, f"{top}/new")
+    os.close(os.open(f"{top}/new", create | os.O_EXCL))
+    drop_caches()
+    os.close(os.open(f"{top}/f", create | os.O_TRUNC))
+    same(os.stat(f"{top}/f").st_size, 0)
+    # who may make nothing may open what is there
+    os.chmod(top, 0o755)
+    os.chmod(f"{top}/f", 0o666)
+    drop_caches()
+    as_user(lambda: os.close(os.open(f"{top}/f", create)))
+    drop_caches()
+    as_user(lambda: fails("EACCES", os.open, f"{top}/other", create))
+    as_user(lambda: fails("EACCES", os.open, f"{top}/other", create))
+    os.chmod(f"{top}/f", 0o600)
+    drop_caches()
+    as_user(lambda: fails("EACCES", os.open, f"{top}/f", create))
+
+
+@case
+def one_of_many_creates_it(top):
+    for i in range(50):
+        pids = []
+        for _ in range(4):
+            pid = os.fork()
+            if not pid:
+                want = error_of(os.open, f"{top}/{i}", os.O_CREAT | os.O_EXCL | os.O_RDWR)
+                os._exit({"ok": 0, "EEXIST": 1}.get(want, 2))
+            pids.append(pid)
+        codes = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
+        same(codes, [0, 1, 1, 1])
 
 
 @case
@@ -277,7 +345,7 @@ def rename_refuses_loops_and_whiteouts(top):
     fails("EINVAL", rename, f"{top}/a", f"{top}/a/b", RENAME_EXCHANGE)
     fails("EINVAL", rename, f"{top}/a/b", f"{top}/a", RENAME_EXCHANGE)
     fails("EBUSY", rename, f"{top}/a/.", f"{top}/x")
-    fails("EINVAL", rename, f"{top}/f", f"{top}/g", RENAME_WHITEOUT)
+    fails("EINVAL", rename, f"{top}/f", f"{top}/g", RENAME_WHITEOUT | RENAME_EXCHANGE)
     same(sorted(os.listdir(top)), ["a", "f"])
 
 

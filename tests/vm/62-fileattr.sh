@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Goal: the flags of chattr(1) are kept and obeyed, project ids inherited, and statx(2)
+#	tells them and the time of birth.
+# TIMEOUT: 60
+. "$TOP/tests/vm/lib.sh"
+
+zufs_up toyfs
+python3 "$TOP/tests/vm/posix/fileattr.py" mnt
+no_rule_broken
+zufs_down toyfs

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where data and holes are: lseek(2) and FIEMAP, against a model and on vast files."""
+
+import fcntl
+import glob
+import os
+import random
+import struct
+
+from fslib import *
+
+SEED = int(os.environ.get("SEEK_SEED", "1"))
+BLOCK = 4096
+FIEMAP = 0xc020660b
+LAST = 1
+VAST = 0x7ffffffffffff000            # toyfs's largest file
+
+
+def map_calls():
+    with open(glob.glob("/sys/fs/zuf/mounts/*/ops/map")[0]) as file:
+        return int(file.readline().split()[1])
+
+
+def seek(fd, off, whence):
+    """The position, or the errno's name."""
+    try:
+        return os.lseek(fd, off, whence)
+    except OSError as e:
+        return errno.errorcode[e.errno]
+
+
+def fiemap(fd, start=0, length=(1 << 64) - 1, most=1000):
+    """[(logical, physical, length, flags)]"""
+    buf = bytearray(32 + 56 * most)
+    struct.pack_into("=QQIIII", buf, 0, start, length, 0, 0, most, 0)
+    fcntl.ioctl(fd, FIEMAP, buf)
+    count = struct.unpack_from("=I", buf, 20)[0]
+    found = []
+    for i in range(count):
+        logical, physical, size = struct.unpack_from("=QQQ", buf, 32 + 56 * i)
+        found.append((logical, physical, size, struct.unpack_from("=I", buf, 32 + 56 * i + 40)[0]))
+    return found
+
+
+def count_of(fd):
+    """Of extents alone."""
+    buf = bytearray(32)
+    struct.pack_into("=QQIIII", buf, 0, 0, (1 << 64) - 1, 0, 0, 0, 0)
+    fcntl.ioctl(fd, FIEMAP, buf)
+    return struct.unpack_from("=I", buf, 20)[0]
+
+
+@case
+def edges(top):
+    fd = os.open(f"{top}/f", os.O_RDWR | os.O_CREAT)
+    same((seek(fd, 0, os.SEEK_DATA), seek(fd, 0, os.SEEK_HOLE)), ("ENXIO", "ENXIO"))
+    os.pwrite(fd, b"x", 2 * BLOCK)
+    same([seek(fd, o, os.SEEK_DATA) for o in (0, BLOCK, 2 * BLOCK, 2 * BLOCK + 1)],
+         [2 * BLOCK, 2 * BLOCK, 2 * BLOCK, "ENXIO"])
+    same([seek(fd, o, os.SEEK_HOLE) for o in (0, 5, 2 * BLOCK, 2 * BLOCK + 1)],
+         [0, 5, 2 * BLOCK + 1, "ENXIO"])
+    os.ftruncate(fd, 10 * BLOCK + 5)
+    same([seek(fd, 2 * BLOCK + 7, w) for w in (os.SEEK_DATA, os.SEEK_HOLE)],
+         [2 * BLOCK + 7, 3 * BLOCK])
+    same([seek(fd, 3 * BLOCK, os.SEEK_DATA), seek(fd, -1, os.SEEK_DATA)], ["ENXIO", "ENXIO"])
+    os.ftruncate(fd, 0)
+    same(fiemap(fd), [])
+    os.close(fd)
+
+
+@case
+def random_files(top):
+    rng = random.Random(SEED)
+    for n in range(8):
+        fd = os.open(f"{top}/{n}", os.O_RDWR | os.O_CREAT)
+        size = rng.randrange(1, 3000)           # blocks, beyond a node of the map
+        os.ftruncate(fd, size * BLOCK)
+        data = set()
+        for _ in range(rng.randrange(60)):
+            first, count = rng.randrange(size), rng.randrange(1, 20)
+            count = min(count, size - first)
+            os.pwrite(fd, b"d" * (count * BLOCK), first * BLOCK)
+            data |= set(range(first, first + count))
+        if n % 2:
+            drop_caches()
+        for _ in range(200):
+            off = rng.randrange(size * BLOCK)
+            at = off // BLOCK
+            want = next((b for b in range(at, size) if b in data), None)
+            want = "ENXIO" if want is None else max(off, want * BLOCK)
+            same(seek(fd, off, os.SEEK_DATA), want, f"seed {SEED}, file {n}, data from {off}")
+            want = next((b for b in range(at, size) if b not in data), size)
+            same(seek(fd, off, os.SEEK_HOLE), min(max(off, want * BLOCK), size * BLOCK),
+                 f"seed {SEED}, file {n}, hole from {off}")
+        extents = fiemap(fd)
+        found = set()
+        for logical, _, length, _ in extents:
+            same((logical % BLOCK, length % BLOCK), (0, 0))
+            blocks = set(range(logical // BLOCK, (logical + length) // BLOCK))
+            holds(not blocks & found, "each block comes once")
+            found |= blocks
+        same(found, data, f"seed {SEED}, file {n}, fiemap")
+        same([bool(e[3] & LAST) for e in extents], [False] * (len(extents) - 1) + [True] * bool(extents))
+        same(count_of(fd), len(extents))
+        os.close(fd)
+
+
+@case
+def vast_files_take_few_calls(top):
+    fd = os.open(f"{top}/f", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, VAST)
+    places = [0, 1 << 31, (1 << 40) + 5 * BLOCK, 1 << 55, VAST - BLOCK]
+    for place in places:
+        os.pwrite(fd, b"here", place)
+    before = map_calls()
+    found, off = [], 0
+    while (off := seek(fd, off, os.SEEK_DATA)) != "ENXIO":
+        found.append(off)
+        off = seek(fd, off, os.SEEK_HOLE)
+        if off == VAST:
+            break
+    same(found, places)
+    same([e[0] for e in fiemap(fd)], places)
+    calls = map_calls() - before
+    holds(calls < 40, f"{calls} calls")
+    same(seek(fd, (1 << 55) + BLOCK, os.SEEK_HOLE), (1 << 55) + BLOCK)
+    os.ftruncate(fd, 1 << 41)
+    same([e[0] for e in fiemap(fd)], places[:3])
+    os.close(fd)
+
+
+@case
+def copies_stay_sparse(top):
+    fd = os.open(f"{top}/f", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, 1 << 34)
+    os.pwrite(fd, b"a" * 10000, 1 << 33)
+    os.close(fd)
+    same(os.system(f"cp --sparse=auto {top}/f {top}/g && cmp -n 20000 -i {(1 << 33) - 5000} {top}/f {top}/g"), 0)
+    same(os.stat(f"{top}/g").st_blocks, os.stat(f"{top}/f").st_blocks)
+
+
+main()

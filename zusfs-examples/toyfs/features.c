@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* features.c - statfs, and what the base tells features that keep something of their own. */
+#include <errno.h>
+
+#include "toyfs.h"
+
+int toy_features_begin(struct toy_fs *fs, const char *options)
+{
+	fs->index = toy_index_new();
+	return fs->index ? toy_relocate_options(fs, options) : -ENOMEM;
+}
+
+void toy_features_stop(struct toy_fs *fs)
+{
+	toy_relocate_stop(fs);
+}
+
+void toy_features_end(struct toy_fs *fs)
+{
+	toy_relocate_end(fs);
+	toy_index_delete(fs->index);
+}
+
+void toy_features_add(struct toy_inode *ti)
+{
+	toy_index_add(ti);
+	toy_relocate_add(ti);
+}
+
+void toy_features_del(struct toy_inode *ti)
+{
+	toy_relocate_del(ti);
+	toy_index_del(ti);
+}
+
+int toy_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out)
+{
+	struct toy_fs *fs = mount->priv;
+
+	out->blocks_free = zus_space_free_count(fs->space, &out->blocks);
+	out->blocks_avail = out->blocks_free;
+	out->files_free = out->blocks_free;	/* memory is the limit, this a guess */
+	out->files = __atomic_load_n(&fs->inodes, __ATOMIC_RELAXED) + out->files_free;
+	return 0;
+}
