@@ -22,7 +22,8 @@
  *        ZUFS_IOC_INVALIDATE with ZUFS_FEAT_INVALIDATE; FREEZE with ZUFS_FEAT_FREEZE and
  *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS;
  *        COPY with ZUFS_FEAT_COPY and ZUFS_MF_COPY; CREATE_OPEN with
- *        ZUFS_FEAT_CREATE_OPEN and ZUFS_MF_CREATE_OPEN
+ *        ZUFS_FEAT_CREATE_OPEN and ZUFS_MF_CREATE_OPEN; ZUFS_COPY_CLONE and DEDUPE,
+ *        ZUFS_EXTF_SHARED with ZUFS_FEAT_CLONE and ZUFS_MF_CLONE
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -241,6 +242,11 @@ struct zufs_extent {
 #define ZUFS_EXTF_LEASE_R		0x4u
 #define ZUFS_EXTF_LEASE_W		0x8u
 #define ZUFS_EXTF_IMMUTABLE		0x10u
+/*
+ * With ZUFS_MF_CLONE, DATA that is read: other places of files have it, too. It is never
+ * leased for writing, and no answer to FAULT; a lease for reading does not count for one.
+ */
+#define ZUFS_EXTF_SHARED		0x20u
 
 /* --------------------------------------------------------------- operations */
 
@@ -313,6 +319,12 @@ struct zufs_mount_out {
 #define ZUFS_MF_DURABLE_MAPS		0x20000u
 #define ZUFS_MF_COPY			0x40000u /* COPY; needs ZUFS_FEAT_COPY */
 #define ZUFS_MF_CREATE_OPEN		0x80000u /* CREATE_OPEN; needs ZUFS_FEAT_CREATE_OPEN */
+/*
+ * With COW and COPY: ZUFS_COPY_CLONE and DEDUPE, after which files share blocks. As a
+ * page belongs to one place of one file, a MAP with FAULT, also for reading, ends the
+ * sharing of what it asks for. Needs ZUFS_FEAT_CLONE.
+ */
+#define ZUFS_MF_CLONE			0x100000u
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -741,6 +753,12 @@ struct zufs_fallocate_in {
  * to is then as long as that needs, and no longer than before else. from and to may be one
  * file, the ranges not overlapping. EOPNOTSUPP, before anything was copied: the kernel
  * does it. Out: struct zufs_copy_out.
+ *
+ * With ZUFS_MF_CLONE also FICLONERANGE and FIDEDUPERANGE (ioctl_ficlone(2)): to gets from's
+ * blocks themselves, by CLONE; or by DEDUPE if what is there is the same now, EBADE if it is
+ * not, while bytes, size and times stay. Then blocks of both ranges are neither mapped nor
+ * leased, the offsets are in blocks, and so is what is done, unless it is all of len_bytes;
+ * a length that is not reaches the end of from, and the end of to or beyond.
  */
 struct zufs_copy_in {
 	__u64 to;		/* handle */
@@ -752,9 +770,12 @@ struct zufs_copy_in {
 	__u64 len_bytes;	/* not 0; from has as many */
 	__u64 to_size_bytes;	/* of to, before */
 	struct zufs_time now;	/* mtime and ctime of to */
-	__u32 flags;		/* none yet */
+	__u32 flags;		/* ZUFS_COPY_*, at most one */
 	__u32 reserved;
 };
+
+#define ZUFS_COPY_CLONE			0x1u
+#define ZUFS_COPY_DEDUPE		0x2u
 
 struct zufs_copy_out {
 	__u64 copied_bytes;	/* not 0 */
@@ -842,6 +863,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_DURABLE_MAPS		0x1000ull /* mounts with ZUFS_MF_DURABLE_MAPS */
 #define ZUFS_FEAT_COPY			0x2000ull /* mounts with ZUFS_MF_COPY */
 #define ZUFS_FEAT_CREATE_OPEN		0x4000ull /* mounts with ZUFS_MF_CREATE_OPEN */
+#define ZUFS_FEAT_CLONE			0x8000ull /* mounts with ZUFS_MF_CLONE */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {

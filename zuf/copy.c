@@ -11,16 +11,6 @@
 
 #include "data.h"
 
-struct copy {
-	struct file *from_file;
-	struct file *to_file;
-	struct inode *from;
-	struct inode *to;
-	loff_t from_off;
-	loff_t to_off;
-	u64 len_bytes;
-};
-
 enum zuf_rule zuf_check_copy(const struct zuf_reply *reply)
 {
 	const struct zufs_copy_in *in = reply->call ? reply->call->in : NULL;
@@ -30,6 +20,10 @@ enum zuf_rule zuf_check_copy(const struct zuf_reply *reply)
 	if (in) {
 		if (!out->copied_bytes || out->copied_bytes > in->len_bytes)
 			return ZUF_RULE_WRITTEN;
+		/* of blocks that files share there are no parts */
+		if (in->flags && out->copied_bytes != in->len_bytes &&
+		    !IS_ALIGNED(out->copied_bytes, ZUFS_BLOCK_BYTES))
+			return ZUF_RULE_WRITTEN;
 		size = max(in->to_size_bytes, in->to_off + out->copied_bytes);
 		if (out->attr.size_bytes != size)
 			return ZUF_RULE_FILE_SIZE;
@@ -37,7 +31,7 @@ enum zuf_rule zuf_check_copy(const struct zuf_reply *reply)
 	return zuf_check_attr(reply->mount, &out->attr, reply->call ? reply->call->inode[0] : NULL);
 }
 
-static int copy_send(const struct copy *copy, struct zufs_copy_out *out)
+static int copy_send(const struct zuf_copy *copy, struct zufs_copy_out *out)
 {
 	struct zufs_copy_in in = {
 		.to		= zuf_i(copy->to)->handle,
@@ -49,6 +43,7 @@ static int copy_send(const struct copy *copy, struct zufs_copy_out *out)
 		.len_bytes	= copy->len_bytes,
 		.to_size_bytes	= i_size_read(copy->to),
 		.now		= zuf_time_to_wire(current_time(copy->to)),
+		.flags		= copy->flags,
 	};
 	struct zuf_call call = {
 		.mount	= zuf_mount_of(copy->to->i_sb),
@@ -64,8 +59,7 @@ static int copy_send(const struct copy *copy, struct zufs_copy_out *out)
 	return err;
 }
 
-/* Under layout_sem, the range idle. */
-static ssize_t copy_do(const struct copy *copy)
+ssize_t zuf_copy_do(const struct zuf_copy *copy)
 {
 	loff_t size = i_size_read(copy->to), end = copy->to_off + copy->len_bytes;
 	struct zufs_copy_out out;
@@ -86,7 +80,7 @@ static ssize_t copy_do(const struct copy *copy)
 }
 
 /* Whole blocks of the range, and what lies between it and the end of the file. */
-static ssize_t copy_locked(const struct copy *copy)
+static ssize_t copy_locked(const struct zuf_copy *copy)
 {
 	loff_t first = round_down(min(copy->to_off, i_size_read(copy->to)), ZUFS_BLOCK_BYTES);
 	loff_t last = round_up(copy->to_off + copy->len_bytes, ZUFS_BLOCK_BYTES) - 1;
@@ -98,19 +92,28 @@ static ssize_t copy_locked(const struct copy *copy)
 		ret = zuf_layout_lock_idle(copy->to, first, last);
 	if (ret)
 		return ret;
-	ret = copy_do(copy);
+	ret = zuf_copy_do(copy);
 	up_write(&zuf_i(copy->to)->layout_sem);
 	return ret;
 }
 
-static int copy_prepare(struct inode *inode)
+static int prepare_one(struct inode *inode)
 {
 	int err = zuf_data_begin(inode);
 
 	return err ?: zuf_refresh(inode);
 }
 
-static ssize_t copy_step(struct copy *copy)
+int zuf_copy_prepare(const struct zuf_copy *copy)
+{
+	int err = prepare_one(copy->to);
+
+	if (!err && copy->from != copy->to)
+		err = prepare_one(copy->from);
+	return err;
+}
+
+static ssize_t copy_step(struct zuf_copy *copy)
 {
 	loff_t size;
 	ssize_t ret;
@@ -119,9 +122,7 @@ static ssize_t copy_step(struct copy *copy)
 	if (ret)
 		return ret;
 	lock_two_nondirectories(copy->to, copy->from);
-	ret = copy_prepare(copy->to);
-	if (!ret && copy->from != copy->to)
-		ret = copy_prepare(copy->from);
+	ret = zuf_copy_prepare(copy);
 	if (ret)
 		goto out_unlock;
 	ret = -EPERM;
@@ -138,15 +139,15 @@ out_unlock:
 	return ret;
 }
 
-static bool copy_possible(const struct copy *copy)
+bool zuf_copy_possible(const struct zuf_copy *copy, u64 feature)
 {
 	const struct zuf_mount *mount = zuf_mount_of(copy->to->i_sb);
 
-	return copy->from->i_sb == copy->to->i_sb && mount->features & ZUFS_MF_COPY &&
+	return copy->from->i_sb == copy->to->i_sb && mount->features & feature &&
 	       IS_DAX(copy->to) && IS_DAX(copy->from) && !zuf_server_is_current(mount->server);
 }
 
-static ssize_t copy_all(struct copy *copy, size_t len)
+static ssize_t copy_all(struct zuf_copy *copy, size_t len)
 {
 	ssize_t ret = 0, done = 0;
 
@@ -167,10 +168,18 @@ static ssize_t copy_all(struct copy *copy, size_t len)
 	return done ?: ret;
 }
 
+int zuf_copy_sync(const struct zuf_copy *copy, loff_t to_off, loff_t bytes)
+{
+	if (!(copy->to_file->f_flags & O_DSYNC) && !IS_SYNC(copy->to))
+		return 0;
+	return vfs_fsync_range(copy->to_file, to_off, to_off + bytes - 1,
+			       !(copy->to_file->f_flags & __O_SYNC));
+}
+
 ssize_t zuf_copy_file_range(struct file *from_file, loff_t from_off, struct file *to_file,
 			    loff_t to_off, size_t len, unsigned int flags)
 {
-	struct copy copy = {
+	struct zuf_copy copy = {
 		.from_file	= from_file,
 		.to_file	= to_file,
 		.from		= file_inode(from_file),
@@ -179,18 +188,13 @@ ssize_t zuf_copy_file_range(struct file *from_file, loff_t from_off, struct file
 		.to_off		= to_off,
 	};
 	ssize_t ret = -EOPNOTSUPP;
-	int err;
+	int err = 0;
 
-	if (copy_possible(&copy))
+	if (zuf_copy_possible(&copy, ZUFS_MF_COPY))
 		ret = copy_all(&copy, len);
 	if (ret == -EOPNOTSUPP || ret == -EXDEV)
 		return zuf_splice_copy(from_file, from_off, to_file, to_off, len);
-	/* as a write with O_SYNC would */
-	if (ret > 0 && (to_file->f_flags & O_DSYNC || IS_SYNC(copy.to))) {
-		err = vfs_fsync_range(to_file, to_off, to_off + ret - 1,
-				      !(to_file->f_flags & __O_SYNC));
-		if (err)
-			return err;
-	}
-	return ret;
+	if (ret > 0)
+		err = zuf_copy_sync(&copy, to_off, ret);
+	return err ?: ret;
 }

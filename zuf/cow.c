@@ -54,6 +54,13 @@ static void fault_fence(struct zuf_map *map, u64 len_bytes)
 	synchronize_srcu_expedited(&zuf_mount_of(inode->i_sb)->gate);
 }
 
+bool zuf_cow_wanted(const struct zuf_mount *mount, u32 map_flags)
+{
+	if (mount->features & ZUFS_MF_CLONE && map_flags & ZUFS_MAP_FAULT)
+		return true;
+	return mount->features & ZUFS_MF_COW && map_flags & ZUFS_MAP_WRITE;
+}
+
 int zuf_cow_begin(struct zuf_map *map, u64 len_bytes)
 {
 	struct inode *inode = map->inode;
@@ -69,7 +76,8 @@ int zuf_cow_begin(struct zuf_map *map, u64 len_bytes)
 	zuf_lease_changed(inode, off, off + len_bytes);
 	if (map->flags & ZUFS_MAP_FAULT && zuf_leases_on(inode))
 		fault_fence(map, len_bytes);
-	if (mapping_empty(inode->i_mapping))
+	/* what is mapped for reading is no other file's, and stays */
+	if (!(map->flags & ZUFS_MAP_WRITE) || mapping_empty(inode->i_mapping))
 		return 0;
 	page = range_drop(map, len_bytes, &err);
 	if (likely(!page) || err)

@@ -113,10 +113,12 @@ void zuf_done_msg_put(struct zuf_done_msg *done);
 /* Tell the server, soon, that the map's word was stored. */
 void zuf_done_msg_committed(struct zuf_map *map, u64 off, u64 written_bytes, u64 size_bytes);
 
+/* cow.c: of a MAP with these flags the server may move what it names. */
+bool zuf_cow_wanted(const struct zuf_mount *mount, u32 map_flags);
 /*
- * cow.c, mounts with ZUFS_MF_COW: before the server is asked where to write
- * [map->off, map->off + len_bytes). Nothing of it stays mapped or leased; where somebody
- * keeps a page map->flags gets ZUFS_MAP_STAY. Sleeps, for a moment also for pinned pages.
+ * Then, before the server is asked for [map->off, map->off + len_bytes). Nothing of it stays
+ * leased, nor, for a write, mapped; where somebody keeps a page map->flags gets
+ * ZUFS_MAP_STAY. Sleeps, for a moment also for pinned pages.
  * layout_sem held exclusive. Return: 0, or -errno of a flush; end follows in any case.
  */
 int zuf_cow_begin(struct zuf_map *map, u64 len_bytes);
@@ -167,12 +169,21 @@ int zuf_data_begin(struct inode *inode);
 int zuf_zero_range(struct inode *inode, u64 fh, u64 from, u64 to, u64 size_bytes);
 
 /* truncate.c: layout_sem exclusive, with no write of a fault pending. -EINTR, -EIO. */
-int zuf_layout_lock(struct inode *inode);
+int zuf_layout_lock_nested(struct inode *inode, unsigned int subclass);
+static inline int zuf_layout_lock(struct inode *inode)
+{
+	return zuf_layout_lock_nested(inode, 0);
+}
+
 /*
  * The same, with nothing of [@first, @last] (LLONG_MAX: to the end) mapped, leased or
  * pinned by anybody: the server may free or move those blocks now. May wait long.
  */
 int zuf_layout_lock_idle(struct inode *inode, loff_t first, loff_t last);
+/* With the lock: that is so now, or *@err, or a page is pinned, which is returned. */
+struct page *zuf_range_idle(struct inode *inode, loff_t first, loff_t last, int *err);
+/* For the page's last unpin, with no lock that a fault wants. -EINTR. */
+int zuf_pinned_wait(struct page *page);
 /* file.c: i_rwsem exclusive, for changing the data, or shared; 0 or an error. */
 int zuf_file_lock(struct inode *inode);
 int zuf_file_lock_shared(struct inode *inode);
@@ -181,6 +192,28 @@ loff_t zuf_llseek(struct file *file, loff_t off, int whence);
 int zuf_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start, u64 len);
 ssize_t zuf_copy_file_range(struct file *from_file, loff_t from_off, struct file *to_file,
 			    loff_t to_off, size_t len, unsigned int flags);	/* copy.c */
+loff_t zuf_remap_file_range(struct file *from_file, loff_t from_off, struct file *to_file,
+			    loff_t to_off, loff_t len, unsigned int flags);	/* clone.c */
+
+/* What COPY is asked for; copy.c, where ranges that are copied are not to be shared. */
+struct zuf_copy {
+	struct file *from_file;
+	struct file *to_file;
+	struct inode *from;
+	struct inode *to;
+	loff_t from_off;
+	loff_t to_off;
+	u64 len_bytes;
+	u32 flags;			/* ZUFS_COPY_* */
+};
+
+bool zuf_copy_possible(const struct zuf_copy *copy, u64 feature);
+/* With i_rwsem of both exclusive: their data can be touched, their sizes are known. */
+int zuf_copy_prepare(const struct zuf_copy *copy);
+/* Layouts locked, ranges idle. How much was done, at least 1; -errno. */
+ssize_t zuf_copy_do(const struct zuf_copy *copy);
+/* As a write with O_SYNC would do what was copied: 0 or an error. */
+int zuf_copy_sync(const struct zuf_copy *copy, loff_t to_off, loff_t bytes);
 long zuf_fallocate(struct file *file, int mode, loff_t off, loff_t len); /* fallocate.c */
 
 /*

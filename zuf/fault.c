@@ -198,7 +198,9 @@ static vm_fault_t fault_leased(const struct zuf_fault *fault, int *err)
 	if (!zuf_leases_on(inode))
 		return 0;
 	gate = zuf_gate_enter(inode);
-	found = zuf_lease_find(inode, fault->off, fault->write, &ext);
+	/* what is shared would not be mapped, see zuf_iomap_begin() */
+	found = zuf_lease_find(inode, fault->off, fault->write, &ext) &&
+		!(ext.flags & ZUFS_EXTF_SHARED);
 	/* a smaller part of what the server might give is none for a huge page */
 	if (found && fault->order)
 		found = fault_pmd_answer(fault, &ext);
@@ -326,6 +328,14 @@ static vm_fault_t fault_read(struct zuf_fault *fault)
 	struct rw_semaphore *layout_sem = &zuf_i(fault->inode)->layout_sem;
 	vm_fault_t ret;
 
+	/* the server may have to make a copy: what other files have is not mapped */
+	if (zuf_mount_of(fault->inode->i_sb)->features & ZUFS_MF_CLONE) {
+		if (down_write_killable(layout_sem))
+			return fault_error(-EINTR);
+		ret = fault_locked(fault);
+		up_write(layout_sem);
+		return ret;
+	}
 	if (down_read_killable(layout_sem))
 		return fault_error(-EINTR);
 	ret = fault_locked(fault);

@@ -691,6 +691,7 @@ const struct file_operations zuf_file_fops = {
 	.fsync		= zuf_fsync,
 	.fallocate	= zuf_fallocate,
 	.copy_file_range = zuf_copy_file_range,
+	.remap_file_range = zuf_remap_file_range,
 	.unlocked_ioctl	= zuf_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.splice_read	= copy_splice_read,

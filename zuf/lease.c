@@ -37,8 +37,8 @@ struct zuf_lease {
 	u32 start[];		/* in blocks from first on, of all parts but part 0 */
 };
 
-/* What a use needs is at most what a lease is. */
-enum lease_kind { LEASE_DEAD, LEASE_READ, LEASE_WRITE };
+/* What a use needs is at most what a lease is. SHARED is for reads, but not to be mapped. */
+enum lease_kind { LEASE_DEAD, LEASE_SHARED, LEASE_READ, LEASE_WRITE };
 
 /* So many fill 512 bytes of kmalloc(). tests/lease-tree sets the limit lower. */
 #define LEASE_PARTS_FIT		23u
@@ -266,7 +266,7 @@ static bool lease_serves(const struct inode *inode, const struct zuf_lease *leas
 	u8 kind = READ_ONCE(part->kind);
 
 	if (!write)
-		return kind >= LEASE_READ;
+		return kind != LEASE_DEAD;
 	return kind == LEASE_WRITE && zuf_epoch_is_open(inode, lease->epoch);
 }
 
@@ -285,6 +285,7 @@ static void lease_extent(const struct zuf_lease *lease, u32 i, unsigned long fir
 		.len_bytes	= (u64)(last - first + 1) * ZUFS_BLOCK_BYTES,
 		.type		= part->type,
 		.dev		= part->dev,
+		.flags		= READ_ONCE(part->kind) == LEASE_SHARED ? ZUFS_EXTF_SHARED : 0,
 	};
 	if (part->type == ZUFS_EXT_DATA)
 		ext->dev_off = part->dev_off + (u64)(first - start) * ZUFS_BLOCK_BYTES;
@@ -347,7 +348,7 @@ static u8 leased_part(const struct zufs_extent *ext, u64 size, unsigned long *fi
 	u8 kind = LEASE_DEAD;
 
 	if (ext->flags & (ZUFS_EXTF_LEASE_R | ZUFS_EXTF_LEASE_W))
-		kind = LEASE_READ;
+		kind = ext->flags & ZUFS_EXTF_SHARED ? LEASE_SHARED : LEASE_READ;
 	/* what lies behind the end is nobody's to overwrite */
 	if (ext->flags & ZUFS_EXTF_LEASE_W && ext->file_off < size) {
 		end = min(end, size);

@@ -87,7 +87,7 @@ void zuf_leases_drop(struct inode *inode);
 /*
  * The part of a lease that holds @off; @write: one to write by, of the mount's epoch.
  * Inside the gate.
- * @ext->flags is 0. May sleep.
+ * @ext->flags is 0, or ZUFS_EXTF_SHARED: not to be mapped. May sleep.
  */
 bool zuf_lease_find(struct inode *inode, u64 off, bool write, struct zufs_extent *ext);
 

@@ -345,7 +345,7 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 		map->flags = flags;
 		map->fence.task = NULL;
 		err = map_wait(inode, off, len_bytes, flags);
-		if (!err && flags & ZUFS_MAP_WRITE && mount->features & ZUFS_MF_COW)
+		if (!err && zuf_cow_wanted(mount, flags))
 			err = zuf_cow_begin(map, len_bytes);
 		epoch = zuf_epoch_published(mount);
 		if (!err)
@@ -484,7 +484,8 @@ static int zuf_iomap_begin(struct inode *inode, loff_t pos, loff_t length, unsig
 	/* entries of what is being recalled may be there yet: add none to them */
 	if (flags & IOMAP_FAULT && zuf_fenced(inode, pos))
 		return -EAGAIN;
-	if (!data_lookup(inode, pos, flags & IOMAP_WRITE, &ext))
+	if (!data_lookup(inode, pos, flags & IOMAP_WRITE, &ext) ||
+	    (flags & IOMAP_FAULT && ext.flags & ZUFS_EXTF_SHARED))
 		return -EAGAIN;
 	iomap->offset = ext.file_off;
 	iomap->length = ext.len_bytes;

@@ -18,12 +18,24 @@ static bool lease_flags_ok(struct zuf_mount *mount, const struct zufs_extent *ex
 	return lease & ZUFS_EXTF_LEASE_R;
 }
 
+/* Blocks of several files are read, by copies alone. */
+static bool shared_ok(struct zuf_mount *mount, const struct zufs_map_in *in,
+		      const struct zufs_extent *ext)
+{
+	if (!(ext->flags & ZUFS_EXTF_SHARED))
+		return true;
+	return mount->features & ZUFS_MF_CLONE && ext->type == ZUFS_EXT_DATA &&
+	       !(in->flags & (ZUFS_MAP_WRITE | ZUFS_MAP_FAULT)) &&
+	       !(ext->flags & ZUFS_EXTF_LEASE_W);
+}
+
 static enum zuf_rule check_type(struct zuf_mount *mount, const struct zufs_map_in *in,
 				const struct zufs_extent *ext)
 {
 	bool write = in->flags & ZUFS_MAP_WRITE;
 
-	if (ext->flags & ~(ZUF_EXTF_OWED | LEASE_FLAGS) || !lease_flags_ok(mount, ext))
+	if (ext->flags & ~(ZUF_EXTF_OWED | LEASE_FLAGS | ZUFS_EXTF_SHARED) ||
+	    !lease_flags_ok(mount, ext) || !shared_ok(mount, in, ext))
 		return ZUF_RULE_EXTENT_TYPE;
 	if (ext->type == ZUFS_EXT_DATA)
 		return ext->flags & ZUF_EXTF_OWED && !write ? ZUF_RULE_EXTENT_TYPE : ZUF_RULE_OK;

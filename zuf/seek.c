@@ -114,6 +114,8 @@ static int fiemap_begin(struct inode *inode, loff_t pos, loff_t length, unsigned
 		iomap->type = IOMAP_MAPPED;
 		iomap->addr = ext->dev_off;
 		iomap->bdev = zuf_device(zuf_mount_of(inode->i_sb), ext->dev)->bdev;
+		if (ext->flags & ZUFS_EXTF_SHARED)
+			iomap->flags |= IOMAP_F_SHARED;
 	} else {
 		iomap->type = ext->type == ZUFS_EXT_HOLE ? IOMAP_HOLE : IOMAP_UNWRITTEN;
 	}

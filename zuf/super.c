@@ -32,6 +32,7 @@ static const struct {
 	{ ZUFS_FEAT_DURABLE_MAPS, ZUFS_MF_DURABLE_MAPS },
 	{ ZUFS_FEAT_COPY, ZUFS_MF_COPY },
 	{ ZUFS_FEAT_CREATE_OPEN, ZUFS_MF_CREATE_OPEN },
+	{ ZUFS_FEAT_CLONE, ZUFS_MF_CLONE },
 };
 
 static u64 may_ask(const struct zuf_server *server)
@@ -157,6 +158,9 @@ enum zuf_rule zuf_check_mount(const struct zuf_reply *reply)
 	if (out->features & ZUFS_MF_EPOCHS && !(out->features & ZUFS_MF_LEASES))
 		return ZUF_RULE_MOUNT;
 	if (out->features & ZUFS_MF_ACLS && !(out->features & ZUFS_MF_XATTRS))
+		return ZUF_RULE_MOUNT;
+	if (out->features & ZUFS_MF_CLONE &&
+	    ~out->features & (ZUFS_MF_COW | ZUFS_MF_COPY))
 		return ZUF_RULE_MOUNT;
 	if (!S_ISDIR(out->root.attr.mode))
 		return ZUF_RULE_TYPE;

@@ -9,18 +9,37 @@
 
 #include "data.h"
 
-int zuf_layout_lock(struct inode *inode)
+int zuf_layout_lock_nested(struct inode *inode, unsigned int subclass)
 {
 	struct zuf_inode *zi = zuf_i(inode);
 	int err;
 
-	if (down_write_killable(&zi->layout_sem))
+	if (down_write_killable_nested(&zi->layout_sem, subclass))
 		return -EINTR;
 	/* a fault's write may have become an orphan since i_rwsem was taken */
 	err = zuf_orphan_wait(inode);
 	if (err)
 		up_write(&zi->layout_sem);
 	return err;
+}
+
+struct page *zuf_range_idle(struct inode *inode, loff_t first, loff_t last, int *err)
+{
+	struct page *page;
+
+	lockdep_assert_held_write(&zuf_i(inode)->layout_sem);
+	filemap_invalidate_lock(inode->i_mapping);
+	page = zuf_entries_drop(inode, first, last, false, err);
+	filemap_invalidate_unlock(inode->i_mapping);
+	if (!page && !*err)
+		zuf_lease_changed(inode, first, last == LLONG_MAX ? last : last + 1);
+	return page;
+}
+
+int zuf_pinned_wait(struct page *page)
+{
+	return ___wait_var_event(&page->_refcount, atomic_read(&page->_refcount) == 1,
+				 TASK_KILLABLE, 0, 0, schedule()) ? -EINTR : 0;
 }
 
 int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
@@ -32,8 +51,6 @@ int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
 
 int zuf_layout_lock_idle(struct inode *inode, loff_t first, loff_t last)
 {
-	struct address_space *mapping = inode->i_mapping;
-	struct zuf_inode *zi = zuf_i(inode);
 	struct page *page;
 	int err;
 
@@ -43,21 +60,14 @@ int zuf_layout_lock_idle(struct inode *inode, loff_t first, loff_t last)
 			return err;
 		if (!IS_DAX(inode))
 			return 0;
-		filemap_invalidate_lock(mapping);
-		page = zuf_entries_drop(inode, first, last, false, &err);
-		filemap_invalidate_unlock(mapping);
-		if (!page && !err) {
-			zuf_lease_changed(inode, first, last == LLONG_MAX ? last : last + 1);
+		page = zuf_range_idle(inode, first, last, &err);
+		if (!page && !err)
 			return 0;
-		}
-		up_write(&zi->layout_sem);
+		up_write(&zuf_i(inode)->layout_sem);
+		if (!err)
+			err = zuf_pinned_wait(page);
 		if (err)
 			return err;
-		/* woken by the last unpin; with no lock that a fault wants */
-		err = ___wait_var_event(&page->_refcount, atomic_read(&page->_refcount) == 1,
-					TASK_KILLABLE, 0, 0, schedule());
-		if (err)
-			return -EINTR;
 	}
 }
 

@@ -389,10 +389,10 @@ static int t_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *f
 		  const struct zus_copy *c, uint64_t *copied_bytes, struct zus_attr *out)
 {
 	(void)req;
-	noted("to %d fh %lu off %lu from %d fh %lu off %lu len %lu now %ld.%u", who(to),
+	noted("to %d fh %lu off %lu from %d fh %lu off %lu len %lu now %ld.%u flags %x", who(to),
 	      (unsigned long)c->to_fh, (unsigned long)c->to_off, who(from),
 	      (unsigned long)c->from_fh, (unsigned long)c->from_off,
-	      (unsigned long)c->len_bytes, T(c->now));
+	      (unsigned long)c->len_bytes, T(c->now), c->flags);
 	*copied_bytes = 9;
 	*out = attr_like(2, S_IFREG | 0644);
 	return answer;
@@ -537,7 +537,12 @@ static const struct message {
 	  IN(zufs_attr, 2, 3, 3, 4, 5, { 6, 7 }, { 8, 9 }, { 10, 11 }, { 12, 13 },
 	     S_IFREG | 0644, 14, 15, 16, 17, 18, 0, 19) },
 	{ ZUFS_OP_COPY, IN(zufs_copy_in, FILE_, 1, ROOT, 2, 3, 4, 10, 5, { 6, 7 }), "",
-	  "to 2 fh 1 off 3 from 1 fh 2 off 4 len 10 now 6.7", IN(zufs_copy_out, 9, FATTR) },
+	  "to 2 fh 1 off 3 from 1 fh 2 off 4 len 10 now 6.7 flags 0",
+	  IN(zufs_copy_out, 9, FATTR) },
+	{ ZUFS_OP_COPY, IN(zufs_copy_in, FILE_, 1, ROOT, 2, 4096, 8192, 9, 5, { 6, 7 },
+			   ZUFS_COPY_CLONE), "",
+	  "to 2 fh 1 off 4096 from 1 fh 2 off 8192 len 9 now 6.7 flags 1",
+	  IN(zufs_copy_out, 9, FATTR) },
 	{ ZUFS_OP_IOCTL, IN(zufs_ioctl_in, FILE_, 1, 0x1234, 3, 5, ZUFS_IOCTL_WRITE), "abc",
 	  "inode 2 fh 1 cmd 1234 in abc out 5 flags 2", IN(zufs_ioctl_out, 7), 5 },
 	{ ZUFS_OP_IGET, IN(zufs_iget_in, 2, 3), "", "ino 2 gen 3", IN(zufs_entry, FILE_, FATTR) },

@@ -206,6 +206,9 @@ int main(void)
 	TCase *with = tcase_create("with OPEN"), *without = tcase_create("without OPEN");
 	TCase *hostile = tcase_create("hostile");
 
+	tcase_set_timeout(with, vt_guard_s());
+	tcase_set_timeout(without, vt_guard_s());
+	tcase_set_timeout(hostile, vt_guard_s());
 	tcase_add_checked_fixture(with, setup, teardown);
 	tcase_add_test(with, opens_what_it_makes);
 	tcase_add_test(with, caller_dies);

@@ -350,6 +350,8 @@ int main(void)
 	Suite *suite = suite_create("inval-calls");
 	TCase *zufs = tcase_create("zufs"), *fuse = tcase_create("libfuse");
 
+	tcase_set_timeout(zufs, vt_guard_s());
+	tcase_set_timeout(fuse, vt_guard_s());
 	tcase_add_checked_fixture(zufs, setup, teardown);
 	tcase_add_test(zufs, in_the_midst_of_each);
 	tcase_add_test(zufs, hostile_arguments);

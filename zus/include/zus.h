@@ -242,6 +242,12 @@ struct zus_mount {
 #define ZUS_MF_DURABLE_MAPS	(1u << 17)
 #define ZUS_MF_COPY		(1u << 18) /* has copy */
 #define ZUS_MF_CREATE_OPEN	(1u << 19) /* has create_open */
+/*
+ * With COW and COPY: copy knows ZUS_COPY_CLONE and DEDUPE, after which files share blocks. Then
+ * extents that others have too are answered to reads with ZUS_EXTF_SHARED; to writes and
+ * to faults, also for reading, the file first gets a block of its own there.
+ */
+#define ZUS_MF_CLONE		(1u << 20)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -551,6 +557,7 @@ struct zus_inode_ops {
 #define ZUS_EXTF_LEASE_R	(1u << 2) /* for reading */
 #define ZUS_EXTF_LEASE_W	(1u << 3) /* DATA only: also for overwriting */
 #define ZUS_EXTF_IMMUTABLE	(1u << 4) /* with LEASE_R: never written again */
+#define ZUS_EXTF_SHARED		(1u << 5) /* DATA that other places of files have, too */
 
 /* Where bytes are. On T1 all numbers are multiples of ZUS_BLOCK_BYTES. */
 struct zus_extent {
@@ -642,8 +649,12 @@ struct zus_copy {
 	uint64_t to_off;
 	uint64_t from_off;
 	uint64_t len_bytes;	/* not 0; from has as many */
-	struct zus_time now;	/* mtime and ctime of to */
+	struct zus_time now;	/* mtime and ctime of to, but for DEDUPE */
+	uint32_t flags;		/* ZUS_COPY_*, at most one */
 };
+
+#define ZUS_COPY_CLONE		(1u << 0)
+#define ZUS_COPY_DEDUPE		(1u << 1)
 
 #define ZUS_IOCTL_COMPAT	(1u << 0) /* from a 32-bit program */
 #define ZUS_IOCTL_WRITE		(1u << 1) /* the file is open for writing */
@@ -728,6 +739,10 @@ struct zus_file_ops {
 	 * then as long as they need, or as before. out: attributes of to. EOPNOTSUPP, with
 	 * nothing copied: the kernel reads and writes then. ENOSPC. With both inodes' locks
 	 * to be taken in an order of the plugin's own.
+	 * With ZUS_MF_CLONE also to share blocks, see ioctl_ficlone(2): by ZUS_COPY_CLONE; by
+	 * DEDUPE where both hold the same bytes, else EBADE, to's size and times staying.
+	 * Nothing of both ranges is mapped or leased then, offsets and *copied_bytes are in
+	 * blocks of ZUS_BLOCK_BYTES, but for a last one that ends with from's last byte.
 	 */
 	int (*copy)(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 		    const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);

@@ -247,8 +247,11 @@ static const char *check_extent(const struct reply *r, const struct zufs_extent 
 	const struct zufs_map_in *in = r->in;
 	bool write = (in->flags & ZUFS_MAP_WRITE) && !(in->flags & ZUFS_MAP_ZERO);
 
-	if (e->flags & ~(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT))
+	if (e->flags & ~(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT | ZUFS_EXTF_SHARED))
 		return "extent-flags";
+	if (e->flags & ZUFS_EXTF_SHARED &&
+	    (e->type != ZUFS_EXT_DATA || in->flags & (ZUFS_MAP_WRITE | ZUFS_MAP_FAULT)))
+		return "extent-shared";
 	switch (e->type) {
 	case ZUFS_EXT_DATA:
 		if ((e->flags & ZUFS_EXTF_NEW) && !write)
@@ -344,6 +347,9 @@ static const char *check_copy(const struct reply *r)
 	const struct zufs_copy_in *in = r->in;
 
 	if (!out->copied_bytes || out->copied_bytes > in->len_bytes)
+		return "copy-count";
+	if (in->flags && out->copied_bytes < in->len_bytes &&
+	    out->copied_bytes % ZUFS_BLOCK_BYTES)
 		return "copy-count";
 	return local_check_attr(&out->attr);
 }

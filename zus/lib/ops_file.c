@@ -218,13 +218,17 @@ int zus_serve_copy(struct zus_req *req)
 		.to_off = in->to_off,
 		.from_off = in->from_off,
 		.len_bytes = in->len_bytes,
+		.flags = in->flags,
 	};
 	struct zus_inode *to, *from;
 	uint64_t copied_bytes = 0;
 	int ret;
 
 	if (!in->len_bytes || bad_range(in->to_off, in->len_bytes) ||
-	    bad_range(in->from_off, in->len_bytes) || in->flags)
+	    bad_range(in->from_off, in->len_bytes))
+		return -EPROTO;
+	if (in->flags && ((in->flags != ZUFS_COPY_CLONE && in->flags != ZUFS_COPY_DEDUPE) ||
+			  in->to_off % ZUFS_BLOCK_BYTES || in->from_off % ZUFS_BLOCK_BYTES))
 		return -EPROTO;
 	ret = zus_time_get(&in->now, &args.now);
 	if (ret)

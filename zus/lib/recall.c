@@ -48,6 +48,7 @@ static const struct {
 	{ ZUFS_FEAT_DURABLE_MAPS, ZUS_MF_DURABLE_MAPS },
 	{ ZUFS_FEAT_COPY, ZUS_MF_COPY },
 	{ ZUFS_FEAT_CREATE_OPEN, ZUS_MF_CREATE_OPEN },
+	{ ZUFS_FEAT_CLONE, ZUS_MF_CLONE },
 };
 
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
@@ -60,6 +61,8 @@ uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
 			wanted &= ~features[i].mount;
 	if (!(wanted & ZUS_MF_LEASES))
 		wanted &= ~(uint64_t)ZUS_MF_EPOCHS;
+	if (!(wanted & ZUS_MF_COW) || !(wanted & ZUS_MF_COPY))
+		wanted &= ~(uint64_t)ZUS_MF_CLONE;
 	entry->epoch = entry->epoch_queued = wanted & ZUS_MF_EPOCHS ? 1 : 0;
 	return wanted;
 }

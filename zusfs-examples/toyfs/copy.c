@@ -24,14 +24,14 @@ static char *block_addr(struct toy_inode *ti, zus_block block)
 }
 
 /* One after the other, the same way for all: no two calls wait for each other. */
-static void lock_both(struct toy_inode *a, struct toy_inode *b)
+void toy_lock_both(struct toy_inode *a, struct toy_inode *b)
 {
 	pthread_mutex_lock(a < b ? &a->lock : &b->lock);
 	if (a != b)
 		pthread_mutex_lock(a < b ? &b->lock : &a->lock);
 }
 
-static void unlock_both(struct toy_inode *a, struct toy_inode *b)
+void toy_unlock_both(struct toy_inode *a, struct toy_inode *b)
 {
 	pthread_mutex_unlock(&a->lock);
 	if (a != b)
@@ -71,11 +71,14 @@ static int copy_piece(struct copy *copy, uint64_t bytes)
 {
 	uint64_t to_off = copy->args->to_off + copy->done_bytes;
 	uint64_t from_off = copy->args->from_off + copy->done_bytes;
-	uint64_t to = slot_at(copy->to, to_off / TOY_BLOCK);
-	uint64_t from = slot_at(copy->from, from_off / TOY_BLOCK);
+	uint64_t to, from = slot_at(copy->from, from_off / TOY_BLOCK);
 	char *at;
 	int err;
 
+	err = toy_own(copy->req, copy->to, to_off / TOY_BLOCK);
+	if (err)
+		return err;
+	to = slot_at(copy->to, to_off / TOY_BLOCK);
 	/* it soon is somewhere; what is being copied elsewhere must not be written */
 	if (to & TOY_STATE || (from & TOY_STATE) == TOY_MOVED)
 		return ZUS_BUSY_RETRY;
@@ -127,16 +130,17 @@ int toy_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 
 	if (args->to_off + args->len_bytes > TOY_FILE_MAX)
 		return -EFBIG;
-	lock_both(copy.to, copy.from);
-	err = copy_blocks(&copy);
-	if (!err) {
+	toy_lock_both(copy.to, copy.from);
+	err = args->flags ? toy_clone(copy.to, copy.from, args, &copy.done_bytes) :
+			    copy_blocks(&copy);
+	if (!err && args->flags != ZUS_COPY_DEDUPE) {
 		end = args->to_off + copy.done_bytes;
 		if (end > copy.to->attr.size_bytes)
 			copy.to->attr.size_bytes = end;
 		copy.to->attr.mtime = copy.to->attr.ctime = args->now;
 		copy.to->attr.change++;
 	}
-	unlock_both(copy.to, copy.from);
+	toy_unlock_both(copy.to, copy.from);
 	*copied_bytes = copy.done_bytes;
 	if (!err)
 		toy_get_attr(copy.to, out);

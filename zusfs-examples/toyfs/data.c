@@ -71,7 +71,7 @@ static bool map_cut(struct toy_inode *ti, uint64_t *node, unsigned int level, ui
 		} else if (hit && (node[i] & TOY_STATE) != TOY_RESERVED) {
 			ti->map_blocks--;
 			if (!(node[i] & TOY_STATE))	/* else the relocator frees it */
-				zus_space_free(fs_of(&ti->zi)->space, node[i], 1);
+				toy_block_put(fs_of(&ti->zi), node[i]);
 			node[i] = 0;
 		}
 		empty &= !node[i];
@@ -155,7 +155,8 @@ static bool same_run(struct toy_inode *ti, uint64_t bn, uint64_t to)
 {
 	uint64_t slot = map_get(ti, bn), other = map_get(ti, to);
 
-	return slot ? other && other - to == slot - bn : !other;
+	return slot ? other && other - to == slot - bn &&
+		      toy_shared(fs_of(&ti->zi), slot) == toy_shared(fs_of(&ti->zi), other) : !other;
 }
 
 /*
@@ -179,7 +180,7 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 		   uint64_t bn, uint64_t end, uint64_t *next)
 {
 	bool write = args->flags & ZUS_MAP_WRITE, make = write && !(args->flags & ZUS_MAP_ZERO);
-	struct zus_extent ext = { .type = ZUS_EXT_DATA, .flags = ZUS_EXTF_LEASE_R };
+	struct zus_extent ext = { .flags = ZUS_EXTF_LEASE_R };
 	uint64_t slot = map_get(ti, bn), state = slot & TOY_STATE, n = 1;
 	int err;
 
@@ -192,7 +193,7 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 		n = map_run(ti, &bn);
 		slot = map_get(ti, bn) & ~TOY_STATE;
 		if (slot && !state)
-			ext.flags |= ZUS_EXTF_LEASE_W;
+			ext.flags |= toy_shared(fs_of(&ti->zi), slot) ? ZUS_EXTF_SHARED : ZUS_EXTF_LEASE_W;
 	} else {
 		while (bn + n < end && !map_get(ti, bn + n))
 			n++;
@@ -201,8 +202,7 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 			return err;
 		ext.flags = ZUS_EXTF_NEW;	/* this write's, so no lease */
 	}
-	if (!slot)
-		ext.type = ZUS_EXT_HOLE;
+	ext.type = slot ? ZUS_EXT_DATA : ZUS_EXT_HOLE;
 	ext.file_off = bn * TOY_BLOCK;
 	ext.len_bytes = n * TOY_BLOCK;
 	ext.dev = zus_block_dev(slot);
@@ -223,6 +223,8 @@ static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zu
 	if (args->flags & ZUS_MAP_REPORT)
 		return toy_report(req, ti, args);
 	pthread_mutex_lock(&ti->lock);
+	if (args->flags & (ZUS_MAP_WRITE | ZUS_MAP_FAULT))
+		ret = toy_own_range(req, ti, begin, &end);
 	for (; !ret && bn < end && zus_req_extents_left(req); bn = ret ? bn : next)
 		ret = map_one(req, ti, args, bn, end, &next);
 	toy_relocate_use(ti, begin);

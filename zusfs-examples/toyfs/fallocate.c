@@ -144,7 +144,7 @@ static int own(struct zus_req *req, struct toy_inode *ti, struct piece *piece)
 static void drop(struct toy_inode *ti, const struct piece *piece)
 {
 	if (!(piece->slot & TOY_STATE))
-		zus_space_free(fs_of(&ti->zi)->space, piece->slot, 1);
+		toy_block_put(fs_of(&ti->zi), piece->slot);
 	ti->map_blocks--;
 }
 
@@ -207,8 +207,12 @@ static int by_mode(struct zus_req *req, struct toy_inode *ti, const struct zus_f
 	if (end_off >= ti->attr.size_bytes)
 		inner_end = touched_end;
 	switch (args->mode & ~(uint32_t)FALLOC_FL_KEEP_SIZE) {
-	case 0:
 	case FALLOC_FL_UNSHARE_RANGE:
+		inner_end = touched_end;
+		if (toy_own_range(req, ti, touched, &inner_end) || inner_end < touched_end)
+			return -ENOSPC;
+		return fill(req, ti, touched, touched_end);
+	case 0:
 		return fill(req, ti, touched, touched_end);
 	case FALLOC_FL_PUNCH_HOLE:
 		if (inner < inner_end)

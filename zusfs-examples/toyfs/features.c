@@ -1,13 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* features.c - statfs, and what the base tells features that keep something of their own. */
 #include <errno.h>
+#include <string.h>
 
 #include "toyfs.h"
 
+static int option(struct toy_fs *fs, const char *key, const char *value)
+{
+	if (!strcmp(key, "relocate"))
+		return toy_relocate_begin(fs, value);
+	if (!strcmp(key, "reflink") && !value)
+		return toy_shares_begin(fs);
+	return -EINVAL;
+}
+
 int toy_features_begin(struct toy_fs *fs, const char *options)
 {
+	char buf[64], *key, *value;
+	int more, err = 0;
+
+	fs->features = TOY_FEATURES;
 	fs->index = toy_index_new();
-	return fs->index ? toy_relocate_options(fs, options) : -ENOMEM;
+	if (!fs->index)
+		return -ENOMEM;
+	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value)))
+		err = more < 0 ? -EINVAL : option(fs, key, value);
+	if (err == -EINVAL)
+		zus_log(ZUS_LOG_ERR, "toyfs: mount options are relocate=SEED, a number, and reflink");
+	return err;
 }
 
 void toy_features_stop(struct toy_fs *fs)
@@ -18,6 +38,7 @@ void toy_features_stop(struct toy_fs *fs)
 void toy_features_end(struct toy_fs *fs)
 {
 	toy_relocate_end(fs);
+	toy_shares_end(fs);
 	toy_index_delete(fs->index);
 }
 

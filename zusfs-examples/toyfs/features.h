@@ -95,12 +95,29 @@ uint64_t toy_map_next(struct toy_inode *ti, uint64_t bn);
 int toy_fallocate(struct zus_req *req, struct zus_inode *inode,
 		  const struct zus_fallocate *args, struct zus_attr *out);
 
-/* copy.c */
+/* copy.c: of two inodes, the locks. */
+void toy_lock_both(struct toy_inode *a, struct toy_inode *b);
+void toy_unlock_both(struct toy_inode *a, struct toy_inode *b);
 int toy_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 	     const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
 
+/* clone.c: blocks of several files, with the mount option reflink. Without it: nothing. */
+int toy_shares_begin(struct toy_fs *fs);
+void toy_shares_end(struct toy_fs *fs);
+/* Somebody else has the block too. */
+bool toy_shared(struct toy_fs *fs, zus_block block);
+/* One less has it; nobody: it is free. */
+void toy_block_put(struct toy_fs *fs, zus_block block);
+/* ti->lock is held: if what it has at bn is shared, it gets a copy. 0, ENOSPC. */
+int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn);
+/* Of [first, *end) all, or without space less, *end then being where it stopped. */
+int toy_own_range(struct zus_req *req, struct toy_inode *ti, uint64_t first, uint64_t *end);
+/* CLONE and DEDUPE, with both locks. */
+int toy_clone(struct toy_inode *to, struct toy_inode *from, const struct zus_copy *args,
+	      uint64_t *done_bytes);
+
 /* relocate.c: moves blocks that are in use, with the mount option relocate=SEED. */
-int toy_relocate_options(struct toy_fs *fs, const char *options);
+int toy_relocate_begin(struct toy_fs *fs, const char *value);
 int toy_freeze(struct zus_req *req, struct zus_mount *mount, int freeze);
 /* When no operation runs any more; then, when no file is left. Without it: nothing. */
 void toy_relocate_stop(struct toy_fs *fs);

@@ -169,7 +169,7 @@ static void pick_blocks(struct toy_relocator *r, struct toy_move *move)
 	move->bn = below(r, 2) ? move->ti->last_bn + below(r, 8) : below(r, size);
 	for (look = 0; look < LOOK_BLOCKS && move->count < want; look++) {
 		slot = toy_map_slot(move->ti, move->bn + move->count, false);
-		if (slot && *slot && !(*slot & TOY_STATE))
+		if (slot && *slot && !(*slot & TOY_STATE) && !toy_shared(r->fs, *slot))
 			move->from[move->count++] = *slot;
 		else if (move->count)
 			break;
@@ -436,11 +436,15 @@ static void start_thread(struct toy_relocator *r)
 
 /* ---------------------------------------------------------------- for others */
 
-static int begin(struct toy_fs *fs, uint64_t seed)
+int toy_relocate_begin(struct toy_fs *fs, const char *value)
 {
-	struct toy_relocator *r = fs->relocator = calloc(1, sizeof(*r));
+	struct toy_relocator *r;
 	pthread_condattr_t attr;
+	uint64_t seed;
 
+	if (fs->relocator || !value || zus_parse_bytes(value, &seed))
+		return -EINVAL;
+	r = fs->relocator = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
 	r->fs = fs;
@@ -454,25 +458,6 @@ static int begin(struct toy_fs *fs, uint64_t seed)
 	pthread_cond_init(&r->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	return 0;
-}
-
-int toy_relocate_options(struct toy_fs *fs, const char *options)
-{
-	char buf[64], *key, *value;
-	uint64_t seed;
-	int more, err = 0;
-
-	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value))) {
-		if (more < 0 || strcmp(key, "relocate") != 0 || !value || fs->relocator)
-			err = -EINVAL;
-		else
-			err = zus_parse_bytes(value, &seed);
-		if (err)
-			zus_log(ZUS_LOG_ERR, "toyfs: the only mount option is relocate=SEED, a number");
-		else
-			err = begin(fs, seed);
-	}
-	return err;
 }
 
 int toy_freeze(struct zus_req *req, struct zus_mount *mount, int freeze)

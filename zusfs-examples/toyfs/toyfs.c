@@ -51,12 +51,11 @@ struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create
 static void toy_evict(struct zus_inode *inode)
 {
 	struct toy_inode *ti = toy(inode);
-	struct toy_fs *fs = fs_of(inode);
 
 	toy_features_del(ti);
 	toy_map_free(ti);
 	toy_xattrs_free(ti);
-	__atomic_sub_fetch(&fs->inodes, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&fs_of(inode)->inodes, 1, __ATOMIC_RELAXED);
 	pthread_mutex_destroy(&ti->lock);
 	free(ti->target);
 	free(ti);
@@ -109,8 +108,7 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	if (set->valid & ZUS_SET_SIZE) {
 		/* The kernel has seen to it that nothing maps what lies behind. */
 		if (set->size_bytes < attr->size_bytes)
-			toy_map_cut(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK,
-				    UINT64_MAX);
+			toy_map_cut(ti, (set->size_bytes + TOY_BLOCK - 1) / TOY_BLOCK, UINT64_MAX);
 		attr->size_bytes = set->size_bytes;
 	}
 	attr->change++;
@@ -132,8 +130,7 @@ static int compare(const void *left, const void *right)
 	return memcmp(a->name.str, b->name.str, a->name.bytes);
 }
 
-struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir,
-			    const struct zus_name *name)
+struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir, const struct zus_name *name)
 {
 	struct toy_dentry key = { .dir = dir, .name = *name };
 	struct toy_dentry **found = tfind(&key, &fs->tree, compare);
@@ -190,9 +187,8 @@ static int toy_lookup(struct zus_req *req, struct zus_inode *dir,
 }
 
 /* CREATE, MKDIR, MKNOD and SYMLINK: the mode says which. */
-static int toy_create(struct zus_req *req, struct zus_inode *zdir,
-		      const struct zus_create *args, struct zus_entry *out,
-		      struct zus_attr *dir_out)
+static int toy_create(struct zus_req *req, struct zus_inode *zdir, const struct zus_create *args,
+		      struct zus_entry *out, struct zus_attr *dir_out)
 {
 	struct toy_inode *dir = toy(zdir), *ti = toy_new_inode(zdir->mount, args);
 	struct toy_fs *fs = fs_of(zdir);
@@ -286,7 +282,7 @@ static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mo
 		goto out_space;
 	pthread_rwlock_init(&fs->names, NULL);
 	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | TOY_FEATURES;
+	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | fs->features;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
@@ -323,9 +319,8 @@ static void toy_umount(struct zus_mount *mount)
 	free(fs);
 }
 
-static const struct zus_mount_ops toy_mount_ops = {
-	toy_mount, toy_umount, .statfs = toy_statfs, .freeze = toy_freeze,
-};
+static const struct zus_mount_ops toy_mount_ops = { toy_mount, toy_umount, .statfs = toy_statfs,
+						    .freeze = toy_freeze };
 
 static const struct zus_inode_ops toy_inode_ops = {
 	.lookup = toy_lookup, .getattr = toy_getattr, .setattr = toy_setattr,

@@ -34,6 +34,7 @@
 struct toy_reservation;
 struct toy_index;
 struct toy_relocator;
+struct toy_shares;
 struct toy_xattr;
 
 struct toy_inode {
@@ -72,6 +73,8 @@ struct toy_fs {
 	struct zus_space *space;
 	struct toy_relocator *relocator; /* NULL without the option */
 	struct toy_index *index;	/* of inodes by number; NULL: no memory for it */
+	struct toy_shares *shares;	/* NULL without the option */
+	uint64_t features;		/* ZUS_MF_* of this mount */
 	uint64_t last_ino, inodes, remote_untold; /* atomic */
 };
 

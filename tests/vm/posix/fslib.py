@@ -13,6 +13,7 @@ calls that Python does not offer.
 
 import ctypes
 import errno
+import fcntl
 import os
 import struct
 import sys
@@ -28,6 +29,8 @@ RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 SYS_GETDENTS64, SYS_STATX = 217, 332
 NOBODY = 65534
 CLOCK_REALTIME_COARSE = 5
+FIEMAP = 0xc020660b
+FIEMAP_SHARED = 0x2000
 
 CASES = []
 
@@ -60,8 +63,14 @@ def main():
 
 
 def same(got, want, what=""):
-    if got != want:
-        raise AssertionError(f"{what}: {got!r}, not {want!r}")
+    if got == want:
+        return
+    if isinstance(got, bytes) and isinstance(want, bytes) and len(got) + len(want) > 200:
+        pairs = enumerate(zip(got, want))
+        at = next((i for i, (a, b) in pairs if a != b), min(len(got), len(want)))
+        raise AssertionError(f"{what}: {len(got)} bytes, of {len(want)}; from byte {at} on "
+                             f"{got[at:at + 20]!r}, not {want[at:at + 20]!r}")
+    raise AssertionError(f"{what}: {got!r}, not {want!r}")
 
 
 def holds(condition, what):
@@ -273,3 +282,16 @@ def open_handle(top, handle, flags=os.O_RDONLY):
         return fd
     finally:
         os.close(mount_fd)
+
+
+def fiemap(fd, start=0, length=(1 << 64) - 1, most=1000):
+    """[(logical, physical, length, flags)]"""
+    buf = bytearray(32 + 56 * most)
+    struct.pack_into("=QQIIII", buf, 0, start, length, 0, 0, most, 0)
+    fcntl.ioctl(fd, FIEMAP, buf)
+    count = struct.unpack_from("=I", buf, 20)[0]
+    found = []
+    for i in range(count):
+        logical, physical, size = struct.unpack_from("=QQQ", buf, 32 + 56 * i)
+        found.append((logical, physical, size, struct.unpack_from("=I", buf, 32 + 56 * i + 40)[0]))
+    return found

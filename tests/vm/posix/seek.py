@@ -12,7 +12,6 @@ from fslib import *
 
 SEED = int(os.environ.get("SEEK_SEED", "1"))
 BLOCK = 4096
-FIEMAP = 0xc020660b
 LAST = 1
 VAST = 0x7ffffffffffff000            # toyfs's largest file
 
@@ -28,19 +27,6 @@ def seek(fd, off, whence):
         return os.lseek(fd, off, whence)
     except OSError as e:
         return errno.errorcode[e.errno]
-
-
-def fiemap(fd, start=0, length=(1 << 64) - 1, most=1000):
-    """[(logical, physical, length, flags)]"""
-    buf = bytearray(32 + 56 * most)
-    struct.pack_into("=QQIIII", buf, 0, start, length, 0, 0, most, 0)
-    fcntl.ioctl(fd, FIEMAP, buf)
-    count = struct.unpack_from("=I", buf, 20)[0]
-    found = []
-    for i in range(count):
-        logical, physical, size = struct.unpack_from("=QQQ", buf, 32 + 56 * i)
-        found.append((logical, physical, size, struct.unpack_from("=I", buf, 32 + 56 * i + 40)[0]))
-    return found
 
 
 def count_of(fd):
