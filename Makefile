@@ -38,7 +38,7 @@ $(BUILD)/obj/%.o: %.c
 
 -include $(wildcard $(foreach d,* */* */*/* */*/*/*,$(BUILD)/obj/$(d).d $(BUILD)/tests/$(d).d))
 
-.PHONY: all user zuf tests asan setup demo bench report check check-debug vm fresh help
+.PHONY: all user zuf tests asan setup demo bench report check conformance check-debug vm fresh help
 .PHONY: lint lint-kernel checkpatch lint-user lint-scripts compile_commands.json
 .PHONY: debug-kernel clean distclean FORCE
 
@@ -91,6 +91,10 @@ report:
 check:
 	@ci/stages check
 
+conformance: setup
+	+@$(MAKE) --no-print-directory -s all tests
+	@tests/run $(VM_FLAGS) conformance
+
 check-debug:
 	@ci/stages check-debug
 
@@ -130,6 +134,7 @@ help:
 	@echo 'all            server, tools, plugins, and zuf.ko for $(STOCK_KERNELS)'
 	@echo 'demo           show it: mount, use and measure in a virtual machine (10 minutes)'
 	@echo 'check          unit tests, sanitizers and VM tests on 6.1 (20 minutes)'
+	@echo 'conformance    what programs expect of a filesystem, on toyfs; VM_FLAGS="--kernel 6.12"'
 	@echo 'check-debug    VM tests on the debug kernel; builds it first'
 	@echo 'bench          the full matrix of measurements'
 	@echo 'lease-tree     the lease cache against a model, in user mode (downloads Linux source)'

@@ -17,7 +17,7 @@ zusd_kill toyfs
 
 python3 - mnt <<'PYTHON'
 import os, sys
-sys.path.insert(0, os.environ["TOP"] + "/tests/vm/posix")
+sys.path.insert(0, os.environ["TOP"] + "/tests/conformance/posix")
 from fslib import *
 
 top = sys.argv[1]

@@ -19,7 +19,7 @@ await all_free		# moves may have outlived their files
 "$BUILD/tests/vm/helpers/data-kill"
 # names change while data move
 mkdir mnt/names
-python3 "$TOP/tests/vm/posix/race.py" mnt/names >race.log 2>&1 &
+python3 "$TOP/tests/conformance/posix/race.py" mnt/names >race.log 2>&1 &
 race=$!
 fio_verify mnt mmap $size
 fio_verify mnt psync $size

@@ -6,29 +6,29 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/handles.py" mnt
+python3 "$TOP/tests/conformance/posix/handles.py" mnt
 no_rule_broken
 # all files of toyfs end with the mount: no handle of before leads to another one
 echo old >mnt/file
-python3 "$TOP/tests/vm/posix/handle-file.py" save mnt/file
+python3 "$TOP/tests/conformance/posix/handle-file.py" save mnt/file
 umount mnt
 zufs_mount ztoyfs /dev/pmem0 mnt
 echo new >mnt/file
-python3 "$TOP/tests/vm/posix/handle-file.py" open mnt >found
+python3 "$TOP/tests/conformance/posix/handle-file.py" open mnt >found
 echo 'mnt/file: ESTALE' | diff - found
 no_rule_broken
 zufs_down toyfs
 # those of nullfs stay
 zufs_up nullfs mode=call,files=2
 echo kept | dd of=mnt/data1 conv=notrunc status=none
-python3 "$TOP/tests/vm/posix/handle-file.py" save mnt/data1
+python3 "$TOP/tests/conformance/posix/handle-file.py" save mnt/data1
 umount mnt
 zufs_mount znullfs /dev/pmem0 mnt mode=call,files=2
-python3 "$TOP/tests/vm/posix/handle-file.py" open mnt >found
+python3 "$TOP/tests/conformance/posix/handle-file.py" open mnt >found
 echo 'mnt/data1: kept' | diff - found
 umount mnt
 zufs_mount znullfs /dev/pmem0 mnt mode=call,files=1
-python3 "$TOP/tests/vm/posix/handle-file.py" open mnt >found
+python3 "$TOP/tests/conformance/posix/handle-file.py" open mnt >found
 echo 'mnt/data1: ESTALE' | diff - found
 no_rule_broken
 zufs_down nullfs

@@ -17,7 +17,7 @@ all_free()
 zufs_up toyfs
 PLUS_NAMES=$([ "$VM_KERNEL" = debug ] && echo 2000 || echo 10000)
 export PLUS_NAMES
-python3 "$TOP/tests/vm/posix/plus.py" mnt
+python3 "$TOP/tests/conformance/posix/plus.py" mnt
 await all_free
 no_rule_broken
 zufs_down toyfs

@@ -8,7 +8,7 @@
 # NAME HOW [FILE]: shut, and unmounted
 shut()
 {
-	python3 "$TOP/tests/vm/posix/shutdown.py" mnt "$@"
+	python3 "$TOP/tests/conformance/posix/shutdown.py" mnt "$@"
 	[ "$(cat /sys/fs/zuf/mounts/*/state)" = shut ] || fail "the state does not say so"
 	no_rule_broken
 	umount mnt

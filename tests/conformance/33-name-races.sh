@@ -9,5 +9,5 @@
 # the debug kernel takes several times as long for each
 [ "$VM_KERNEL" != debug ] || export RACE_STEPS=${RACE_STEPS:-400}
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/race.py" mnt
+python3 "$TOP/tests/conformance/posix/race.py" mnt
 zufs_down toyfs

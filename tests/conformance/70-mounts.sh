@@ -6,6 +6,6 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/mounts.py" mnt /dev/pmem0 ztoyfs
+python3 "$TOP/tests/conformance/posix/mounts.py" mnt /dev/pmem0 ztoyfs
 no_rule_broken
 zufs_down toyfs

@@ -5,6 +5,6 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/seek.py" mnt
+python3 "$TOP/tests/conformance/posix/seek.py" mnt
 no_rule_broken
 zufs_down toyfs

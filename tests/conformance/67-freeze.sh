@@ -17,7 +17,7 @@ waits() { grep -q begins "$1.log" && grep -q '^State:[[:space:]]*D' "/proc/$(cat
 
 begin()
 {
-	python3 "$TOP/tests/vm/posix/frozen.py" "$1" mnt >"$1.log" 2>&1 &
+	python3 "$TOP/tests/conformance/posix/frozen.py" "$1" mnt >"$1.log" 2>&1 &
 	echo $! >"$1.pid"
 }
 

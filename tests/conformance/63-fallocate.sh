@@ -14,7 +14,7 @@ for options in '' relocate=7; do
 	export FALLOC_STEPS=$((${#options} ? steps / 5 : steps))
 	zufs_up toyfs "$options"
 	before=$(free_blocks)
-	python3 "$TOP/tests/vm/posix/falloc.py" mnt
+	python3 "$TOP/tests/conformance/posix/falloc.py" mnt
 	await as_at_first "$before"
 	no_rule_broken
 	zufs_down toyfs

@@ -6,6 +6,6 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/xattrs.py" mnt
+python3 "$TOP/tests/conformance/posix/xattrs.py" mnt
 no_rule_broken
 zufs_down toyfs

@@ -6,5 +6,5 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/readdir.py" mnt
+python3 "$TOP/tests/conformance/posix/readdir.py" mnt
 zufs_down toyfs

@@ -7,7 +7,7 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/io.py" mnt
+python3 "$TOP/tests/conformance/posix/io.py" mnt
 for engine in psync pvsync2 libaio io_uring posixaio splice mmap; do
 	fio_verify mnt $engine 1m
 done
@@ -19,7 +19,7 @@ no_rule_broken
 zufs_down toyfs
 # and while its blocks move; a plugin that cannot copy: the kernel does
 zufs_up toyfs relocate=69
-python3 "$TOP/tests/vm/posix/io.py" mnt copies_keep_holes copies_as_a_model_has_them
+python3 "$TOP/tests/conformance/posix/io.py" mnt copies_keep_holes copies_as_a_model_has_them
 no_rule_broken
 zufs_down toyfs
 zufs_up nullfs mode=leased,size=4m,files=2

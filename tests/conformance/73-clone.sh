@@ -6,7 +6,7 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs reflink
-python3 "$TOP/tests/vm/posix/clone.py" mnt
+python3 "$TOP/tests/conformance/posix/clone.py" mnt
 dd if=/dev/urandom of=mnt/file bs=1M count=4 status=none
 cp --reflink=always mnt/file mnt/copy
 cmp mnt/file mnt/copy
@@ -15,7 +15,7 @@ no_rule_broken
 zufs_down toyfs
 
 zufs_up toyfs reflink,relocate=73
-python3 "$TOP/tests/vm/posix/clone.py" mnt as_a_model_has_them stores_are_not_shared \
+python3 "$TOP/tests/conformance/posix/clone.py" mnt as_a_model_has_them stores_are_not_shared \
 	others_keep_what_one_gives_up
 no_rule_broken
 zufs_down toyfs

@@ -7,6 +7,6 @@
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs
-python3 "$TOP/tests/vm/posix/remote.py" mnt
+python3 "$TOP/tests/conformance/posix/remote.py" mnt
 no_rule_broken
 zufs_down toyfs
