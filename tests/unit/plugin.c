@@ -52,6 +52,15 @@ START_TEST(short_tables)
 	ck_assert_int_eq(check(), 0);
 	broken.inode_ops_bytes -= 8;
 	ck_assert_int_eq(check(), -ENOEXEC);
+	setup();
+	broken.mount_ops_bytes = ZUS_MOUNT_OPS_FIRST_BYTES;
+	broken.file_ops_bytes = ZUS_FILE_OPS_FIRST_BYTES;
+	ck_assert_int_eq(check(), 0);
+	broken.mount_ops_bytes -= 8;
+	ck_assert_int_eq(check(), -ENOEXEC);
+	broken.mount_ops_bytes += 8;
+	broken.file_ops_bytes -= 8;
+	ck_assert_int_eq(check(), -ENOEXEC);
 }
 END_TEST
 

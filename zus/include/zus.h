@@ -55,8 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: xattrs, readdir plus, fileattr,
-					 * tmpfile, fallocate, ioctl, iget */
+#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: with ABI 1.4 */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -305,6 +304,12 @@ struct zus_mount_ops {
 	 */
 	int (*syncfs)(struct zus_req *req, struct zus_mount *mount, int wait);
 	/*
+	 * Optional. The caller of request req_id got a signal: its operation may
+	 * end early. Runs beside that request. zus_req_interrupted() tells the
+	 * same to a callback that looks. Default: nothing.
+	 */
+	void (*interrupt)(struct zus_mount *mount, uint64_t req_id);
+	/*
 	 * Required with ZUS_MF_FREEZE. freeze 1: fsfreeze(8); from 0 on, until freeze 0
 	 * comes, the kernel asks for no change, and the plugin makes none on the media by
 	 * itself (movers, checkpoints, garbage collection), all that it had being durable.
@@ -313,13 +318,10 @@ struct zus_mount_ops {
 	 * is durable with each operation, needs neither.
 	 */
 	int (*freeze)(struct zus_req *req, struct zus_mount *mount, int freeze);
-	/*
-	 * Optional. The caller of request req_id got a signal: its operation may
-	 * end early. Runs beside that request. zus_req_interrupted() tells the
-	 * same to a callback that looks. Default: nothing.
-	 */
-	void (*interrupt)(struct zus_mount *mount, uint64_t req_id);
 };
+
+/* The first release's table ended here. */
+#define ZUS_MOUNT_OPS_FIRST_BYTES	offsetof(struct zus_mount_ops, freeze)
 
 /* ------------------------------------------------------ inode-level callbacks */
 

@@ -54,7 +54,7 @@ int zus_plugin_check(const struct zus_plugin *plugin, char *message, size_t byte
 		return -EPROTO;
 	}
 	if (plugin->plugin_bytes < sizeof(*plugin) ||
-	    plugin->mount_ops_bytes < sizeof(struct zus_mount_ops) ||
+	    plugin->mount_ops_bytes < ZUS_MOUNT_OPS_FIRST_BYTES ||
 	    plugin->inode_ops_bytes < ZUS_INODE_OPS_FIRST_BYTES ||
 	    plugin->file_ops_bytes < ZUS_FILE_OPS_FIRST_BYTES) {
 		snprintf(message, bytes,
