@@ -88,6 +88,58 @@ START_TEST(hello)
 }
 END_TEST
 
+/* Minors are told, and only what both named is in use. */
+START_TEST(hello_minors)
+{
+	static const struct { uint16_t minor; uint64_t named, agreed; } rows[] = {
+		{ 0, 0, 0 },
+		{ ZUFS_ABI_MINOR - 1, ZUFS_FEAT_LEASES, ZUFS_FEAT_LEASES },
+		{ ZUFS_ABI_MINOR, 1ull << 63, 0 },
+		{ ZUFS_ABI_MINOR + 1, ZUFS_FEAT_COW | 1ull << 62, ZUFS_FEAT_COW },
+		{ 0xffff, ZUFS_FEAT_COPY | ZUFS_FEAT_IOCTL, ZUFS_FEAT_COPY | ZUFS_FEAT_IOCTL },
+	};
+	struct zufs_hello h;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		fd = device_open();
+		h = (struct zufs_hello) { .major = ZUFS_ABI_MAJOR, .minor = rows[i].minor,
+					  .struct_bytes = sizeof(h), .features = rows[i].named };
+		ck_assert_int_eq(call(fd, ZUFS_IOC_HELLO, &h), 0);
+		ck_assert_uint_eq(h.minor, ZUFS_ABI_MINOR);
+		ck_assert_uint_eq(h.features, rows[i].agreed);
+		close(fd);
+	}
+}
+END_TEST
+
+static enum rs_next hook_features(struct rs_channel *ch, struct rf_msg *m)
+{
+	((struct zufs_mount_out *)m->out)->features = 1ull << ch->rs->user[0];
+	return RS_REPLY;
+}
+
+/* A server that named no feature of these may not ask for any of them in a mount. */
+START_TEST(mount_asks_for_what_was_agreed)
+{
+	const uint64_t any = ZUFS_MF_OPEN | ZUFS_MF_FSYNC | ZUFS_MF_SYNCFS | ZUFS_MF_VOLATILE;
+	struct rs *server = rs_start(&(struct rs_options) { .type = "zrawask" });
+	uint32_t bit;
+	int err;
+
+	rs_arm(server, ZUFS_OP_MOUNT, &(struct rs_script) { .times = -1, .hook = hook_features });
+	for (bit = 0; bit < 64; bit++) {
+		atomic_store(&server->user[0], bit);
+		err = vt_try_mount("zrawask", "none", RO_MNT, NULL);
+		ck_assert_msg(err == (any >> bit & 1 ? 0 : -EIO), "bit %u: %d", bit, err);
+		if (!err)
+			vt_umount(RO_MNT);
+	}
+	ck_assert_int_eq(rs_stop(server), 0);
+}
+END_TEST
+
 /* --------------------------------------------------------------------- REGISTER */
 
 START_TEST(types)
@@ -427,6 +479,8 @@ int main(void)
 
 	tcase_set_timeout(tc, vt_guard_s());
 	tcase_add_test(tc, hello);
+	tcase_add_test(tc, hello_minors);
+	tcase_add_test(tc, mount_asks_for_what_was_agreed);
 	tcase_add_test(tc, channel);
 	tcase_add_test(tc, channel_limits);
 	tcase_add_test(tc, regions);
