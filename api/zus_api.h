@@ -646,7 +646,8 @@ struct zufs_map_in {
 /*
  * With READ: where data and holes are is all that is wanted, for lseek(2) and FIEMAP, in as
  * few answers as may be. len_bytes may exceed ZUFS_MAP_MAX_BYTES; the last extent counts
- * as far as it reaches.
+ * as far as it reaches. A server that said in HELLO that it is older than 1.4 gets READ
+ * alone, of at most ZUFS_MAP_MAX_BYTES.
  */
 #define ZUFS_MAP_REPORT			0x20u
 

@@ -72,6 +72,7 @@ struct zuf_server {
 	struct mmu_notifier mn;
 	pid_t pid;
 	u64 features;
+	u16 minor;
 	const struct cred *cred;	/* of the opener */
 
 	struct mutex lock;		/* channels, HELLO, REGISTER */

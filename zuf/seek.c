@@ -6,17 +6,23 @@
 
 #include "data.h"
 
+#define REPORT_MINOR	4	/* the ABI's, that brought ZUFS_MAP_REPORT */
+
 /* What is asked of the server, and how far its last extent reaches. */
 static int report_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64 *end)
 {
 	u64 size = i_size_read(inode), to = max(size, off + ZUFS_BLOCK_BYTES);
+	u32 flags = ZUFS_MAP_READ | ZUFS_MAP_REPORT;
 	const struct zufs_extent *last;
 	int err;
 
+	if (zuf_server_minor(zuf_mount_of(inode->i_sb)->server) < REPORT_MINOR) {
+		flags = ZUFS_MAP_READ;
+		to = min(to, off + ZUFS_MAP_MAX_BYTES);
+	}
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	err = zuf_map_begin(map, inode, fh, off, to - off, size,
-			    ZUFS_MAP_READ | ZUFS_MAP_REPORT, 0);
+	err = zuf_map_begin(map, inode, fh, off, to - off, size, flags, 0);
 	if (err)
 		return err;
 	last = &map->extents[map->count - 1];

@@ -62,6 +62,11 @@ u64 zuf_server_features(const struct zuf_server *server)
 	return server->features;
 }
 
+u16 zuf_server_minor(const struct zuf_server *server)
+{
+	return server->minor;
+}
+
 bool zuf_server_trusted(const struct zuf_server *server)
 {
 	return server->trusted;
@@ -150,6 +155,7 @@ static long server_hello(struct zuf_server *server, struct zufs_hello __user *ar
 {
 	struct zufs_hello hello;
 	bool match;
+	u16 minor;
 	int err = 0;
 
 	lockdep_assert_held(&server->lock);
@@ -158,6 +164,7 @@ static long server_hello(struct zuf_server *server, struct zufs_hello __user *ar
 	if (server->mm_bound)
 		return -EBUSY;
 	match = hello.major == ZUFS_ABI_MAJOR && hello.struct_bytes >= sizeof(hello);
+	minor = min_t(u16, hello.minor, ZUFS_ABI_MINOR);
 	hello = (struct zufs_hello) {
 		.major			= ZUFS_ABI_MAJOR,
 		.minor			= ZUFS_ABI_MINOR,
@@ -176,6 +183,7 @@ static long server_hello(struct zuf_server *server, struct zufs_hello __user *ar
 		return -EPROTO;
 
 	server->features = hello.features;
+	server->minor = minor;
 	server->pid = task_tgid_nr(current);
 	mmgrab(current->mm);
 	server->mm = current->mm;

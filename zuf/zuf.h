@@ -333,6 +333,7 @@ bool zuf_server_trusted(const struct zuf_server *server);
 			 ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY | \
 			 ZUFS_FEAT_CREATE_OPEN | ZUFS_FEAT_CLONE)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
+u16 zuf_server_minor(const struct zuf_server *server);		/* of the ABI, in use */
 /* The calling task belongs to this server. */
 bool zuf_server_is_current(const struct zuf_server *server);
 

@@ -726,6 +726,31 @@ START_TEST(readdir_and_map_payloads)
 }
 END_TEST
 
+/* A plugin is asked for what its own zus.h has: no report, and no more than 64 MiB. */
+START_TEST(older_plugins_are_asked_as_before)
+{
+	const struct zufs_map_in in = { FILE_, 1, 100, 1 << 30, 1 << 30,
+					ZUFS_MAP_READ | ZUFS_MAP_REPORT, 2 };
+	struct zus_local_call call = {
+		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in), .payload = "",
+		.reply = reply, .reply_max_bytes = sizeof(reply),
+		.out = out, .out_bytes = sizeof(out),
+	};
+	struct zus_plugin older = plugin;
+
+	ck_assert_int_eq(send(&call), 0);
+	ck_assert_str_eq(note, "inode 2 fh 1 off 100 len 1073741824 size 1073741824 flags 33 max 2");
+	teardown();
+	older.abi_minor = 2;
+	older.mount_ops_bytes = ZUS_MOUNT_OPS_FIRST_BYTES;
+	older.inode_ops_bytes = ZUS_INODE_OPS_FIRST_BYTES;
+	older.file_ops_bytes = ZUS_FILE_OPS_FIRST_BYTES;
+	fs = unit_mount(&older, "", 1, 8 << 20);
+	ck_assert_int_eq(send(&call), 0);
+	ck_assert_str_eq(note, "inode 2 fh 1 off 100 len 67108864 size 1073741824 flags 1 max 2");
+}
+END_TEST
+
 /* What a new inode has from the start; and every way in which the list may be wrong. */
 START_TEST(create_brings_xattrs)
 {
@@ -823,6 +848,7 @@ int main(void)
 	tcase_add_loop_test(tc, errors_pass, 0, MESSAGES);
 	tcase_add_loop_test(tc, stale_handles_are_refused, 0, MESSAGES);
 	tcase_add_test(tc, readdir_and_map_payloads);
+	tcase_add_test(tc, older_plugins_are_asked_as_before);
 	tcase_add_test(tc, create_brings_xattrs);
 	tcase_add_test(tc, forced_messages);
 	suite_add_tcase(suite, tc);

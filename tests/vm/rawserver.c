@@ -32,10 +32,10 @@ static void bump(_Atomic uint32_t *counter)
 
 /* ------------------------------------------------------------ pieces of the ABI */
 
-static int hello_with(int fd, struct zufs_hello *hello, uint64_t features)
+static int hello_with(int fd, struct zufs_hello *hello, uint64_t features, unsigned int older)
 {
 	*hello = (struct zufs_hello) {
-		.major = ZUFS_ABI_MAJOR, .minor = ZUFS_ABI_MINOR,
+		.major = ZUFS_ABI_MAJOR, .minor = (uint16_t)(ZUFS_ABI_MINOR - older),
 		.struct_bytes = sizeof(*hello), .features = features,
 	};
 	return ioctl(fd, ZUFS_IOC_HELLO, hello) ? -errno : 0;
@@ -43,7 +43,7 @@ static int hello_with(int fd, struct zufs_hello *hello, uint64_t features)
 
 int rs_hello(int fd, struct zufs_hello *hello)
 {
-	return hello_with(fd, hello, ZUFS_FEAT_NONE);
+	return hello_with(fd, hello, ZUFS_FEAT_NONE, 0);
 }
 
 /* What mounts with @features need. */
@@ -304,7 +304,8 @@ static int server_open(struct rs *rs)
 	rs->server_fd = open("/dev/zuf", O_RDWR | O_CLOEXEC);
 	if (rs->server_fd < 0)
 		return -errno;
-	err = hello_with(rs->server_fd, &hello, hello_features(rs->options.features));
+	err = hello_with(rs->server_fd, &hello, hello_features(rs->options.features),
+			 rs->options.older);
 	if (err)
 		return err;
 	err = rs_register(rs->server_fd, rs->options.type,

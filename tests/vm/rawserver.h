@@ -34,6 +34,7 @@ struct rs_options {
 	unsigned int dirs;		/* d0.. */
 	unsigned int specials;		/* c0.. character devices 1:3, s0.. of mode 06755 */
 	unsigned int uid;		/* become this user first; 0: stay */
+	unsigned int older;		/* HELLO names a minor that is so much lower */
 };
 
 /* A thread of the server and its channel. */

@@ -140,6 +140,63 @@ START_TEST(mount_asks_for_what_was_agreed)
 }
 END_TEST
 
+#define VAST	(1ull << 30)
+
+static enum rs_next hook_vast(struct rs_channel *ch, struct rf_msg *m)
+{
+	(void)ch;
+	((struct zufs_entry *)m->out)->attr.size_bytes = VAST;
+	return RS_REPLY;
+}
+
+/* A hole, as far as was asked for; notes flags, and the longest that was. */
+static enum rs_next hook_hole(struct rs_channel *ch, struct rf_msg *m)
+{
+	const struct zufs_map_in *in = m->in;
+	struct zufs_map_out *out = m->out;
+
+	*(struct zufs_extent *)m->out_payload = (struct zufs_extent) {
+		.file_off = in->off, .len_bytes = in->len_bytes, .type = ZUFS_EXT_HOLE,
+	};
+	m->reply->err = 0;
+	m->reply->payload_bytes = sizeof(struct zufs_extent);
+	out->count = 1;
+	atomic_fetch_or(&ch->rs->user[0], in->flags);
+	if (in->len_bytes > ch->rs->user[1])
+		atomic_store(&ch->rs->user[1], (uint32_t)in->len_bytes);
+	return RS_REPLY;
+}
+
+/* What ABI 1.4 brought to MAP a server of 1.3 is not asked for. */
+START_TEST(older_server_is_asked_as_before)
+{
+	unsigned int older;
+	struct rs *server;
+	int fd;
+
+	vt_mkfs("/dev/pmem0", "zrawold");
+	for (older = 0; older < 2; older++) {
+		server = rs_start(&(struct rs_options) { .type = "zrawold", .device = true,
+							 .files = 1, .older = older });
+		vt_mount("zrawold", "/dev/pmem0", RO_MNT, NULL);
+		rs_arm(server, ZUFS_OP_LOOKUP, &(struct rs_script) { .times = -1,
+								     .hook = hook_vast });
+		rs_arm(server, ZUFS_OP_MAP, &(struct rs_script) { .times = -1, .hook = hook_hole });
+		fd = open(RO_MNT "/f0", O_RDONLY);
+		ck_assert_int_ge(fd, 0);
+		ck_assert(lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO);
+		ck_assert_uint_eq(server->user[0],
+				  ZUFS_MAP_READ | (older ? 0 : ZUFS_MAP_REPORT));
+		ck_assert_uint_eq(server->user[1], older ? ZUFS_MAP_MAX_BYTES : VAST);
+		ck_assert_uint_eq(server->seen[ZUFS_OP_MAP],
+				  older ? VAST / ZUFS_MAP_MAX_BYTES : 1);
+		close(fd);
+		vt_umount(RO_MNT);
+		ck_assert_int_eq(rs_stop(server), 0);
+	}
+}
+END_TEST
+
 /* --------------------------------------------------------------------- REGISTER */
 
 START_TEST(types)
@@ -481,6 +538,7 @@ int main(void)
 	tcase_add_test(tc, hello);
 	tcase_add_test(tc, hello_minors);
 	tcase_add_test(tc, mount_asks_for_what_was_agreed);
+	tcase_add_test(tc, older_server_is_asked_as_before);
 	tcase_add_test(tc, channel);
 	tcase_add_test(tc, channel_limits);
 	tcase_add_test(tc, regions);

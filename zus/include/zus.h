@@ -583,6 +583,7 @@ struct zus_extent {
 /*
  * With READ: for lseek(2) and FIEMAP. Nobody copies by the answer; each extent shall reach
  * as far as it can, however much was asked for, which may be up to the end of the file.
+ * A plugin built for an older minor is not told, and asked for 64 MiB at a time.
  */
 #define ZUS_MAP_REPORT		(1u << 5)
 /* Of map_done: the word was stored; size and blocks count, mtime comes by setattr. */

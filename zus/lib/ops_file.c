@@ -32,6 +32,8 @@ int zus_serve_open(struct zus_req *req)
 	return ret;
 }
 
+#define ZUS_REPORT_MINOR	3	/* of the plugin ABI, that brought ZUS_MAP_REPORT */
+
 /* Leases that nobody could take back are none. */
 static void drop_leases(struct zus_req *req)
 {
@@ -68,7 +70,9 @@ int zus_serve_map(struct zus_req *req)
 	ret = zus_req_inode(req, in->inode, &inode);
 	if (ret)
 		return ret;
-	if (args.len_bytes > ZUFS_MAP_MAX_BYTES && !(in->flags & ZUFS_MAP_REPORT))
+	if (req->worker->server->plugin.abi_minor < ZUS_REPORT_MINOR)
+		args.flags &= ~ZUS_MAP_REPORT;
+	if (args.len_bytes > ZUFS_MAP_MAX_BYTES && !(args.flags & ZUS_MAP_REPORT))
 		args.len_bytes = ZUFS_MAP_MAX_BYTES;	/* answers may end early */
 	room = req->reply_max / (uint32_t)sizeof(struct zufs_extent);
 	req->max_extents = in->max_extents < ZUFS_EXTENTS_MAX ? in->max_extents :
