@@ -40,7 +40,7 @@ $(BUILD)/obj/%.o: %.c
 
 .PHONY: all user zuf tests asan setup demo bench report check conformance check-debug vm fresh help
 .PHONY: lint lint-kernel checkpatch lint-user lint-scripts compile_commands.json
-.PHONY: debug-kernel clean distclean FORCE
+.PHONY: debug-kernel abi abi-debug clean distclean FORCE
 
 all: user zuf pmshadow
 
@@ -64,7 +64,14 @@ null-dax: $(STOCK_KERNELS:%=null-dax-%)
 null-dax-%: FORCE
 	+@ci/module $* tests/null-dax $(BUILD)/null-dax/$* KCFLAGS=-Werror
 
-tests: user $(UNIT_PROGS) $(VM_PROGS)
+# Of older versions of the ABI, for tests: built once
+abi:
+	+@ci/abi $(STOCK_KERNELS)
+
+abi-debug:
+	+@ci/abi debug
+
+tests: user $(UNIT_PROGS) $(VM_PROGS) $(if $(SAN),,abi)
 
 asan:
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address,undefined tests
@@ -144,11 +151,12 @@ help:
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'
 	@echo 'install        server, tools, plugins; the module for the running kernel (DESTDIR, PREFIX)'
 	@echo 'setup          install packages, unpack kernels; check and demo do it first'
+	@echo 'abi            servers and modules of older ABI versions, for tests'
 	@echo 'user zuf-6.1 zuf-6.12 zuf-debug tests asan compile_commands.json'
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow lint ci vm planted)
+	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow abi lint ci vm planted)
 	rm -f compile_commands.json
 
 distclean: clean
