@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zus_api.h>
+
 #include "unit.h"
 
 static struct zus_plugin broken;
@@ -131,6 +133,105 @@ START_TEST(defaults)
 }
 END_TEST
 
+/* ------------------------------------------------------------ newer callbacks */
+
+static struct zus_file_ops file_ops;
+static uint64_t hidden;		/* of what toyfs asks for */
+
+static int mount_hiding(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
+{
+	int err = unit_plugin("toyfs")->mount_ops->mount(req, mount, out);
+
+	out->features &= ~hidden;
+	return err;
+}
+
+/* toyfs, with tables that can be changed. */
+static void setup_newer(void)
+{
+	setup();
+	file_ops = *unit_plugin("toyfs")->file_ops;
+	broken.file_ops = &file_ops;
+	mount_ops.mount = mount_hiding;
+	hidden = 0;
+}
+
+static const struct newer {
+	uint64_t feature;
+	void *callback;		/* in these tables */
+	uint16_t op;
+	int without;		/* answered where the callback is missing */
+	unsigned int len_word;	/* where a length is in the message, if it has one */
+} newer[] = {
+	{ ZUS_MF_XATTRS, &inode_ops.getxattr, ZUFS_OP_GETXATTR, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_XATTRS, &inode_ops.setxattr, ZUFS_OP_SETXATTR, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_XATTRS, &inode_ops.listxattr, ZUFS_OP_LISTXATTR, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_TMPFILE, &inode_ops.tmpfile, ZUFS_OP_TMPFILE, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_FALLOCATE, &file_ops.fallocate, ZUFS_OP_FALLOCATE, -EOPNOTSUPP, 3 },
+	{ ZUS_MF_IOCTL, &file_ops.ioctl, ZUFS_OP_IOCTL, -ENOTTY, 0 },
+	{ ZUS_MF_EXPORT, &inode_ops.iget, ZUFS_OP_IGET, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_EXPORT, &inode_ops.parent, ZUFS_OP_PARENT, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_FREEZE, &mount_ops.freeze, ZUFS_OP_FREEZE, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_COPY, &file_ops.copy, ZUFS_OP_COPY, -EOPNOTSUPP, 6 },
+	{ ZUS_MF_CREATE_OPEN, &inode_ops.create_open, ZUFS_OP_CREATE_OPEN, -EOPNOTSUPP, 0 },
+};
+
+#define NEWER	((int)(sizeof(newer) / sizeof(newer[0])))
+
+static int try_mount(struct zus_local **fs)
+{
+	const struct zus_local_device device = { .size_bytes = 8 << 20 };
+	const struct zus_local_config config = {
+		.plugin = &broken, .devices = &device, .num_devices = 1,
+	};
+
+	return zus_local_mount(&config, fs);
+}
+
+static void take_away(const struct newer *n)
+{
+	memset(n->callback, 0, sizeof(inode_ops.getxattr));
+}
+
+/* Who asks for a feature has what is required with it, or is not mounted. */
+START_TEST(feature_without_its_callback)
+{
+	struct zus_local *fs = NULL;
+
+	setup_newer();
+	ck_assert_int_eq(try_mount(&fs), 0);
+	zus_local_umount(fs);
+	take_away(&newer[_i]);
+	ck_assert_int_eq(try_mount(&fs), -EIO);
+	/* each feature without the others: no other callback is meant */
+	hidden = newer[_i].feature | ZUS_MF_ACLS;
+	ck_assert_int_eq(try_mount(&fs), 0);
+	zus_local_umount(fs);
+}
+END_TEST
+
+/* A message that should not have come has an answer. */
+START_TEST(callback_left_out)
+{
+	uint64_t in[64] = { 1ull << 32 };	/* the root's handle */
+	char out[1024];
+	struct zus_local_call call = {
+		.op = newer[_i].op, .in = in, .in_bytes = sizeof(in),
+		.payload = "", .out = out, .out_bytes = sizeof(out),
+	};
+	struct zus_local *fs = NULL;
+
+	setup_newer();
+	take_away(&newer[_i]);
+	hidden = newer[_i].feature | ZUS_MF_ACLS;
+	if (newer[_i].len_word)
+		in[newer[_i].len_word] = 1;
+	ck_assert_int_eq(try_mount(&fs), 0);
+	ck_assert_int_eq(zus_local_call(fs, &call), newer[_i].without);
+	zus_local_umount(fs);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("plugin");
@@ -143,6 +244,8 @@ int main(void)
 	tcase_add_test(tc, missing_callbacks);
 	tcase_add_test(tc, search);
 	tcase_add_test(tc, defaults);
+	tcase_add_loop_test(tc, feature_without_its_callback, 0, NEWER);
+	tcase_add_loop_test(tc, callback_left_out, 0, NEWER);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

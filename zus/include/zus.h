@@ -250,7 +250,7 @@ struct zus_mount {
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
-	uint64_t features;	/* ZUS_MF_* */
+	uint64_t features;	/* ZUS_MF_*, each with the callbacks required with it, or EIO */
 	uint64_t max_file_bytes; /* 0: the kernel's own limit */
 	uint32_t time_gran_ns;	/* 0: 1 */
 	uint32_t name_max;	/* 0: ZUS_NAME_MAX */

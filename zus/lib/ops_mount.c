@@ -86,11 +86,43 @@ static void put_mount(struct zufs_mount_out *out, const struct zus_mount_out *ma
 	out->magic = made->magic;
 }
 
+/* A callback that is required with a feature that the mount has; NULL: all are there. */
+static const char *missing_callback(const struct zus_server *server, uint64_t features)
+{
+	const struct zus_mount_ops *mount = &server->mount_ops;
+	const struct zus_inode_ops *inode = &server->inode_ops;
+	const struct zus_file_ops *file = &server->file_ops;
+	const struct {
+		uint64_t feature;
+		bool there;
+		const char *name;
+	} required[] = {
+		{ ZUS_MF_XATTRS, inode->getxattr, "getxattr" },
+		{ ZUS_MF_XATTRS, inode->setxattr, "setxattr" },
+		{ ZUS_MF_XATTRS, inode->listxattr, "listxattr" },
+		{ ZUS_MF_TMPFILE, inode->tmpfile, "tmpfile" },
+		{ ZUS_MF_FALLOCATE, file->fallocate, "fallocate" },
+		{ ZUS_MF_IOCTL, file->ioctl, "ioctl" },
+		{ ZUS_MF_EXPORT, inode->iget, "iget" },
+		{ ZUS_MF_EXPORT, inode->parent, "parent" },
+		{ ZUS_MF_FREEZE, mount->freeze, "freeze" },
+		{ ZUS_MF_COPY, file->copy, "copy" },
+		{ ZUS_MF_CREATE_OPEN, inode->create_open, "create_open" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(required) / sizeof(required[0]); i++)
+		if (features & required[i].feature && !required[i].there)
+			return required[i].name;
+	return NULL;
+}
+
 int zus_serve_mount(struct zus_req *req)
 {
 	struct zus_server *server = req->worker->server;
 	struct zus_mount_entry *entry = calloc(1, sizeof(*entry));
 	struct zus_mount_out made = { .features = 0 };
+	const char *missing;
 	int err = -ENOMEM;
 
 	if (!entry)
@@ -113,6 +145,13 @@ int zus_serve_mount(struct zus_req *req)
 		goto out_unmap;
 	if (!made.root.inode || !S_ISDIR(made.root.attr.mode)) {
 		zus_log(ZUS_LOG_ERR, "%s: mount gave no root directory", server->plugin.name);
+		err = -EIO;
+		goto out_umount;
+	}
+	missing = missing_callback(server, made.features);
+	if (missing) {
+		zus_log(ZUS_LOG_ERR, "%s: mount asks for a feature whose %s callback is missing",
+			server->plugin.name, missing);
 		err = -EIO;
 		goto out_umount;
 	}
