@@ -32,7 +32,7 @@ use()
 	esac
 }
 
-posix() { python3 -B "$1/tests/vm/posix/$2.py" mnt "${@:3}"; }
+posix() { python3 -B "$1/$2.py" mnt "${@:3}"; }
 
 # By write(2) and mmap(2), and once nothing is cached
 check_data()
@@ -50,11 +50,11 @@ check_data()
 check_toyfs()
 {
 	zufs_up toyfs
-	posix "$OLD/tree" attrs "${ATTRS[@]}"
+	posix "$OLD/tree/tests/vm/posix" attrs "${ATTRS[@]}"
 	if [ -n "$OLDER" ]; then
-		posix "$OLD/tree" names "${NAMES[@]}"
-		posix "$OLD/tree" readdir "${READDIR[@]}"
-		posix "$TOP" older
+		posix "$OLD/tree/tests/vm/posix" names "${NAMES[@]}"
+		posix "$OLD/tree/tests/vm/posix" readdir "${READDIR[@]}"
+		posix "$TOP/tests/conformance/posix" older
 	fi
 	check_data
 	no_rule_broken
