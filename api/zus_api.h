@@ -23,7 +23,8 @@
  *        ZUFS_MF_FREEZE; ZUFS_FEAT_DURABLE_MAPS and ZUFS_MF_DURABLE_MAPS;
  *        COPY with ZUFS_FEAT_COPY and ZUFS_MF_COPY; CREATE_OPEN with
  *        ZUFS_FEAT_CREATE_OPEN and ZUFS_MF_CREATE_OPEN; ZUFS_COPY_CLONE and DEDUPE,
- *        ZUFS_EXTF_SHARED with ZUFS_FEAT_CLONE and ZUFS_MF_CLONE
+ *        ZUFS_EXTF_SHARED with ZUFS_FEAT_CLONE and ZUFS_MF_CLONE;
+ *        LOCK with ZUFS_FEAT_LOCKS and ZUFS_MF_LOCKS, ZUFS_INVAL_LOCKS
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -120,7 +121,8 @@
 #define ZUFS_OP_FREEZE			37
 #define ZUFS_OP_COPY			38
 #define ZUFS_OP_CREATE_OPEN		39
-#define ZUFS_OP_COUNT			40
+#define ZUFS_OP_LOCK			40	/* a request, or forced in BATCH */
+#define ZUFS_OP_COUNT			41
 
 /* ----------------------------------------------------------------- requests */
 
@@ -325,6 +327,7 @@ struct zufs_mount_out {
  * sharing of what it asks for. Needs ZUFS_FEAT_CLONE.
  */
 #define ZUFS_MF_CLONE			0x100000u
+#define ZUFS_MF_LOCKS			0x200000u /* wants LOCK; needs ZUFS_FEAT_LOCKS */
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -784,6 +787,56 @@ struct zufs_copy_out {
 };
 
 /*
+ * LOCK, with ZUFS_MF_LOCKS: an advisory lock of a file or directory, for all that use the
+ * filesystem from elsewhere; those of this kernel are among them. Locks of FLOCK, whole
+ * files, and of POSIX and OFD, ranges, know nothing of each other. What one owner has does
+ * not conflict with itself: a SET replaces it in its range, which splits and joins.
+ *
+ * SET with UNLCK: the owner has nothing of the range any more. With another type it is
+ * granted, or answered by EAGAIN, nothing having changed: the server never waits for a lock.
+ * With WAIT the caller does: the kernel asks again when INVALIDATE with ZUFS_INVAL_LOCKS names
+ * the inode, and after a second; who does not come again has given up. EDEADLK: it would wait
+ * for ever; nobody but the server looks for that. ENOLCK: no room. GET: which lock, if any,
+ * conflicts with this one, in struct zufs_lock_out, which SET leaves zero.
+ *
+ * What the end of a file or of a process unlocks comes forced, in BATCH, and so does what was
+ * granted to a caller that had been killed, or had run out of time. Before that has been
+ * served the kernel asks for no other lock of the inode. So each one is taken back, and none
+ * has to be looked for at RELEASE.
+ */
+struct zufs_lock_in {
+	__u64 inode;		/* handle */
+	__u64 fh;		/* open file, or 0 */
+	__u64 owner;		/* of the lock: to compare, nothing else; ends with its locks */
+	__u64 start;
+	__u64 end;		/* the last byte, at most ZUFS_LOCK_END */
+	__u32 pid;		/* of a process of the owner, in SET */
+	__u32 cmd;		/* ZUFS_LOCK_GET, SET */
+	__u32 type;		/* ZUFS_LOCK_UNLCK, RDLCK, WRLCK */
+	__u32 flags;		/* one of POSIX, OFD and FLOCK; WAIT */
+};
+
+#define ZUFS_LOCK_END			0x7fffffffffffffffull /* to the end, however it moves */
+#define ZUFS_LOCK_GET			1
+#define ZUFS_LOCK_SET			2
+#define ZUFS_LOCK_UNLCK			0
+#define ZUFS_LOCK_RDLCK			1
+#define ZUFS_LOCK_WRLCK			2
+#define ZUFS_LOCK_WAIT			0x1u /* SET: the caller waits, and asks again */
+#define ZUFS_LOCK_POSIX			0x2u /* of a process, until it closes the file */
+#define ZUFS_LOCK_OFD			0x4u /* as POSIX, of an open file */
+#define ZUFS_LOCK_FLOCK			0x8u /* flock(2), of an open file; the range is all of it */
+
+struct zufs_lock_out {
+	__u64 start;		/* overlaps what was asked for */
+	__u64 end;
+	__u32 type;		/* UNLCK: no lock conflicts, and the rest is nothing */
+	__s32 pid;		/* as SET had it; 0: of no process of this kernel */
+	__u32 flags;		/* POSIX or OFD; 0: unknown */
+	__u32 reserved;
+};
+
+/*
  * IOCTL, with ZUFS_MF_IOCTL: one that neither the VFS nor the kernel module knows. How much
  * goes each way the number says, as _IOC() made it: in the payload what _IOW brings, in the
  * reply's payload what _IOR gets, at most out_bytes. Who may is the server's to decide,
@@ -823,8 +876,9 @@ struct zufs_parent_in {
 /*
  * BATCH: forced messages, which never fail. Payload: struct zufs_forced[count].
  * Out: nothing. In arg: FORGET the number of references given back, RELEASE the
- * fh, INTERRUPT and MAP_DONE the id of the request. The fields from off to
- * size_bytes and the operation id belong to MAP_DONE.
+ * fh, INTERRUPT and MAP_DONE the id of the request, LOCK, always an unlock, the owner; its
+ * first byte is off, its last size_bytes. Otherwise the fields from off to size_bytes and
+ * the operation id belong to MAP_DONE.
  */
 struct zufs_batch_in {
 	__u32 count;
@@ -840,8 +894,8 @@ struct zufs_forced {
 	__u64 size_bytes;
 	__u64 op_seq;
 	__u32 op_slot;
-	__u16 op;		/* FORGET, RELEASE, INTERRUPT, MAP_DONE */
-	__u16 flags;		/* ZUFS_FORCED_* */
+	__u16 op;		/* FORGET, RELEASE, INTERRUPT, MAP_DONE, LOCK */
+	__u16 flags;		/* ZUFS_FORCED_*; of LOCK ZUFS_LOCK_POSIX, OFD or FLOCK */
 };
 
 #define ZUFS_FORCED_COMMITTED		0x1u /* MAP_DONE: the word was stored */
@@ -865,6 +919,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_COPY			0x2000ull /* mounts with ZUFS_MF_COPY */
 #define ZUFS_FEAT_CREATE_OPEN		0x4000ull /* mounts with ZUFS_MF_CREATE_OPEN */
 #define ZUFS_FEAT_CLONE			0x8000ull /* mounts with ZUFS_MF_CLONE */
+#define ZUFS_FEAT_LOCKS			0x10000ull /* mounts with ZUFS_MF_LOCKS */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -1046,6 +1101,7 @@ struct zufs_invalidate {
 #define ZUFS_INVAL_NAME			0x2u /* the name in directory ino, or its absence */
 #define ZUFS_INVAL_INODE		0x4u /* ATTR, and all names that lead to ino */
 #define ZUFS_INVAL_ISDIR		0x8u /* for the event: of a directory */
+#define ZUFS_INVAL_LOCKS		0x10u /* a lock went: who waits for one of ino asks again */
 
 #define ZUFS_EVENT_CREATE		1	/* the first four with NAME */
 #define ZUFS_EVENT_DELETE		2
@@ -1325,6 +1381,21 @@ ZUFS_OFF(zufs_copy_in, flags, 80);
 ZUFS_OFF(zufs_copy_in, reserved, 84);
 ZUFS_SIZE(zufs_copy_out, 144);
 ZUFS_OFF(zufs_copy_out, attr, 8);
+ZUFS_SIZE(zufs_lock_in, 56);
+ZUFS_OFF(zufs_lock_in, fh, 8);
+ZUFS_OFF(zufs_lock_in, owner, 16);
+ZUFS_OFF(zufs_lock_in, start, 24);
+ZUFS_OFF(zufs_lock_in, end, 32);
+ZUFS_OFF(zufs_lock_in, pid, 40);
+ZUFS_OFF(zufs_lock_in, cmd, 44);
+ZUFS_OFF(zufs_lock_in, type, 48);
+ZUFS_OFF(zufs_lock_in, flags, 52);
+ZUFS_SIZE(zufs_lock_out, 32);
+ZUFS_OFF(zufs_lock_out, end, 8);
+ZUFS_OFF(zufs_lock_out, type, 16);
+ZUFS_OFF(zufs_lock_out, pid, 20);
+ZUFS_OFF(zufs_lock_out, flags, 24);
+ZUFS_OFF(zufs_lock_out, reserved, 28);
 ZUFS_SIZE(zufs_ioctl_in, 32);
 ZUFS_OFF(zufs_ioctl_in, fh, 8);
 ZUFS_OFF(zufs_ioctl_in, cmd, 16);

@@ -9,6 +9,9 @@
 
 #include <linux/blkdev.h>
 #include <linux/dax.h>
+#ifdef ZUF_HAVE_FILELOCK_H
+#include <linux/filelock.h>
+#endif
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -117,6 +120,13 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {
 	vma->vm_flags &= ~flags;
 }
+#endif
+
+/* 6.9: what a lock has in common with a lease is a structure of its own. */
+#ifdef ZUF_HAVE_LOCK_CORE
+#define ZUF_FL(fl, field)	((fl)->c.flc_##field)
+#else
+#define ZUF_FL(fl, field)	((fl)->fl_##field)
 #endif
 
 /* 6.8: the copy that any two files can have. */

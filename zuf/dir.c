@@ -378,13 +378,20 @@ static int zuf_dir_fsync(struct file *file, loff_t start, loff_t end, int datasy
 	return zuf_call_retry(&call);
 }
 
-const struct file_operations zuf_dir_fops = {
-	.open		= zuf_open,
-	.release	= zuf_release,
-	.iterate_shared	= zuf_readdir,
-	.llseek		= zuf_dir_llseek,
-	.read		= generic_read_dir,
-	.fsync		= zuf_dir_fsync,
-	.unlocked_ioctl	= zuf_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
+/* Both tables but for the locks. */
+#define DIR_FOPS					\
+	.open		= zuf_open,			\
+	.release	= zuf_release,			\
+	.iterate_shared	= zuf_readdir,			\
+	.llseek		= zuf_dir_llseek,		\
+	.read		= generic_read_dir,		\
+	.fsync		= zuf_dir_fsync,		\
+	.unlocked_ioctl	= zuf_ioctl,			\
+	.compat_ioctl	= compat_ptr_ioctl
+
+const struct file_operations zuf_dir_fops = { DIR_FOPS };
+const struct file_operations zuf_dir_lock_fops = {
+	DIR_FOPS,
+	.lock		= zuf_lock,
+	.flock		= zuf_flock,
 };

@@ -679,22 +679,29 @@ const struct inode_operations zuf_file_iops = {
 	.fileattr_set	= zuf_fileattr_set,
 };
 
-const struct file_operations zuf_file_fops = {
-	.owner		= THIS_MODULE,
-	.llseek		= zuf_llseek,
-	.read_iter	= zuf_read_iter,
-	.write_iter	= zuf_write_iter,
-	.mmap		= zuf_mmap,
-	.get_unmapped_area = thp_get_unmapped_area,
-	.open		= zuf_open,
-	.release	= zuf_release,
-	.fsync		= zuf_fsync,
-	.fallocate	= zuf_fallocate,
-	.copy_file_range = zuf_copy_file_range,
-	.remap_file_range = zuf_remap_file_range,
-	.unlocked_ioctl	= zuf_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.splice_read	= copy_splice_read,
-	.splice_write	= iter_file_splice_write,
-	ZUF_FOPS_FLAGS,
+/* Both tables but for the locks. */
+#define FILE_FOPS					\
+	.owner		= THIS_MODULE,			\
+	.llseek		= zuf_llseek,			\
+	.read_iter	= zuf_read_iter,		\
+	.write_iter	= zuf_write_iter,		\
+	.mmap		= zuf_mmap,			\
+	.get_unmapped_area = thp_get_unmapped_area,	\
+	.open		= zuf_open,			\
+	.release	= zuf_release,			\
+	.fsync		= zuf_fsync,			\
+	.fallocate	= zuf_fallocate,		\
+	.copy_file_range = zuf_copy_file_range,		\
+	.remap_file_range = zuf_remap_file_range,	\
+	.unlocked_ioctl	= zuf_ioctl,			\
+	.compat_ioctl	= compat_ptr_ioctl,		\
+	.splice_read	= copy_splice_read,		\
+	.splice_write	= iter_file_splice_write,	\
+	ZUF_FOPS_FLAGS
+
+const struct file_operations zuf_file_fops = { FILE_FOPS };
+const struct file_operations zuf_file_lock_fops = {
+	FILE_FOPS,
+	.lock		= zuf_lock,
+	.flock		= zuf_flock,
 };

@@ -63,6 +63,7 @@ struct inode *zuf_alloc_inode(struct super_block *sb)
 	zi->attr_flags = 0;
 	zi->projid = 0;
 	zi->flags = 0;
+	zi->locks = NULL;
 	zi->mapped_id = 0;
 	atomic_set(&zi->names_seq, 0);
 	atomic_set(&zi->orphans, 0);
@@ -80,6 +81,7 @@ void zuf_free_inode(struct inode *inode)
 		zuf_forced_free(zi->forget);
 	if (S_ISLNK(inode->i_mode))
 		kfree(inode->i_link);
+	zuf_locks_free(zi);
 	kmem_cache_free(zuf_inode_cache, zi);
 }
 
@@ -490,7 +492,7 @@ static bool mount_has_t1(struct zuf_mount *mount)
 static void inode_fill_regular(struct inode *inode, u32 attr_flags)
 {
 	inode->i_op = &zuf_file_iops;
-	inode->i_fop = &zuf_file_fops;
+	inode->i_fop = zuf_locks_on(inode) ? &zuf_file_lock_fops : &zuf_file_fops;
 	inode->i_mapping->a_ops = &zuf_dax_aops;
 	/* one or the other for as long as it is in memory */
 	if (attr_flags & ZUFS_ATTR_INLINE)
@@ -512,7 +514,7 @@ static void inode_fill(struct inode *inode, const struct zufs_attr *attr)
 	case S_IFDIR:
 		inode->i_op = zuf_mount_of(inode->i_sb)->features & ZUFS_MF_CREATE_OPEN ?
 			      &zuf_dir_open_iops : &zuf_dir_iops;
-		inode->i_fop = &zuf_dir_fops;
+		inode->i_fop = zuf_locks_on(inode) ? &zuf_dir_lock_fops : &zuf_dir_fops;
 		break;
 	case S_IFLNK:
 		inode->i_op = &zuf_symlink_iops;

@@ -189,6 +189,8 @@ static void inval_do(struct zuf_mount *mount, const struct zufs_invalidate *wire
 		return;
 	if (wire->flags & (ZUFS_INVAL_ATTR | ZUFS_INVAL_INODE))
 		attr_forget(inode);
+	if (wire->flags & ZUFS_INVAL_LOCKS)
+		zuf_locks_wake(inode);
 	if (wire->flags & ZUFS_INVAL_NAME && S_ISDIR(inode->i_mode))
 		name_forget(inode, wire);
 	if (wire->flags & ZUFS_INVAL_INODE)
@@ -232,7 +234,7 @@ static void inval_work(struct work_struct *work)
 static bool inval_ok(const struct zufs_invalidate *wire)
 {
 	const u32 known = ZUFS_INVAL_ATTR | ZUFS_INVAL_NAME | ZUFS_INVAL_INODE |
-			  ZUFS_INVAL_ISDIR;
+			  ZUFS_INVAL_ISDIR | ZUFS_INVAL_LOCKS;
 	bool named = wire->flags & ZUFS_INVAL_NAME;
 
 	if (!wire->ino || wire->flags & ~known || wire->event >= ARRAY_SIZE(event_masks) ||

@@ -43,6 +43,7 @@ struct zuf_mount *zuf_mount_alloc(struct zuf_type *type, struct zuf_server *serv
 	zuf_epochs_init(mount);
 	zuf_times_init(mount);
 	zuf_inval_init(mount);
+	zuf_locks_init(mount);
 	return mount;
 
 out_free:
@@ -124,6 +125,24 @@ unsigned int zuf_mount_inflight(struct zuf_mount *mount)
 	return count;
 }
 
+bool zuf_mount_lost(const struct zuf_mount *mount)
+{
+	return READ_ONCE(mount->aborted) || READ_ONCE(mount->shut) ||
+	       zuf_server_dead(mount->server);
+}
+
+void zuf_mounts_lost(struct zuf_server *server)
+{
+	struct zuf_mount *mount;
+	unsigned long id;
+
+	xa_lock(&zuf_mounts);
+	xa_for_each(&zuf_mounts, id, mount)
+		if (mount->server == server)
+			wake_up_all(&mount->lock_wait);
+	xa_unlock(&zuf_mounts);
+}
+
 /*
  * Whoever looked before goes on and ends, as if it had come a moment earlier. What is
  * mapped stays so; a page that is not faults no more.
@@ -131,6 +150,7 @@ unsigned int zuf_mount_inflight(struct zuf_mount *mount)
 void zuf_mount_shut(struct zuf_mount *mount)
 {
 	WRITE_ONCE(mount->shut, true);
+	wake_up_all(&mount->lock_wait);
 }
 
 void zuf_mount_abort(struct zuf_mount *mount)
@@ -154,5 +174,6 @@ void zuf_mount_abort(struct zuf_mount *mount)
 	zuf_queues_wake_all(server);
 	zuf_slots_wake(mount->slots);
 	wake_up_all(&mount->forced_wait);
+	wake_up_all(&mount->lock_wait);
 	zuf_orphans_abort(mount);
 }

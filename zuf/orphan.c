@@ -129,6 +129,8 @@ struct zuf_orphan *zuf_orphan_alloc(const struct zuf_channel *ch, const struct z
 		orphan->handle = zuf_i(call->inode[0])->handle;
 	if (call->op == ZUFS_OP_MAP)
 		orphan->map = *(const struct zufs_map_in *)call->in;
+	if (call->op == ZUFS_OP_LOCK)
+		orphan->lock = *(const struct zufs_lock_in *)call->in;
 	if (aborted)
 		return orphan;		/* holds nothing but its place */
 	orphan_ref(orphan, call);

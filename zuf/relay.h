@@ -198,5 +198,7 @@ void zuf_sysfs_del_mount(struct zuf_mount *mount);
 
 /* mount.c: requests out, orphans included */
 unsigned int zuf_mount_inflight(struct zuf_mount *mount);
+/* Who waits for a lock of one of its mounts looks again. */
+void zuf_mounts_lost(struct zuf_server *server);
 
 #endif /* ZUF_RELAY_H */

@@ -77,6 +77,8 @@ const struct zuf_op zuf_ops[ZUFS_OP_COUNT] = {
 				 ZUF_OPF_CHANGES, zuf_check_getattr, NULL),
 	[ZUFS_OP_COPY]	  = OP("copy", S(zufs_copy_in), S(zufs_copy_out), ZUF_OPF_CHANGES,
 			       zuf_check_copy, NULL),
+	[ZUFS_OP_LOCK]	  = OP("lock", S(zufs_lock_in), S(zufs_lock_out), ZUF_OPF_CHANGES,
+			       zuf_check_lock, zuf_undo_lock),
 	[ZUFS_OP_TMPFILE] = OP("tmpfile", S(zufs_create_in), S(zufs_entry), ZUF_OPF_CHANGES,
 			       zuf_check_tmpfile, zuf_undo_lookup),
 	[ZUFS_OP_GETXATTR] = OP("getxattr", S(zufs_getxattr_in), S(zufs_getxattr_out), 0,
@@ -113,6 +115,7 @@ const char *const zuf_rule_names[ZUF_RULE_COUNT] = {
 	[ZUF_RULE_WORD]		 = "word",
 	[ZUF_RULE_STAY]		 = "stay",
 	[ZUF_RULE_XATTR]	 = "xattr",
+	[ZUF_RULE_LOCK]		 = "lock",
 };
 
 void zuf_rule_broken(struct zuf_mount *mount, u16 op, enum zuf_rule rule)
@@ -254,6 +257,8 @@ int zuf_reply_take(const struct zuf_channel *ch, struct zuf_reply *reply, u32 bu
 		goto out_broken;
 	if (hdr.flags & ZUFS_REPLY_BUSY_RETRY)
 		return -EAGAIN;
+	if (hdr.err == -EAGAIN && ch->op == ZUFS_OP_LOCK)
+		return -ZUF_ELOCKED;
 	if (hdr.err)
 		return hdr.err;
 	rule = take_parts(ch, &hdr, reply, buf_max);

@@ -93,6 +93,7 @@ void zuf_server_die(struct zuf_server *server)
 		zuf_channel_kill(ch);
 	mutex_unlock(&server->lock);
 	zuf_queues_wake_all(server);
+	zuf_mounts_lost(server);
 	zuf_type_server_gone(server);
 }
 

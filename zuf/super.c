@@ -33,6 +33,7 @@ static const struct {
 	{ ZUFS_FEAT_COPY, ZUFS_MF_COPY },
 	{ ZUFS_FEAT_CREATE_OPEN, ZUFS_MF_CREATE_OPEN },
 	{ ZUFS_FEAT_CLONE, ZUFS_MF_CLONE },
+	{ ZUFS_FEAT_LOCKS, ZUFS_MF_LOCKS },
 };
 
 static u64 may_ask(const struct zuf_server *server)

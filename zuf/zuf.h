@@ -23,6 +23,7 @@
 #include <linux/llist.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rwsem.h>
+#include <linux/siphash.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/srcu.h>
@@ -41,6 +42,7 @@
 struct zuf_call;
 struct zuf_channel;
 struct zuf_device;
+struct zuf_locks;
 struct zuf_map;
 struct zuf_mount;
 struct zuf_orphan;
@@ -77,6 +79,7 @@ enum zuf_rule {
 	ZUF_RULE_WORD,		/* where it is, or what is there, or for what map */
 	ZUF_RULE_STAY,		/* a map moved what is in use */
 	ZUF_RULE_XATTR,		/* lengths, names, or an ACL that is none */
+	ZUF_RULE_LOCK,		/* a conflict that is none, or a grant that is one */
 	ZUF_RULE_COUNT,
 };
 
@@ -138,6 +141,7 @@ enum zuf_rule zuf_check_getxattr(const struct zuf_reply *reply);	/* xattr.c */
 enum zuf_rule zuf_check_listxattr(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_copy(const struct zuf_reply *reply);	/* copy.c */
 enum zuf_rule zuf_check_ioctl(const struct zuf_reply *reply);	/* ioctl.c */
+enum zuf_rule zuf_check_lock(const struct zuf_reply *reply);	/* locks.c */
 enum zuf_rule zuf_check_iget(const struct zuf_reply *reply);	/* export.c */
 enum zuf_rule zuf_check_parent(const struct zuf_reply *reply);
 enum zuf_rule zuf_check_map(const struct zuf_reply *reply);	/* map_check.c */
@@ -153,6 +157,7 @@ void zuf_undo_rename(struct zuf_orphan *orphan, const void *out);
 void zuf_undo_readdir(struct zuf_mount *mount, const void *in, const void *payload, u32 bytes);
 void zuf_undo_setxattr(struct zuf_orphan *orphan, const void *out); /* xattr.c */
 void zuf_undo_open(struct zuf_orphan *orphan, const void *out);	/* open.c */
+void zuf_undo_lock(struct zuf_orphan *orphan, const void *out);	/* locks.c */
 void zuf_undo_map(struct zuf_orphan *orphan, const void *out);
 
 /* --------------------------------------------------------------- call (call.c) */
@@ -204,9 +209,10 @@ struct zuf_call {
  * outcome, the request is an orphan), -ETIMEDOUT (deadline: the same),
  * -EDEADLK (caller belongs to the server), -EFAULT (@iter not resident:
  * nothing was sent, fault it in and call again), -EAGAIN (the server asks to
- * be asked again soon: ZUFS_REPLY_BUSY_RETRY). With -EINTR and -ETIMEDOUT an id
- * of 0 says that nothing was sent.
+ * be asked again soon: ZUFS_REPLY_BUSY_RETRY), -ZUF_ELOCKED (LOCK: the server's
+ * EAGAIN). With -EINTR and -ETIMEDOUT an id of 0 says that nothing was sent.
  */
+#define ZUF_ELOCKED	EJUKEBOX	/* one that no server can answer */
 int zuf_call(struct zuf_call *call);
 /* The same, repeated while the server is busy, or once more for space (map.c). */
 int zuf_call_retry(struct zuf_call *call);
@@ -277,7 +283,10 @@ struct zuf_orphan {
 	bool changes;			/* counted in its inodes' orphans */
 	struct inode *inode[ZUF_CALL_INODES];
 	struct dentry *dentry[ZUF_CALL_DENTRIES];
-	struct zufs_map_in map;		/* MAP: what was asked */
+	union {				/* what was asked */
+		struct zufs_map_in map;
+		struct zufs_lock_in lock;
+	};
 	u64 handle;			/* OPEN: the inode's */
 	struct list_head list;		/* mount->orphans, under orphan_lock */
 	u8 out[sizeof(struct zufs_rename_out)];
@@ -331,7 +340,8 @@ bool zuf_server_trusted(const struct zuf_server *server);
 			 ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT | \
 			 ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE | \
 			 ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY | \
-			 ZUFS_FEAT_CREATE_OPEN | ZUFS_FEAT_CLONE)
+			 ZUFS_FEAT_CREATE_OPEN | ZUFS_FEAT_CLONE | \
+			 ZUFS_FEAT_LOCKS)
 u64 zuf_server_features(const struct zuf_server *server);	/* ZUFS_FEAT_* in use */
 u16 zuf_server_minor(const struct zuf_server *server);		/* of the ABI, in use */
 /* The calling task belongs to this server. */
@@ -386,6 +396,8 @@ struct zuf_mount {
 	struct list_head invals;	/* struct zuf_inval, oldest first */
 	struct work_struct inval_work;
 	atomic_t inval_seq;		/* zuf_inval_seq() */
+	wait_queue_head_t lock_wait;	/* for a lock to go, by any inode's zuf_locks */
+	siphash_key_t lock_key;		/* makes owners into numbers */
 	atomic_t num_recalls;		/* under way, or done and not read */
 	struct xarray mapped;		/* struct zuf_inode that faults have mapped; by number */
 	atomic_t recalls_running;	/* under way */
@@ -421,6 +433,8 @@ void zuf_mount_del(struct zuf_mount *mount);
 void zuf_mount_abort(struct zuf_mount *mount);
 /* FS_IOC_SHUTDOWN: what is under way ends as it would, nothing new but EIO; umount works. */
 void zuf_mount_shut(struct zuf_mount *mount);
+/* No answer will come: aborted, shut, or the server is dead. */
+bool zuf_mount_lost(const struct zuf_mount *mount);
 
 static inline struct zuf_mount *zuf_mount_of(const struct super_block *sb)
 {
@@ -455,6 +469,7 @@ struct zuf_inode {
 	struct list_head epoch_node;	/* epochs->dirty or todo, under epochs->lock */
 	u32 mapped_id;			/* in mount->mapped; 0: never mapped */
 	atomic_t names_seq;		/* of a directory: zuf_names_seq() */
+	struct zuf_locks *locks;	/* from the first lock on; set once, by cmpxchg */
 
 	atomic64_t ranges;		/* zuf_range_lock() */
 	atomic_t range_waiters;		/* who sleeps for one of its bits */
@@ -557,6 +572,8 @@ extern const struct inode_operations zuf_special_iops;	/* namei.c */
 extern const struct inode_operations zuf_file_iops;	/* file.c */
 extern const struct file_operations zuf_dir_fops;	/* dir.c */
 extern const struct file_operations zuf_file_fops;	/* file.c */
+extern const struct file_operations zuf_dir_lock_fops;	/* with ZUFS_MF_LOCKS */
+extern const struct file_operations zuf_file_lock_fops;
 extern const struct address_space_operations zuf_dax_aops; /* entries.c */
 
 /*
@@ -590,6 +607,18 @@ static inline u64 zuf_fh(const struct file *file)
 	const struct zuf_file *zf = file ? file->private_data : NULL;
 
 	return zf ? zf->fh : 0;
+}
+
+/* locks.c: ->lock and ->flock of mounts with ZUFS_MF_LOCKS */
+int zuf_lock(struct file *file, int cmd, struct file_lock *fl);
+int zuf_flock(struct file *file, int cmd, struct file_lock *fl);
+void zuf_locks_init(struct zuf_mount *mount);
+void zuf_locks_free(struct zuf_inode *zi);
+void zuf_locks_wake(struct inode *inode);	/* who waits for a lock asks again */
+
+static inline bool zuf_locks_on(const struct inode *inode)
+{
+	return zuf_mount_of(inode->i_sb)->features & ZUFS_MF_LOCKS;
 }
 
 /* ------------------------------------------------------------- data (map.c, truncate.c) */

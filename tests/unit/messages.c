@@ -398,6 +398,16 @@ static int t_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *f
 	return answer;
 }
 
+static int t_lock(struct zus_req *req, struct zus_inode *inode, const struct zus_lock *l,
+		  struct zus_lock_conflict *conflict)
+{
+	noted("inode %d fh %lu owner %lx [%lu, %lu] pid %u type %u flags %x get %u%s", who(inode),
+	      (unsigned long)l->fh, (unsigned long)l->owner, (unsigned long)l->start,
+	      (unsigned long)l->end, l->pid, l->type, l->flags, l->get, req ? "" : " forced");
+	*conflict = (struct zus_lock_conflict) { 5, 6, ZUS_LOCK_WRLCK, 7, ZUS_LOCK_OFD };
+	return answer;
+}
+
 static int t_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *i,
 		   int32_t *result)
 {
@@ -425,7 +435,7 @@ static const struct zus_inode_ops inode_ops = {
 };
 static const struct zus_file_ops file_ops = {
 	t_open, t_release, t_map, t_map_done, t_write, t_fsync, t_fallocate,
-	t_ioctl, t_copy,
+	t_ioctl, t_copy, t_lock,
 };
 static const struct zus_plugin plugin = {
 	ZUS_PLUGIN_ABI, .name = "ztest", .mount_ops = &mount_ops, .inode_ops = &inode_ops,
@@ -543,6 +553,17 @@ static const struct message {
 			   ZUFS_COPY_CLONE), "",
 	  "to 2 fh 1 off 4096 from 1 fh 2 off 8192 len 9 now 6.7 flags 1",
 	  IN(zufs_copy_out, 9, FATTR) },
+	{ ZUFS_OP_LOCK, IN(zufs_lock_in, FILE_, 1, 0x123456789abcdef0, 3, 5, 6, ZUFS_LOCK_GET,
+			   ZUFS_LOCK_RDLCK, ZUFS_LOCK_OFD), "",
+	  "inode 2 fh 1 owner 123456789abcdef0 [3, 5] pid 6 type 1 flags 4 get 1",
+	  IN(zufs_lock_out, 5, 6, ZUFS_LOCK_WRLCK, 7, ZUFS_LOCK_OFD) },
+	{ ZUFS_OP_LOCK, IN(zufs_lock_in, FILE_, 1, 2, 3, ZUFS_LOCK_END, 6, ZUFS_LOCK_SET,
+			   ZUFS_LOCK_WRLCK, ZUFS_LOCK_FLOCK | ZUFS_LOCK_WAIT), "",
+	  "inode 2 fh 1 owner 2 [3, 9223372036854775807] pid 6 type 2 flags 9 get 0",
+	  IN(zufs_lock_out, 0) },
+	{ ZUFS_OP_LOCK, IN(zufs_lock_in, FILE_, 0, 2, 0, 0, 6, ZUFS_LOCK_SET, ZUFS_LOCK_UNLCK,
+			   ZUFS_LOCK_POSIX), "",
+	  "inode 2 fh 0 owner 2 [0, 0] pid 6 type 0 flags 2 get 0", IN(zufs_lock_out, 0) },
 	{ ZUFS_OP_IOCTL, IN(zufs_ioctl_in, FILE_, 1, 0x1234, 3, 5, ZUFS_IOCTL_WRITE), "abc",
 	  "inode 2 fh 1 cmd 1234 in abc out 5 flags 2", IN(zufs_ioctl_out, 7), 5 },
 	{ ZUFS_OP_IGET, IN(zufs_iget_in, 2, 3), "", "ino 2 gen 3", IN(zufs_entry, FILE_, FATTR) },
@@ -551,6 +572,7 @@ static const struct message {
 	  "inode 2 fh 1 off 2 len 3 datasync 1", NONE },
 };
 
+#define BAD_LOCKS	10
 #define MESSAGES	((int)(sizeof(messages) / sizeof(messages[0])))
 
 static struct zus_local *fs;
@@ -797,6 +819,31 @@ START_TEST(create_brings_xattrs)
 }
 END_TEST
 
+START_TEST(bad_locks_are_refused)
+{
+	static const struct zufs_lock_in bad[] = {
+		{ FILE_, 0, 1, 6, 5, 0, ZUFS_LOCK_SET, ZUFS_LOCK_WRLCK, ZUFS_LOCK_POSIX },
+		{ FILE_, 0, 1, 0, ZUFS_LOCK_END + 1, 0, ZUFS_LOCK_SET, ZUFS_LOCK_WRLCK, ZUFS_LOCK_OFD },
+		{ FILE_, 0, 1, 0, 5, 0, 0, ZUFS_LOCK_WRLCK, ZUFS_LOCK_POSIX },
+		{ FILE_, 0, 1, 0, 5, 0, 3, ZUFS_LOCK_WRLCK, ZUFS_LOCK_POSIX },
+		{ FILE_, 0, 1, 0, 5, 0, ZUFS_LOCK_SET, 3, ZUFS_LOCK_POSIX },
+		{ FILE_, 0, 1, 0, 5, 0, ZUFS_LOCK_SET, ZUFS_LOCK_WRLCK, ZUFS_LOCK_WAIT },
+		{ FILE_, 0, 1, 0, 5, 0, ZUFS_LOCK_SET, ZUFS_LOCK_WRLCK, ZUFS_LOCK_POSIX | ZUFS_LOCK_OFD },
+		{ FILE_, 0, 1, 0, 5, 0, ZUFS_LOCK_SET, ZUFS_LOCK_WRLCK, ZUFS_LOCK_OFD | 0x10 },
+		{ FILE_, 0, 1, 0, 5, 0, ZUFS_LOCK_GET, ZUFS_LOCK_UNLCK, ZUFS_LOCK_POSIX },
+		{ FILE_, 0, 1, 0, 5, 0, ZUFS_LOCK_GET, ZUFS_LOCK_WRLCK, ZUFS_LOCK_FLOCK },
+	};
+	struct zus_local_call call = {
+		.op = ZUFS_OP_LOCK, .in = &bad[_i], .in_bytes = sizeof(bad[_i]),
+		.out = out, .out_bytes = sizeof(out),
+	};
+
+	ck_assert_uint_eq(sizeof(bad) / sizeof(bad[0]), BAD_LOCKS);
+	ck_assert_int_eq(send(&call), -EPROTO);
+	ck_assert_str_eq(note, "nobody was called");
+}
+END_TEST
+
 static int batch(const struct zufs_forced *msg, uint32_t count, uint32_t said)
 {
 	struct zufs_batch_in in = { .count = said };
@@ -822,6 +869,12 @@ START_TEST(forced_messages)
 	msg[0] = (struct zufs_forced) { 1, FILE_, 4, 5, 6, 7, 0, 0, ZUFS_OP_MAP_DONE, 0 };
 	ck_assert_int_eq(batch(msg, 1, 1), 0);
 	ck_assert_str_eq(note, "inode 2 fh 0 map 4 off 5 written 6 size 7 flags 2 forced");
+	msg[1] = (struct zufs_forced) { 1, FILE_, 4, 5, 0, 7, 0, 0, ZUFS_OP_LOCK, ZUFS_LOCK_OFD };
+	ck_assert_int_eq(batch(msg + 1, 1, 1), 0);
+	ck_assert_str_eq(note, "inode 2 fh 0 owner 4 [5, 7] pid 0 type 0 flags 4 get 0 forced");
+	msg[1].off = 8;
+	ck_assert_int_eq(batch(msg + 1, 1, 1), 0);
+	ck_assert_str_eq(note, "nobody was called");
 	/* A wrong one stops no other; they never fail. */
 	msg[1] = msg[0];
 	msg[0].inode = 77;
@@ -850,6 +903,7 @@ int main(void)
 	tcase_add_test(tc, readdir_and_map_payloads);
 	tcase_add_test(tc, older_plugins_are_asked_as_before);
 	tcase_add_test(tc, create_brings_xattrs);
+	tcase_add_loop_test(tc, bad_locks_are_refused, 0, BAD_LOCKS);
 	tcase_add_test(tc, forced_messages);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -219,7 +219,7 @@ static const struct {
 	struct zufs_invalidate wire;
 } arguments[] = {
 	{ "no inode", -EINVAL, { .flags = ZUFS_INVAL_ATTR } },
-	{ "unknown flag", -EINVAL, { .ino = 1, .gen = 1, .flags = 0x10 } },
+	{ "unknown flag", -EINVAL, { .ino = 1, .gen = 1, .flags = 0x20 } },
 	{ "all flags", -EINVAL, { .ino = 1, .gen = 1, .flags = ~0u, NAMED("a") } },
 	{ "reserved", -EINVAL, { .ino = 1, .gen = 1, .flags = 1, .reserved = 1 } },
 	{ "unknown event", -EINVAL, { .ino = 1, .gen = 1, .flags = 1, .event = 7 } },

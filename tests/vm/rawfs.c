@@ -766,6 +766,7 @@ static const struct {
 	[ZUFS_OP_MAP_DONE]	= { op_map_done, sizeof(struct zufs_attr) },
 	[ZUFS_OP_WRITE]		= { op_write, sizeof(struct zufs_write_out) },
 	[ZUFS_OP_FSYNC]		= { op_none, 0 },
+	[ZUFS_OP_LOCK]		= { op_none, sizeof(struct zufs_lock_out) },
 	[ZUFS_OP_BATCH]		= { op_batch, 0 },
 };
 

@@ -247,6 +247,8 @@ struct zus_mount {
  * to faults, also for reading, the file first gets a block of its own there.
  */
 #define ZUS_MF_CLONE		(1u << 20)
+/* Has lock: file locks are its own. Without it they are this kernel's, and it hears nothing. */
+#define ZUS_MF_LOCKS		(1u << 21)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -658,6 +660,34 @@ struct zus_copy {
 
 #define ZUS_COPY_CLONE		(1u << 0)
 #define ZUS_COPY_DEDUPE		(1u << 1)
+#define ZUS_LOCK_UNLCK		0
+#define ZUS_LOCK_RDLCK		1
+#define ZUS_LOCK_WRLCK		2
+
+#define ZUS_LOCK_WAIT		(1u << 0) /* the caller waits, and asks again */
+#define ZUS_LOCK_POSIX		(1u << 1) /* one of these three */
+#define ZUS_LOCK_OFD		(1u << 2)
+#define ZUS_LOCK_FLOCK		(1u << 3)
+#define ZUS_LOCK_END		INT64_MAX /* as end: to the end, however it moves */
+
+struct zus_lock {
+	uint64_t fh;		/* open file, or 0 */
+	uint64_t owner;		/* to compare only, within the mount and kind */
+	uint64_t start;
+	uint64_t end;		/* the last byte */
+	uint32_t pid;		/* to set: of a process of the owner */
+	uint32_t type;		/* ZUS_LOCK_UNLCK, RDLCK, WRLCK */
+	uint32_t flags;		/* ZUS_LOCK_WAIT, POSIX and so on */
+	uint32_t get;		/* 1: only who is in the way */
+};
+
+struct zus_lock_conflict {
+	uint64_t start;
+	uint64_t end;
+	uint32_t type;		/* preset to UNLCK: nobody */
+	int32_t pid;		/* as it was set; 0: not by a process of this kernel */
+	uint32_t flags;		/* ZUS_LOCK_POSIX or OFD; 0: unknown */
+};
 
 #define ZUS_IOCTL_COMPAT	(1u << 0) /* from a 32-bit program */
 #define ZUS_IOCTL_WRITE		(1u << 1) /* the file is open for writing */
@@ -749,6 +779,23 @@ struct zus_file_ops {
 	 */
 	int (*copy)(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 		    const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
+	/*
+	 * Required with ZUS_MF_LOCKS. fcntl(2) and flock(2) on a file or directory. To set:
+	 * the owner has in [start, end] what type says, and nothing else; its locks split
+	 * and join as that needs. FLOCK locks and others know nothing of each other; of
+	 * POSIX and OFD the owners differ, and that is all. EAGAIN: another owner is in the
+	 * way; nothing has changed. Never wait for a lock here. With WAIT the kernel comes
+	 * again when zus_invalidate() with ZUS_INVAL_LOCKS names the inode, and after a
+	 * second; a waiter that does not is gone, nobody says so. EDEADLK: it would wait for
+	 * ever, where the plugin looks for that. ENOLCK: no room. To get: *conflict is one
+	 * that is in the way.
+	 *
+	 * req is NULL for an unlock that comes as a forced message, since a file was closed
+	 * or a process died; fh is 0 then, and an error only logged. The kernel sends one
+	 * for each owner that has locks, and nothing for others.
+	 */
+	int (*lock)(struct zus_req *req, struct zus_inode *inode, const struct zus_lock *args,
+		    struct zus_lock_conflict *conflict);
 };
 
 /* The first release's table ended here. */
@@ -986,6 +1033,7 @@ int zus_recall_wait(const struct zus_recall *recall);
 #define ZUS_INVAL_NAME		(1u << 1) /* the name in directory ino: there, gone, another */
 #define ZUS_INVAL_INODE		(1u << 2) /* ATTR, and all names that lead to ino */
 #define ZUS_INVAL_ISDIR		(1u << 3) /* the event is of a directory */
+#define ZUS_INVAL_LOCKS		(1u << 4) /* a lock of ino went: who waits asks again; ZUS_MF_LOCKS */
 
 enum zus_event {			/* inotify(7) says when each is told */
 	ZUS_EVENT_NONE,

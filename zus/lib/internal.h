@@ -61,6 +61,7 @@ union zus_in {
 	struct zufs_fsync_in fsync;
 	struct zufs_fallocate_in fallocate;
 	struct zufs_copy_in copy;
+	struct zufs_lock_in lock;
 	struct zufs_ioctl_in ioctl;
 	struct zufs_iget_in iget;
 	struct zufs_parent_in parent;
@@ -163,6 +164,7 @@ int zus_serve_write(struct zus_req *req);
 int zus_serve_fsync(struct zus_req *req);
 int zus_serve_fallocate(struct zus_req *req);
 int zus_serve_copy(struct zus_req *req);
+int zus_serve_lock(struct zus_req *req);
 int zus_serve_ioctl(struct zus_req *req);
 int zus_serve_iget(struct zus_req *req);
 int zus_serve_parent(struct zus_req *req);

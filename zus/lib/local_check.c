@@ -354,6 +354,26 @@ static const char *check_copy(const struct reply *r)
 	return local_check_attr(&out->attr);
 }
 
+static const char *check_lock(const struct reply *r)
+{
+	const struct zufs_lock_out *out = r->out;
+	const struct zufs_lock_in *in = r->in;
+
+	if (out->reserved || (in->cmd == ZUFS_LOCK_SET && out->type))
+		return "lock-set";
+	if (out->type == ZUFS_LOCK_UNLCK)
+		return NULL;
+	if (out->type > ZUFS_LOCK_WRLCK ||
+	    (out->type == ZUFS_LOCK_RDLCK && in->type == ZUFS_LOCK_RDLCK))
+		return "lock-type";
+	if (out->start > out->end || out->end > ZUFS_LOCK_END || out->start > in->end ||
+	    out->end < in->start)
+		return "lock-range";
+	if (out->flags && out->flags != ZUFS_LOCK_POSIX && out->flags != ZUFS_LOCK_OFD)
+		return "lock-flags";
+	return NULL;
+}
+
 static const struct {
 	const char *(*check)(const struct reply *r);
 	bool payload;			/* may have one */
@@ -379,6 +399,7 @@ static const struct {
 	[ZUFS_OP_TMPFILE] = { check_lookup, false },
 	[ZUFS_OP_FALLOCATE] = { check_attr, false },
 	[ZUFS_OP_COPY] = { check_copy, false },
+	[ZUFS_OP_LOCK] = { check_lock, false },
 	[ZUFS_OP_IOCTL] = { check_ioctl, true },
 	[ZUFS_OP_IGET] = { check_iget, false },
 	[ZUFS_OP_PARENT] = { check_iget, false },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* ops_file.c - OPEN, MAP, MAP_DONE, WRITE, FSYNC and the forced messages. */
+/* ops_file.c - OPEN, MAP, MAP_DONE, WRITE, FSYNC, LOCK and the forced messages. */
 #include <errno.h>
 #include <string.h>
 
@@ -252,6 +252,55 @@ int zus_serve_copy(struct zus_req *req)
 	return 0;
 }
 
+static bool bad_lock(const struct zufs_lock_in *in)
+{
+	uint32_t kind = in->flags & ~ZUFS_LOCK_WAIT;
+
+	if (in->start > in->end || in->end > ZUFS_LOCK_END || in->type > ZUFS_LOCK_WRLCK)
+		return true;
+	if (kind != ZUFS_LOCK_POSIX && kind != ZUFS_LOCK_OFD && kind != ZUFS_LOCK_FLOCK)
+		return true;
+	if (in->cmd == ZUFS_LOCK_GET)
+		return in->type == ZUFS_LOCK_UNLCK || kind == ZUFS_LOCK_FLOCK;
+	return in->cmd != ZUFS_LOCK_SET;
+}
+
+int zus_serve_lock(struct zus_req *req)
+{
+	const struct zufs_lock_in *in = &req->in.lock;
+	struct zufs_lock_out *out = zus_req_out(req);
+	struct zus_lock_conflict conflict = { .type = ZUS_LOCK_UNLCK };
+	struct zus_lock args = {
+		.fh = in->fh,
+		.owner = in->owner,
+		.start = in->start,
+		.end = in->end,
+		.pid = in->pid,
+		.type = in->type,
+		.flags = in->flags,
+		.get = in->cmd == ZUFS_LOCK_GET,
+	};
+	struct zus_inode *inode;
+	int ret;
+
+	if (bad_lock(in))
+		return -EPROTO;
+	if (!file_ops(req)->lock)
+		return -EOPNOTSUPP;
+	ret = zus_req_inode(req, in->inode, &inode);
+	if (ret)
+		return ret;
+	ret = file_ops(req)->lock(req, inode, &args, &conflict);
+	if (ret || !args.get || conflict.type == ZUS_LOCK_UNLCK)
+		return ret;
+	out->start = conflict.start;
+	out->end = conflict.end;
+	out->type = conflict.type;
+	out->pid = conflict.pid;
+	out->flags = conflict.flags;
+	return 0;
+}
+
 int zus_serve_ioctl(struct zus_req *req)
 {
 	const struct zufs_ioctl_in *in = &req->in.ioctl;
@@ -320,6 +369,29 @@ static int forced_map_done(struct zus_req *req, struct zus_inode *inode,
 	return file_ops(req)->map_done(NULL, inode, &args, NULL);
 }
 
+static int forced_unlock(struct zus_req *req, struct zus_inode *inode,
+			 const struct zufs_forced *msg)
+{
+	const struct zufs_lock_in in = {
+		.start = msg->off, .end = msg->size_bytes, .cmd = ZUFS_LOCK_SET,
+		.type = ZUFS_LOCK_UNLCK, .flags = msg->flags,
+	};
+	const struct zus_lock args = {
+		.owner = msg->arg,
+		.start = msg->off,
+		.end = msg->size_bytes,
+		.type = ZUS_LOCK_UNLCK,
+		.flags = msg->flags,
+	};
+	struct zus_lock_conflict conflict;
+
+	if (bad_lock(&in))
+		return -EPROTO;
+	if (!file_ops(req)->lock)
+		return -EOPNOTSUPP;
+	return file_ops(req)->lock(NULL, inode, &args, &conflict);
+}
+
 static int forced_interrupt(struct zus_req *req, struct zus_inode *inode,
 			    const struct zufs_forced *msg)
 {
@@ -338,6 +410,7 @@ static const struct {
 } forced_ops[ZUFS_OP_COUNT] = {
 	[ZUFS_OP_RELEASE] = { forced_release, false },
 	[ZUFS_OP_MAP_DONE] = { forced_map_done, false },
+	[ZUFS_OP_LOCK] = { forced_unlock, false },
 	[ZUFS_OP_FORGET] = { forced_forget, false },
 	[ZUFS_OP_INTERRUPT] = { forced_interrupt, true },
 };

@@ -49,6 +49,7 @@ static const struct {
 	{ ZUFS_FEAT_COPY, ZUS_MF_COPY },
 	{ ZUFS_FEAT_CREATE_OPEN, ZUS_MF_CREATE_OPEN },
 	{ ZUFS_FEAT_CLONE, ZUS_MF_CLONE },
+	{ ZUFS_FEAT_LOCKS, ZUS_MF_LOCKS },
 };
 
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)
