@@ -11,7 +11,10 @@ static int option(struct toy_fs *fs, const char *key, const char *value)
 		return toy_relocate_begin(fs, value);
 	if (!strcmp(key, "reflink") && !value)
 		return toy_shares_begin(fs);
-	return -EINVAL;
+	if (strcmp(key, "locks") != 0 || value)
+		return -EINVAL;
+	fs->features |= ZUS_MF_LOCKS;
+	return 0;
 }
 
 int toy_features_begin(struct toy_fs *fs, const char *options)
@@ -26,7 +29,7 @@ int toy_features_begin(struct toy_fs *fs, const char *options)
 	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value)))
 		err = more < 0 ? -EINVAL : option(fs, key, value);
 	if (err == -EINVAL)
-		zus_log(ZUS_LOG_ERR, "toyfs: mount options are relocate=SEED, a number, and reflink");
+		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, and relocate=SEED, a number");
 	return err;
 }
 
@@ -50,6 +53,7 @@ void toy_features_add(struct toy_inode *ti)
 
 void toy_features_del(struct toy_inode *ti)
 {
+	toy_locks_free(ti);
 	toy_relocate_del(ti);
 	toy_index_del(ti);
 }

@@ -101,6 +101,13 @@ void toy_unlock_both(struct toy_inode *a, struct toy_inode *b);
 int toy_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 	     const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
 
+/* locks.c, with the mount option locks: a list for each inode, which goes with that. */
+int toy_lock(struct zus_req *req, struct zus_inode *inode, const struct zus_lock *args,
+	     struct zus_lock_conflict *conflict);
+/* As if another machine asked; type and kind are ZUS_LOCK_*, the range is all. */
+int toy_lock_remote(struct toy_inode *ti, uint32_t type, uint32_t kind);
+void toy_locks_free(struct toy_inode *ti);
+
 /* clone.c: blocks of several files, with the mount option reflink. Without it: nothing. */
 int toy_shares_begin(struct toy_fs *fs);
 void toy_shares_end(struct toy_fs *fs);

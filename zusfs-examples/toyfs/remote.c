@@ -4,6 +4,7 @@
  * change its own state, and tell the kernel by zus_invalidate().
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -157,6 +158,24 @@ static int change_mode(const struct remote *remote)
 	return tell_attr(remote, ti, ZUS_EVENT_ATTRIB);
 }
 
+static int change_lock(const struct remote *remote)
+{
+	static const uint32_t types[] = {
+		[F_RDLCK] = ZUS_LOCK_RDLCK, [F_WRLCK] = ZUS_LOCK_WRLCK, [F_UNLCK] = ZUS_LOCK_UNLCK,
+	};
+	uint32_t kind = remote->args->mode & TOYFS_REMOTE_FLOCK ? ZUS_LOCK_FLOCK : ZUS_LOCK_POSIX;
+	uint32_t type = remote->args->mode & ~TOYFS_REMOTE_FLOCK;
+	struct toy_dentry *de = toy_find(remote->fs, remote->dir, &remote->name);
+	int err;
+
+	if (!remote->fs->has_locks)
+		return -EOPNOTSUPP;
+	if (type >= sizeof(types) / sizeof(types[0]) || !de)
+		return de ? -EINVAL : -ENOENT;
+	err = toy_lock_remote(de->inode, types[type], kind);
+	return err == -EAGAIN ? -EBUSY : err;	/* the kernel would ask again */
+}
+
 /* ---------------------------------------------------------------------- ioctl */
 
 static int set_name(struct zus_name *name, const char *from, bool wanted)
@@ -203,6 +222,9 @@ int toy_remote(struct zus_inode *zdir, const void *in, int32_t *result)
 		break;
 	case TOYFS_REMOTE_CHMOD:
 		err = change_mode(&remote);
+		break;
+	case TOYFS_REMOTE_LOCK:
+		err = change_lock(&remote);
 		break;
 	default:
 		err = -EINVAL;

@@ -31,12 +31,6 @@
 #define TOY_COPIED	(2ull << 62)	/* readers, as relocate.c copies it */
 #define TOY_MOVED	(3ull << 62)	/* nobody new, as relocate.c takes it away */
 
-struct toy_reservation;
-struct toy_index;
-struct toy_relocator;
-struct toy_shares;
-struct toy_xattr;
-
 struct toy_inode {
 	struct zus_inode zi;		/* what libzus keeps of it */
 	pthread_mutex_t lock;
@@ -53,6 +47,7 @@ struct toy_inode {
 	uint64_t next_cookie;
 	char *target;			/* of a symlink */
 	struct toy_xattr *xattrs;	/* in the order they were set */
+	struct toy_locks *locks;	/* from the first one on */
 	bool linkable;			/* made without a name: may yet get one */
 	struct toy_inode *parent;	/* of a directory, under fs->names */
 };

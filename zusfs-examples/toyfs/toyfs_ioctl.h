@@ -27,7 +27,7 @@ struct toyfs_sum {
  */
 struct toyfs_remote {
 	__u32 what;		/* TOYFS_REMOTE_* */
-	__u32 mode;		/* CREATE: type (file or directory) and permissions; CHMOD */
+	__u32 mode;		/* CREATE: type (file or directory) and permissions; CHMOD; LOCK */
 	char name[128];		/* with NUL */
 	char to[128];		/* RENAME */
 };
@@ -38,6 +38,13 @@ struct toyfs_remote {
 #define TOYFS_REMOTE_CHMOD	4
 /* Returns how many changes of the mount the kernel does not know yet. */
 #define TOYFS_REMOTE_UNTOLD	5
+
+/*
+ * Of all of the file, with the mount option locks: mode is F_RDLCK or F_WRLCK, EBUSY if
+ * somebody else has one, or F_UNLCK; with FLOCK as of flock(2), otherwise of fcntl(2).
+ */
+#define TOYFS_REMOTE_LOCK	6
+#define TOYFS_REMOTE_FLOCK	0x100u
 
 #define TOYFS_IOC_USAGE		_IOR(0xe7, 1, struct toyfs_usage)
 #define TOYFS_IOC_SUM		_IOWR(0xe7, 2, struct toyfs_sum)
