@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: a frozen filesystem is read, and asks its server to change nothing; who would
 #	change it waits, by write, by name and by a mapping, until it is thawed.
-# TIMEOUT: 60
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 # Times that each operation which changes something was asked

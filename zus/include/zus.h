@@ -660,6 +660,7 @@ struct zus_copy {
 
 #define ZUS_COPY_CLONE		(1u << 0)
 #define ZUS_COPY_DEDUPE		(1u << 1)
+
 #define ZUS_LOCK_UNLCK		0
 #define ZUS_LOCK_RDLCK		1
 #define ZUS_LOCK_WRLCK		2

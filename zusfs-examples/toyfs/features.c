@@ -28,7 +28,7 @@ int toy_features_begin(struct toy_fs *fs, const char *options)
 		return -ENOMEM;
 	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value)))
 		err = more < 0 ? -EINVAL : option(fs, key, value);
-	if (err == -EINVAL)
+	if (err && err != -ENOMEM)
 		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, and relocate=SEED, a number");
 	return err;
 }

@@ -441,9 +441,10 @@ int toy_relocate_begin(struct toy_fs *fs, const char *value)
 	struct toy_relocator *r;
 	pthread_condattr_t attr;
 	uint64_t seed;
+	int err = !fs->relocator && value ? zus_parse_bytes(value, &seed) : -EINVAL;
 
-	if (fs->relocator || !value || zus_parse_bytes(value, &seed))
-		return -EINVAL;
+	if (err)
+		return err;
 	r = fs->relocator = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;

@@ -168,7 +168,7 @@ static int change_lock(const struct remote *remote)
 	struct toy_dentry *de = toy_find(remote->fs, remote->dir, &remote->name);
 	int err;
 
-	if (!remote->fs->has_locks)
+	if (!(remote->fs->features & ZUS_MF_LOCKS))
 		return -EOPNOTSUPP;
 	if (type >= sizeof(types) / sizeof(types[0]) || !de)
 		return de ? -EINVAL : -ENOENT;
