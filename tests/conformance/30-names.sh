@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: names behave as POSIX and Linux have them, through the mount; each kind renamed
 #	onto each kind with each flag does as on tmpfs.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: mount, remount and umount say what is wrong and leave nothing behind.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 # refused WHY COMMAND...: it fails, and the kernel's log or the command says why

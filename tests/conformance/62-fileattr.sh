@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: the flags of chattr(1) are kept and obeyed, project ids inherited, and statx(2)
 #	tells them and the time of birth.
-# TIMEOUT: 60
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: fallocate(2) does what it says in all its modes, also while the server moves blocks,
 #	and every block is free again at the end.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 free_blocks() { stat -f -c %f mnt; }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: lseek(2) and FIEMAP tell where data and holes are, by few calls however large a file.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: file handles find their inode again when the kernel has forgotten it, and after an
 #	unmount, or say that it has gone; ioctls reach the plugin, bounded.
-# TIMEOUT: 60
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs

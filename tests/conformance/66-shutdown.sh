@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: FS_IOC_SHUTDOWN ends all I/O with EIO, what is leased too; the unmount reaches the
 #	server, and what had been written is there with the next mount.
-# TIMEOUT: 90
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 # NAME HOW [FILE]: shut, and unmounted

@@ -3,7 +3,7 @@
 # Goal: what a server changed by itself is seen, by names, attributes, inotify, and nothing
 #	else is forgotten; no operation under way and no invalidation wait for each other,
 #	where libfuse's do.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs

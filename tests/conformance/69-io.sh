@@ -3,7 +3,7 @@
 # Goal: every way to read and write gives the same bytes: flags of preadv2 and pwritev2,
 #	copy_file_range, splice, sendfile, direct I/O, AIO, io_uring; MAP_SYNC where the
 #	plugin promises it; swap files are refused.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs

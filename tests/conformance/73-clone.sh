@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: files share blocks after clone and dedupe, and never what is written or stored
 #	later; also while blocks are moved; a plugin that cannot refuses them.
-# TIMEOUT: 120
+# TIMEOUT: 180
 . "$TOP/tests/vm/lib.sh"
 
 zufs_up toyfs reflink
