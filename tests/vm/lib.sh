@@ -203,7 +203,11 @@ zuf_reset()
 {
 	local where pid
 	awk '$3 ~ /^z(toy|null)fs$/ || $2 ~ "^/tmp/zufs-tests/" { print $2 }' /proc/self/mounts |
-		sort -r | while read -r where; do umount -l "$where"; done
+		sort -r | while read -r where; do
+			# a frozen one would not go
+			fsfreeze -u "$where" 2>/dev/null || true
+			umount -l "$where"
+		done
 	for pid in $(pidof zusd); do
 		kill -KILL "$pid"
 	done
