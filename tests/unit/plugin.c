@@ -156,6 +156,13 @@ static void setup_newer(void)
 	hidden = 0;
 }
 
+#define ROOT_HANDLE	(1ull << 32)
+
+static const struct zufs_lock_in lock_in = {
+	.inode = ROOT_HANDLE, .cmd = ZUFS_LOCK_GET, .type = ZUFS_LOCK_RDLCK,
+	.flags = ZUFS_LOCK_POSIX,
+};
+
 static const struct newer {
 	uint64_t feature;
 	void *callback;		/* in these tables */
@@ -174,6 +181,7 @@ static const struct newer {
 	{ ZUS_MF_FREEZE, &mount_ops.freeze, ZUFS_OP_FREEZE, -EOPNOTSUPP, 0 },
 	{ ZUS_MF_COPY, &file_ops.copy, ZUFS_OP_COPY, -EOPNOTSUPP, 6 },
 	{ ZUS_MF_CREATE_OPEN, &inode_ops.create_open, ZUFS_OP_CREATE_OPEN, -EOPNOTSUPP, 0 },
+	{ ZUS_MF_LOCKS, &file_ops.lock, ZUFS_OP_LOCK, -EOPNOTSUPP, 0 },
 };
 
 #define NEWER	((int)(sizeof(newer) / sizeof(newer[0])))
@@ -182,7 +190,7 @@ static int try_mount(struct zus_local **fs)
 {
 	const struct zus_local_device device = { .size_bytes = 8 << 20 };
 	const struct zus_local_config config = {
-		.plugin = &broken, .devices = &device, .num_devices = 1,
+		.plugin = &broken, .options = "locks", .devices = &device, .num_devices = 1,
 	};
 
 	return zus_local_mount(&config, fs);
@@ -213,7 +221,7 @@ END_TEST
 /* A message that should not have come has an answer. */
 START_TEST(callback_left_out)
 {
-	uint64_t in[64] = { 1ull << 32 };	/* the root's handle */
+	uint64_t in[64] = { ROOT_HANDLE };
 	char out[1024];
 	struct zus_local_call call = {
 		.op = newer[_i].op, .in = in, .in_bytes = sizeof(in),
@@ -226,6 +234,8 @@ START_TEST(callback_left_out)
 	hidden = newer[_i].feature | ZUS_MF_ACLS;
 	if (newer[_i].len_word)
 		in[newer[_i].len_word] = 1;
+	if (newer[_i].op == ZUFS_OP_LOCK)
+		memcpy(in, &lock_in, sizeof(lock_in));
 	ck_assert_int_eq(try_mount(&fs), 0);
 	ck_assert_int_eq(zus_local_call(fs, &call), newer[_i].without);
 	zus_local_umount(fs);

@@ -108,6 +108,7 @@ static const char *missing_callback(const struct zus_server *server, uint64_t fe
 		{ ZUS_MF_FREEZE, mount->freeze, "freeze" },
 		{ ZUS_MF_COPY, file->copy, "copy" },
 		{ ZUS_MF_CREATE_OPEN, inode->create_open, "create_open" },
+		{ ZUS_MF_LOCKS, file->lock, "lock" },
 	};
 	size_t i;
 
