@@ -254,4 +254,8 @@ class Differences(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    not_built = TOP / "build/abi/not-built"
+    if not_built.exists():
+        print(not_built.read_text(), end="")
+        raise SystemExit(77)
     unittest.main()

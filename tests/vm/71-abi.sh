@@ -90,6 +90,10 @@ check()
 	[ -z "$OLDER" ] || check_nullfs
 }
 
+if [ -e "$BUILD/abi/not-built" ]; then
+	cat "$BUILD/abi/not-built"
+	exit 77
+fi
 found=''
 while read -r version _ <&3; do
 	OLD=$BUILD/abi/$version found=yes
