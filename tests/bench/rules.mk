@@ -4,7 +4,7 @@
 # rule. tests/run finds test_report.py by itself.
 
 BENCH_OUT := $(BUILD)/tests/bench
-BENCH_NAMES := pingpong nullcall nop-round tracecount fuse-null epoch-stall lease-lookup
+BENCH_NAMES := pingpong nullcall nop-round name-ops tracecount fuse-null epoch-stall lease-lookup
 BENCH_PROGS := $(BENCH_NAMES:%=$(BENCH_OUT)/%) $(BENCH_OUT)/build-options
 
 $(BENCH_OUT)/fuse-null: BENCH_LIBS := -lfuse3 -lnuma -pthread
