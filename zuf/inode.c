@@ -360,10 +360,11 @@ static void setattr_fill(ZUF_IDMAP *idmap, struct inode *inode, const struct iat
 		return;
 	in->valid |= ZUFS_SET_SIZE;
 	in->size_bytes = iattr->ia_size;
-	/* POSIX: truncate marks mtime when it changes the size */
+	/* POSIX: truncate marks both when it changes the size; the VFS sets ia_ctime always */
 	if (iattr->ia_size != i_size_read(inode) && !(valid & ATTR_MTIME)) {
-		in->valid |= ZUFS_SET_MTIME;
+		in->valid |= ZUFS_SET_MTIME | ZUFS_SET_CTIME;
 		in->mtime = zuf_time_to_wire(iattr->ia_ctime);
+		in->ctime = in->mtime;
 	}
 }
 

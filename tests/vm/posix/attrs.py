@@ -158,6 +158,21 @@ def libc_utimensat(path, atime, mtime):
 
 
 @case
+def truncate_by_name_changes_times_with_the_size(top):
+    """The VFS leaves the times to the filesystem, unlike those of ftruncate."""
+    path = f"{top}/f"
+    touch(path)
+    for size, changes in ((123, True), (1, True), (1, False), (0, True)):
+        before = times(path)
+        tick()
+        os.truncate(path, size)
+        after = times(path)
+        same((after[1] > before[1], after[2] > before[2]), (changes, changes), f"to {size}")
+        drop_caches()
+        same(times(path), after, f"server's times, {size}")
+
+
+@case
 def writes_and_truncates_change_mtime(top):
     path = f"{top}/f"
     touch(path, b"1234")
