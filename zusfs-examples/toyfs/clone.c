@@ -109,12 +109,6 @@ void toy_block_put(struct toy_fs *fs, zus_block block)
 
 /* -------------------------------------------------------------------- to own */
 
-static char *block_addr(struct toy_inode *ti, zus_block block)
-{
-	return zus_dev_addr(ti->zi.mount, zus_block_dev(block),
-			    zus_block_off(fs_of(&ti->zi)->space, block));
-}
-
 int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn)
 {
 	struct toy_fs *fs = fs_of(&ti->zi);
@@ -128,7 +122,7 @@ int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn)
 	block = zus_space_alloc(fs->space, &want, &got);
 	if (!block)
 		return -ENOSPC;
-	zus_copy_nt(block_addr(ti, block), block_addr(ti, *slot), TOY_BLOCK);
+	zus_copy_nt(toy_block_addr(ti, block), toy_block_addr(ti, *slot), TOY_BLOCK);
 	zus_fence();
 	toy_block_put(fs, *slot);
 	*slot = block;
@@ -162,27 +156,20 @@ struct clone {
 	bool dedupe;
 };
 
-static uint64_t slot_at(struct toy_inode *ti, uint64_t bn)
-{
-	uint64_t *slot = toy_map_slot(ti, bn, false);
-
-	return slot ? *slot : 0;
-}
-
 /* Block 0, a hole, is zeros. */
 static bool same_bytes(const struct clone *clone, zus_block to, zus_block from)
 {
 	static const char zeros[TOY_BLOCK];
 
-	return !memcmp(to ? block_addr(clone->to, to) : zeros,
-		       from ? block_addr(clone->from, from) : zeros, clone->bytes);
+	return !memcmp(to ? toy_block_addr(clone->to, to) : zeros,
+		       from ? toy_block_addr(clone->from, from) : zeros, clone->bytes);
 }
 
 /* One block of to becomes from's. */
 static int clone_block(const struct clone *clone)
 {
 	struct toy_inode *to = clone->to;
-	uint64_t was = slot_at(to, clone->to_bn), block = slot_at(clone->from, clone->from_bn);
+	uint64_t was = toy_map_get(to, clone->to_bn), block = toy_map_get(clone->from, clone->from_bn);
 	struct toy_fs *fs = fs_of(&to->zi);
 	uint64_t *slot;
 

@@ -17,12 +17,6 @@ struct copy {
 	uint64_t done_bytes;
 };
 
-static char *block_addr(struct toy_inode *ti, zus_block block)
-{
-	return zus_dev_addr(ti->zi.mount, zus_block_dev(block),
-			    zus_block_off(fs_of(&ti->zi)->space, block));
-}
-
 /* One after the other, the same way for all: no two calls wait for each other. */
 void toy_lock_both(struct toy_inode *a, struct toy_inode *b)
 {
@@ -38,18 +32,10 @@ void toy_unlock_both(struct toy_inode *a, struct toy_inode *b)
 		pthread_mutex_unlock(&b->lock);
 }
 
-/* What the file has at bn, with its state; 0: a hole. */
-static uint64_t slot_at(struct toy_inode *ti, uint64_t bn)
-{
-	uint64_t *slot = toy_map_slot(ti, bn, false);
-
-	return slot ? *slot : 0;
-}
-
 /* A new block of zeros for a hole of to. */
 static int fill_hole(struct copy *copy, uint64_t bn, uint64_t *slot)
 {
-	uint64_t before = bn ? slot_at(copy->to, bn - 1) & ~TOY_STATE : 0, got;
+	uint64_t before = bn ? toy_map_get(copy->to, bn - 1) & ~TOY_STATE : 0, got;
 	struct zus_space_want want = {
 		1, bn, before ? before + 1 : 0, zus_req_numa_node(copy->req),
 	};
@@ -60,7 +46,7 @@ static int fill_hole(struct copy *copy, uint64_t bn, uint64_t *slot)
 	*slot = zus_space_alloc(fs_of(&copy->to->zi)->space, &want, &got);
 	if (!*slot)
 		return -ENOSPC;
-	zus_zero_nt(block_addr(copy->to, *slot), TOY_BLOCK);
+	zus_zero_nt(toy_block_addr(copy->to, *slot), TOY_BLOCK);
 	*place = *slot;
 	copy->to->map_blocks++;
 	return 0;
@@ -71,14 +57,14 @@ static int copy_piece(struct copy *copy, uint64_t bytes)
 {
 	uint64_t to_off = copy->args->to_off + copy->done_bytes;
 	uint64_t from_off = copy->args->from_off + copy->done_bytes;
-	uint64_t to, from = slot_at(copy->from, from_off / TOY_BLOCK);
+	uint64_t to, from = toy_map_get(copy->from, from_off / TOY_BLOCK);
 	char *at;
 	int err;
 
 	err = toy_own(copy->req, copy->to, to_off / TOY_BLOCK);
 	if (err)
 		return err;
-	to = slot_at(copy->to, to_off / TOY_BLOCK);
+	to = toy_map_get(copy->to, to_off / TOY_BLOCK);
 	/* it soon is somewhere; what is being copied elsewhere must not be written */
 	if (to & TOY_STATE || (from & TOY_STATE) == TOY_MOVED)
 		return ZUS_BUSY_RETRY;
@@ -89,10 +75,10 @@ static int copy_piece(struct copy *copy, uint64_t bytes)
 	err = to ? 0 : fill_hole(copy, to_off / TOY_BLOCK, &to);
 	if (err)
 		return err;
-	at = block_addr(copy->to, to) + to_off % TOY_BLOCK;
+	at = toy_block_addr(copy->to, to) + to_off % TOY_BLOCK;
 	if (from)
-		zus_copy_nt(at, block_addr(copy->from, from & ~TOY_STATE) + from_off % TOY_BLOCK,
-			    bytes);
+		zus_copy_nt(at, toy_block_addr(copy->from, from & ~TOY_STATE) +
+			    from_off % TOY_BLOCK, bytes);
 	else
 		zus_zero_nt(at, bytes);
 	return 0;

@@ -45,7 +45,7 @@ uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn, bool make)
 	return &node[bn & (NODE_SLOTS - 1)];
 }
 
-static uint64_t map_get(struct toy_inode *ti, uint64_t bn)
+uint64_t toy_map_get(struct toy_inode *ti, uint64_t bn)
 {
 	uint64_t *slot = toy_map_slot(ti, bn, false);
 
@@ -126,7 +126,7 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 		   zus_block *block)
 {
 	struct zus_space *space = fs_of(&ti->zi)->space;
-	struct zus_space_want want = { *n, bn, bn ? map_get(ti, bn - 1) & ~TOY_STATE : 0,
+	struct zus_space_want want = { *n, bn, bn ? toy_map_get(ti, bn - 1) & ~TOY_STATE : 0,
 				       zus_req_numa_node(req) };
 	struct toy_reservation *res = ti->reserved;
 	uint64_t got, *slot;
@@ -153,7 +153,7 @@ static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint6
 /* The slots of bn and to belong to one extent, if all between them do. */
 static bool same_run(struct toy_inode *ti, uint64_t bn, uint64_t to)
 {
-	uint64_t slot = map_get(ti, bn), other = map_get(ti, to);
+	uint64_t slot = toy_map_get(ti, bn), other = toy_map_get(ti, to);
 
 	return slot ? other && other - to == slot - bn &&
 		      toy_shared(fs_of(&ti->zi), slot) == toy_shared(fs_of(&ti->zi), other) : !other;
@@ -181,7 +181,7 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 {
 	bool write = args->flags & ZUS_MAP_WRITE, make = write && !(args->flags & ZUS_MAP_ZERO);
 	struct zus_extent ext = { .flags = ZUS_EXTF_LEASE_R };
-	uint64_t slot = map_get(ti, bn), state = slot & TOY_STATE, n = 1;
+	uint64_t slot = toy_map_get(ti, bn), state = slot & TOY_STATE, n = 1;
 	int err;
 
 	if (state == TOY_MOVED || (state && write))
@@ -191,11 +191,11 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 		ext.flags = 0;
 	} else if (slot || !make) {
 		n = map_run(ti, &bn);
-		slot = map_get(ti, bn) & ~TOY_STATE;
+		slot = toy_map_get(ti, bn) & ~TOY_STATE;
 		if (slot && !state)
 			ext.flags |= toy_shared(fs_of(&ti->zi), slot) ? ZUS_EXTF_SHARED : ZUS_EXTF_LEASE_W;
 	} else {
-		while (bn + n < end && !map_get(ti, bn + n))
+		while (bn + n < end && !toy_map_get(ti, bn + n))
 			n++;
 		err = reserve(req, ti, bn, &n, &slot);
 		if (err)
@@ -253,5 +253,7 @@ static int toy_map_done(struct zus_req *req, struct zus_inode *inode,
 	return 0;
 }
 
-const struct zus_file_ops toy_file_ops = { .map = toy_map, .map_done = toy_map_done, .copy = toy_copy,
-					   .fallocate = toy_fallocate, .ioctl = toy_ioctl, .lock = toy_lock };
+const struct zus_file_ops toy_file_ops = {
+	.map = toy_map, .map_done = toy_map_done, .copy = toy_copy, .fallocate = toy_fallocate,
+	.ioctl = toy_ioctl, .lock = toy_lock,
+};

@@ -15,12 +15,6 @@ struct piece {
 	uint64_t bn, slot;
 };
 
-static void *block_addr(struct toy_inode *ti, zus_block block)
-{
-	return zus_dev_addr(ti->zi.mount, zus_block_dev(block),
-			    zus_block_off(fs_of(&ti->zi)->space, block));
-}
-
 /* Blocks of zeros that nobody knows yet, for n block numbers from bn on. */
 struct run {
 	struct run *next;
@@ -56,7 +50,7 @@ static struct run *run_new(struct zus_req *req, struct toy_inode *ti, uint64_t b
 		*err = -ENOSPC;
 		return NULL;
 	}
-	zus_zero_nt(block_addr(ti, run->block), run->n * TOY_BLOCK);
+	zus_zero_nt(toy_block_addr(ti, run->block), run->n * TOY_BLOCK);
 	*err = 0;
 	for (bn = 0; bn < run->n && !*err; bn++)
 		*err = toy_map_slot(ti, run->bn + bn, true) ? 0 : -ENOMEM;
@@ -134,7 +128,8 @@ static int own(struct zus_req *req, struct toy_inode *ti, struct piece *piece)
 	block = zus_space_alloc(fs_of(&ti->zi)->space, &want, &got);
 	if (!block)
 		return -ENOSPC;
-	zus_copy_nt(block_addr(ti, block), block_addr(ti, piece->slot & ~TOY_STATE), TOY_BLOCK);
+	zus_copy_nt(toy_block_addr(ti, block), toy_block_addr(ti, piece->slot & ~TOY_STATE),
+		    TOY_BLOCK);
 	zus_fence();
 	piece->slot = block;
 	return 0;

@@ -95,6 +95,13 @@ uint64_t toy_map_next(struct toy_inode *ti, uint64_t bn);
 int toy_fallocate(struct zus_req *req, struct zus_inode *inode,
 		  const struct zus_fallocate *args, struct zus_attr *out);
 
+/* Where the server sees a block. */
+static inline char *toy_block_addr(struct toy_inode *ti, zus_block block)
+{
+	return zus_dev_addr(ti->zi.mount, zus_block_dev(block),
+			    zus_block_off(fs_of(&ti->zi)->space, block));
+}
+
 /* copy.c: of two inodes, the locks. */
 void toy_lock_both(struct toy_inode *a, struct toy_inode *b);
 void toy_unlock_both(struct toy_inode *a, struct toy_inode *b);

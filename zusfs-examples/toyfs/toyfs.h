@@ -88,6 +88,8 @@ extern const struct zus_file_ops toy_file_ops;
 
 /* Where the block of bn is kept; NULL: nowhere, with make: no memory. ti->lock is held. */
 uint64_t *toy_map_slot(struct toy_inode *ti, uint64_t bn, bool make);
+/* What is there; 0: a hole. Likewise. */
+uint64_t toy_map_get(struct toy_inode *ti, uint64_t bn);
 /* Blocks [first, end) leave the file; ti->lock is held. */
 void toy_map_cut(struct toy_inode *ti, uint64_t first, uint64_t end);
 /* At the inode's end: all that it has. */

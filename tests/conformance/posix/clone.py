@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Files that share blocks: FICLONE, FICLONERANGE, FIDEDUPERANGE, on a mount with reflink."""
 
-import glob
 import mmap
 import random
 
@@ -53,11 +52,6 @@ def shared(fd):
 
 def free_blocks(top):
     return os.statvfs(top).f_bfree
-
-
-def asked(op):
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 def fallocate(fd, mode, off, length):

@@ -3,7 +3,6 @@
 """File handles (open_by_handle_at), and ioctls that zuf passes on."""
 
 import fcntl
-import glob
 import os
 import struct
 
@@ -12,11 +11,6 @@ from fslib import *
 USAGE = 2 << 30 | 32 << 16 | 0xe7 << 8 | 1
 SUM = 3 << 30 | 272 << 16 | 0xe7 << 8 | 2
 TOUCH = 0xe7 << 8 | 3
-
-
-def asked(op):
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 @case

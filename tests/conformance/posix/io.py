@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ways to read and write a file, and what each promises."""
 
-import glob
 import mmap
 import random
 import select
@@ -14,11 +13,6 @@ from fslib import *
 PAGE = 4096
 MAP_SHARED_VALIDATE, MAP_SYNC = 3, 0x80000
 SIZE = 16 * PAGE
-
-
-def asked(op):
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 def calls():

@@ -7,7 +7,6 @@ Without the option all of it stays here.
 """
 
 import fcntl
-import glob
 import random
 import select
 import signal
@@ -22,11 +21,6 @@ GET, SET, SETW = 5, 6, 7
 OFD = 31                                # more than the same of POSIX
 RETRY = "/sys/module/zuf/parameters/lock_retry_ms"
 NEVER = 3600 * 1000
-
-
-def asked(op="lock"):
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 def lock(fd, cmd, kind, start=0, length=0):
@@ -101,9 +95,9 @@ class Child:
 
 def waiting(function):
     """A child that the server has sent away once, so that it waits, or soon does."""
-    before = asked()
+    before = asked("lock")
     child = Child(function)
-    while asked() == before:
+    while asked("lock") == before:
         holds(not child.ready(), "did not wait")
         select.select([], [], [], 0.001)
     return child
@@ -205,10 +199,10 @@ def owners(top):
     same({line[0:2] for line in listed(path)}, {("FLOCK", "READ"), ("OFDLCK", "WRITE")})
     # of a directory, too
     top_fd, again = os.open(top, os.O_RDONLY), os.open(top, os.O_RDONLY)
-    before = asked()
+    before = asked("lock")
     fcntl.flock(top_fd, fcntl.LOCK_EX)
     fails("EAGAIN", fcntl.flock, again, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    holds(asked() > before, "the server has decided")
+    holds(asked("lock") > before, "the server has decided")
     os.close(top_fd)
     fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -297,8 +291,8 @@ def waits_end_by_asking_again(top):
     lock(fd, SET, WR)
     retry_after(5)
     child = waiting(lambda: take_posix(path))
-    before = asked()
-    while asked() < before + 5:
+    before = asked("lock")
+    while asked("lock") < before + 5:
         select.select([], [], [], 0.001)
     lock(fd, SET, UN)
     same(child.result(), "ok")
@@ -367,9 +361,9 @@ def signals(top):
     # what restarts goes on waiting
     for take in TAKES:
         child = waiting(lambda: catch(take, True))
-        before = asked()
+        before = asked("lock")
         os.kill(child.pid, signal.SIGUSR1)
-        while asked() == before:
+        while asked("lock") == before:
             holds(not child.ready(), "it has not got it")
             select.select([], [], [], 0.001)
         mode = REMOTE_FLOCK if take is take_flock else 0
@@ -393,13 +387,13 @@ def who_has_none_makes_no_call(top):
     # each file closed here has nothing, also while another has
     holder = Child(lambda: take_ofd(path))
     same(holder.result(), "ok")
-    before = asked(), asked("batch")
+    before = asked("lock"), asked("batch")
     for _ in range(10):
         fd = opened(path)
         lock(fd, SET, UN)
         fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
-    same((asked(), asked("batch")), before)
+    same((asked("lock"), asked("batch")), before)
     holder.end()
 
 
@@ -587,7 +581,7 @@ def locks_of_this_kernel(top):
         else:
             fails("EAGAIN", lock, fd, SET, RD)
         child.end()
-    same(asked(), 0)
+    same(asked("lock"), 0)
     fails("ENOTSUP", remote, top, "f", WR)
 
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names: create, look up, link, unlink, rename, as POSIX and Linux have them."""
 
-import glob
 import os
 import socket
 import stat
@@ -30,11 +29,6 @@ def create_gives_an_empty_file(top):
     same(after.st_mtime_ns, after.st_ctime_ns, "the directory's times")
     fails("EEXIST", os.open, path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR))
-
-
-def asked(op):
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 @case

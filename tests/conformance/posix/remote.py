@@ -6,7 +6,6 @@ them follow, and what was not changed stays in the kernel's memory.
 """
 
 import fcntl
-import glob
 import select
 import stat
 
@@ -33,11 +32,6 @@ def remote(top, *args, **kwargs):
     while remote_ioctl(fd, UNTOLD):
         select.select([], [], [], 0.001)
     os.close(fd)
-
-
-def asked(op):
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 class Watch:

@@ -3,7 +3,6 @@
 """Where data and holes are: lseek(2) and FIEMAP, against a model and on vast files."""
 
 import fcntl
-import glob
 import os
 import random
 import struct
@@ -14,11 +13,6 @@ SEED = int(os.environ.get("SEEK_SEED", "1"))
 BLOCK = 4096
 LAST = 1
 VAST = 0x7ffffffffffff000            # toyfs's largest file
-
-
-def map_calls():
-    with open(glob.glob("/sys/fs/zuf/mounts/*/ops/map")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 def seek(fd, off, whence):
@@ -99,7 +93,7 @@ def vast_files_take_few_calls(top):
     places = [0, 1 << 31, (1 << 40) + 5 * BLOCK, 1 << 55, VAST - BLOCK]
     for place in places:
         os.pwrite(fd, b"here", place)
-    before = map_calls()
+    before = asked("map")
     found, off = [], 0
     while (off := seek(fd, off, os.SEEK_DATA)) != "ENXIO":
         found.append(off)
@@ -108,7 +102,7 @@ def vast_files_take_few_calls(top):
             break
     same(found, places)
     same([e[0] for e in fiemap(fd)], places)
-    calls = map_calls() - before
+    calls = asked("map") - before
     holds(calls < 40, f"{calls} calls")
     same(seek(fd, (1 << 55) + BLOCK, os.SEEK_HOLE), (1 << 55) + BLOCK)
     os.ftruncate(fd, 1 << 41)
