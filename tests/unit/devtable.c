@@ -272,6 +272,24 @@ START_TEST(mkfs_makes_a_table)
 }
 END_TEST
 
+START_TEST(mkfs_of_a_part)
+{
+	struct zufs_devtable table;
+	uint32_t which;
+
+	ck_assert_int_eq(mkfs_file("-t ztoyfs --size 8m"), 0);
+	ck_assert_int_eq(zus_devtable_read(fd, 16 * MIB, &table, &which), 0);
+	ck_assert_uint_eq(le64toh(table.dev[0].size_bytes), 8 * MIB);
+	ck_assert_int_eq(mkfs_file("-f -t ztoyfs -s 17m"), 1);
+	ck_assert_int_eq(mkfs_file("-f -t ztoyfs -s 1m"), 1);
+	ck_assert_int_eq(mkfs_file("-f -t ztoyfs -s 0"), 2);
+	ck_assert_int_eq(mkfs_file("-f -t ztoyfs -s 8388609"), 2);
+	ck_assert_int_eq(mkfs_file("-f -t ztoyfs -s much"), 2);
+	ck_assert_int_eq(zus_devtable_read(fd, 16 * MIB, &table, &which), 0);
+	ck_assert_uint_eq(le64toh(table.dev[0].size_bytes), 8 * MIB);
+}
+END_TEST
+
 START_TEST(mkfs_keeps_what_is_there)
 {
 	const uint16_t ext_magic = htole16(0xef53);
@@ -318,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, bounds_are_checked);
 	tcase_add_test(tc, data_begins_on_a_huge_page);
 	tcase_add_test(tc, mkfs_makes_a_table);
+	tcase_add_test(tc, mkfs_of_a_part);
 	tcase_add_test(tc, mkfs_keeps_what_is_there);
 	tcase_add_test(tc, mkfs_refuses_bad_input);
 	suite_add_tcase(suite, tc);

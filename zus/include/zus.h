@@ -946,6 +946,9 @@ int zus_req_xattr_name(struct zus_req *req, const struct zus_name *name);
  * zus_inode_tryget: 1: as get; 0: the last reference has gone, evict runs or soon
  * will. For threads of the plugin's own, which find inodes in a list that evict
  * takes them from: call it under the lock of that list, so that the memory is there.
+ * zus_inode_leave: for umount alone, when the reference of zus_inode_init() is the only
+ * one: the inode leaves the mount's table, and evict is not called. Its memory is the
+ * plugin's, which may enter it in a later mount's.
  * zus_entry_set: call it while the inode cannot vanish, under the lock that found
  * it. A failing callback need not undo it.
  */
@@ -953,6 +956,7 @@ int zus_inode_init(struct zus_mount *mount, struct zus_inode *inode);
 void zus_inode_get(struct zus_inode *inode);
 int zus_inode_tryget(struct zus_inode *inode);
 void zus_inode_put(struct zus_inode *inode);
+void zus_inode_leave(struct zus_inode *inode);
 void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode);
 
 /* ------------------------------------------------------------------ recalls */

@@ -209,6 +209,17 @@ void zus_inode_put(struct zus_inode *inode)
 	slot_put(inode->slot, 1);
 }
 
+void zus_inode_leave(struct zus_inode *inode)
+{
+	struct zus_inode_slot *slot = inode->slot;
+
+	/* nothing else runs for the mount, so nobody finds the handle meanwhile */
+	__atomic_sub_fetch(&slot->state, 1, __ATOMIC_ACQ_REL);
+	slot_release(slot);
+	inode->slot = NULL;
+	inode->mount = NULL;
+}
+
 void zus_entry_set(struct zus_entry *entry, struct zus_inode *inode)
 {
 	__atomic_add_fetch(&inode->slot->state, 1, __ATOMIC_RELAXED);

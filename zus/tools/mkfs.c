@@ -37,6 +37,7 @@ static struct {
 	const char *type;
 	int force;
 	int dry_run;
+	uint64_t size_bytes;	/* of each device; 0: all that it has */
 	struct target target[ZUFS_DEVTABLE_DEVICES];
 	uint32_t num_targets;
 } mkfs;
@@ -48,6 +49,7 @@ static const char usage_text[] =
 	"\n"
 	"  -t, --type TYPE   filesystem type, such as ztoyfs\n"
 	"  -f, --force       overwrite a filesystem or partition table that is there\n"
+	"  -s, --size BYTES  use the first BYTES of each device alone, such as 64m\n"
 	"  -n, --dry-run     check and show, write nothing\n"
 	"  -h, --help        show this\n"
 	"  -V, --version     show the version\n"
@@ -58,6 +60,7 @@ static const char usage_text[] =
 static const struct option long_options[] = {
 	{ "type", required_argument, NULL, 't' },
 	{ "force", no_argument, NULL, 'f' },
+	{ "size", required_argument, NULL, 's' },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -152,6 +155,11 @@ static int open_target(struct target *t)
 	t->size_bytes = (uint64_t)st.st_size;
 	if (t->is_block && ioctl(t->fd, BLKGETSIZE64, &t->size_bytes))
 		return fail("%s: cannot tell the size: %s", t->path, strerror(errno));
+	if (mkfs.size_bytes > t->size_bytes)
+		return fail("%s has %llu bytes, fewer than --size", t->path,
+			    (unsigned long long)t->size_bytes);
+	if (mkfs.size_bytes)
+		t->size_bytes = mkfs.size_bytes;
 	if (t->is_block)
 		describe_block(t);
 	return 0;
@@ -349,13 +357,18 @@ int main(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "t:fnhV", long_options, NULL)) >= 0) {
+	while ((opt = getopt_long(argc, argv, "t:fs:nhV", long_options, NULL)) >= 0) {
 		switch (opt) {
 		case 't':
 			mkfs.type = optarg;
 			break;
 		case 'f':
 			mkfs.force = 1;
+			break;
+		case 's':
+			if (zus_parse_bytes(optarg, &mkfs.size_bytes) ||
+			    mkfs.size_bytes % ZUFS_BLOCK_BYTES || !mkfs.size_bytes)
+				return usage_error("a size is a multiple of 4096 bytes, such as 64m");
 			break;
 		case 'n':
 			mkfs.dry_run = 1;

@@ -49,6 +49,21 @@ void toy_index_del(struct toy_inode *ti)
 	pthread_mutex_unlock(&index->lock);
 }
 
+int toy_index_each(struct toy_index *index, int (*each)(struct toy_inode *ti, void *arg),
+		   void *arg)
+{
+	struct toy_inode *ti, *next;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < BUCKETS; i++)
+		for (ti = LIST_FIRST(&index->bucket[i]); !ret && ti; ti = next) {
+			next = LIST_NEXT(ti, by_ino);
+			ret = each(ti, arg);
+		}
+	return ret;
+}
+
 /* With the index's lock.  Returns NULL too for one that waits in evict for the lock. */
 static struct toy_inode *get_by_ino(struct toy_index *index, uint64_t ino, uint64_t gen)
 {

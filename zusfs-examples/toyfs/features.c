@@ -11,9 +11,12 @@ static int option(struct toy_fs *fs, const char *key, const char *value)
 		return toy_relocate_begin(fs, value);
 	if (!strcmp(key, "reflink") && !value)
 		return toy_shares_begin(fs);
-	if (strcmp(key, "locks") != 0 || value)
+	if (!strcmp(key, "locks") && !value)
+		fs->features |= ZUS_MF_LOCKS;
+	else if (!strcmp(key, "keep") && !value)
+		fs->keep = true;
+	else
 		return -EINVAL;
-	fs->features |= ZUS_MF_LOCKS;
 	return 0;
 }
 
@@ -28,8 +31,10 @@ int toy_features_begin(struct toy_fs *fs, const char *options)
 		return -ENOMEM;
 	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value)))
 		err = more < 0 ? -EINVAL : option(fs, key, value);
+	if (!err && fs->keep && fs->relocator)
+		err = -EINVAL;
 	if (err && err != -ENOMEM)
-		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, and relocate=SEED, a number");
+		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, and keep or relocate=SEED, a number");
 	return err;
 }
 

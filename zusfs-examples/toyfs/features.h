@@ -10,6 +10,7 @@
 
 /* What they use of toyfs.c: an inode that has the reference of its first name. */
 struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create *args);
+void toy_evict(struct zus_inode *inode);
 /* Names changed: links came or went; contents did (mtime). */
 void toy_touch(struct toy_inode *ti, const struct zus_time *now, int links, bool mtime);
 /* Under fs->names. add: ENOENT, the directory was removed meanwhile. */
@@ -18,6 +19,9 @@ struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir,
 int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *ti,
 		   const struct zus_name *name);
 void toy_remove_dentry(struct toy_fs *fs, struct toy_dentry *de);
+/* At the end: all names; then, when no inode is left, the rest. */
+void toy_free_names(struct toy_fs *fs);
+void toy_free_fs(struct toy_fs *fs);
 /* A name of the inode is gone; true: the last, put it after the unlock. */
 bool toy_drop_name(struct toy_inode *ti, const struct zus_time *now);
 
@@ -37,9 +41,19 @@ struct toy_index *toy_index_new(void);
 void toy_index_delete(struct toy_index *index);
 void toy_index_add(struct toy_inode *ti);
 void toy_index_del(struct toy_inode *ti);
+/* Of all inodes, while nobody else uses them; what is not 0 ends it. The inode may go. */
+int toy_index_each(struct toy_index *index, int (*each)(struct toy_inode *ti, void *arg),
+		   void *arg);
 int toy_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
 	     struct zus_entry *out);
 int toy_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
+
+/*
+ * keep.c, with the mount option keep. take: what was kept becomes mount->priv; ENOENT:
+ * nothing was. keep: at the end of a mount; false: the caller is to free it.
+ */
+int toy_keep_take(struct zus_mount *mount);
+bool toy_keep(struct zus_mount *mount);
 
 /* ioctl.c, see toyfs_ioctl.h */
 int toy_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,

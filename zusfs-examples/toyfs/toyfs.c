@@ -48,7 +48,7 @@ struct toy_inode *toy_new_inode(struct zus_mount *mount, const struct zus_create
 }
 
 /* Neither a name, nor the kernel, nor a call knows the inode any more. */
-static void toy_evict(struct zus_inode *inode)
+void toy_evict(struct zus_inode *inode)
 {
 	struct toy_inode *ti = toy(inode);
 
@@ -263,60 +263,87 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 
 /* ------------------------------------------------------------------- mount */
 
-static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
+void toy_free_names(struct toy_fs *fs)
+{
+	struct toy_dentry *de;
+
+	while (fs->tree) {
+		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
+		tdelete(de, &fs->tree, compare);
+		toy_dir_del(fs, de);
+		free(de);
+	}
+}
+
+void toy_free_fs(struct toy_fs *fs)
+{
+	toy_features_end(fs);
+	zus_space_delete(fs->space);
+	pthread_rwlock_destroy(&fs->names);
+	free(fs);
+}
+
+static int make_fs(struct zus_mount *mount)
 {
 	struct zus_create args = { .mode = S_IFDIR | 0755 };
 	struct toy_fs *fs = mount->priv = calloc(1, sizeof(*fs));
-	int err = fs ? toy_features_begin(fs, mount->options) : -ENOMEM;
+	int err;
 
+	if (!fs)
+		return -ENOMEM;
+	pthread_rwlock_init(&fs->names, NULL);
+	err = toy_features_begin(fs, mount->options);
 	if (err)
 		goto out_free;
 	err = -ENOMEM;
 	fs->space = zus_space_new(mount);
-	if (!fs->space) {
+	if (!fs->space)
 		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
-		goto out_free;
-	}
-	fs->root = toy_new_inode(mount, &args);
-	if (!fs->root)
-		goto out_space;
-	pthread_rwlock_init(&fs->names, NULL);
-	zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = ZUS_MF_VOLATILE | ZUS_MF_LEASES | fs->features;
+	else
+		fs->root = toy_new_inode(mount, &args);
+	if (fs->root)
+		return 0;
+out_free:
+	toy_free_fs(fs);
+	return err;
+}
+
+static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
+{
+	int err = toy_keep_take(mount);
+	struct toy_fs *fs;
+
+	if (err == -ENOENT)
+		err = make_fs(mount);
+	if (err)
+		return err;
+	fs = mount->priv;
+	if (!fs->keep)
+		zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
+	out->features = (fs->keep ? 0 : ZUS_MF_VOLATILE) | ZUS_MF_LEASES | fs->features;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
 	toy_get_attr(fs->root, &out->root.attr);
 	return 0;
+}
 
-out_space:
-	zus_space_delete(fs->space);
-out_free:
-	if (fs)
-		toy_features_end(fs);
-	free(fs);
-	return err;
+static int put_inode(struct toy_inode *ti, void *arg)
+{
+	zus_inode_put(&ti->zi);		/* the last: that of its names, or the root's */
+	return 0;
 }
 
 static void toy_umount(struct zus_mount *mount)
 {
 	struct toy_fs *fs = mount->priv;
-	struct toy_dentry *de;
 
 	toy_features_stop(fs);
-	while (fs->tree) {
-		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
-		if (!--de->inode->attr.nlink || S_ISDIR(de->inode->attr.mode))
-			zus_inode_put(&de->inode->zi);
-		tdelete(de, &fs->tree, compare);
-		toy_dir_del(fs, de);
-		free(de);
-	}
-	zus_inode_put(&fs->root->zi);
-	toy_features_end(fs);
-	zus_space_delete(fs->space);
-	pthread_rwlock_destroy(&fs->names);
-	free(fs);
+	if (toy_keep(mount))
+		return;
+	toy_free_names(fs);
+	toy_index_each(fs->index, put_inode, NULL);
+	toy_free_fs(fs);
 }
 
 static const struct zus_mount_ops toy_mount_ops = { toy_mount, toy_umount, .statfs = toy_statfs,
