@@ -29,6 +29,15 @@ void toy_dir_del(struct toy_fs *fs, struct toy_dentry *de)
 	tdelete(de, &fs->by_cookie, compare);
 }
 
+static void nothing(void *de)
+{
+}
+
+void toy_dir_end(struct toy_fs *fs)
+{
+	tdestroy(fs->by_cookie, nothing);
+}
+
 static struct toy_dentry *at(struct toy_inode *dir, uint64_t cookie)
 {
 	struct toy_dentry key = { .dir = dir, .cookie = cookie }, **found;

@@ -49,8 +49,7 @@ void toy_index_del(struct toy_inode *ti)
 	pthread_mutex_unlock(&index->lock);
 }
 
-int toy_index_each(struct toy_index *index, int (*each)(struct toy_inode *ti, void *arg),
-		   void *arg)
+int toy_index_each(struct toy_index *index, toy_each *each, void *arg)
 {
 	struct toy_inode *ti, *next;
 	unsigned int i;
@@ -62,6 +61,12 @@ int toy_index_each(struct toy_index *index, int (*each)(struct toy_inode *ti, vo
 			ret = each(ti, arg);
 		}
 	return ret;
+}
+
+int toy_index_put(struct toy_inode *ti, void *arg)
+{
+	zus_inode_put(&ti->zi);
+	return 0;
 }
 
 /* With the index's lock.  Returns NULL too for one that waits in evict for the lock. */

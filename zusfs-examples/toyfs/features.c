@@ -14,7 +14,7 @@ static int option(struct toy_fs *fs, const char *key, const char *value)
 	if (!strcmp(key, "locks") && !value)
 		fs->features |= ZUS_MF_LOCKS;
 	else if (!strcmp(key, "keep") && !value)
-		fs->keep = true;
+		fs->features &= ~(uint64_t)ZUS_MF_VOLATILE;
 	else
 		return -EINVAL;
 	return 0;
@@ -25,13 +25,13 @@ int toy_features_begin(struct toy_fs *fs, const char *options)
 	char buf[64], *key, *value;
 	int more, err = 0;
 
-	fs->features = TOY_FEATURES;
+	fs->features = TOY_FEATURES | ZUS_MF_VOLATILE;
 	fs->index = toy_index_new();
 	if (!fs->index)
 		return -ENOMEM;
 	while (!err && (more = zus_option_next(&options, buf, sizeof(buf), &key, &value)))
 		err = more < 0 ? -EINVAL : option(fs, key, value);
-	if (!err && fs->keep && fs->relocator)
+	if (!err && fs->relocator && !(fs->features & ZUS_MF_VOLATILE))
 		err = -EINVAL;
 	if (err && err != -ENOMEM)
 		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, and keep or relocate=SEED, a number");
@@ -45,6 +45,7 @@ void toy_features_stop(struct toy_fs *fs)
 
 void toy_features_end(struct toy_fs *fs)
 {
+	toy_dir_end(fs);
 	toy_relocate_end(fs);
 	toy_shares_end(fs);
 	toy_index_delete(fs->index);

@@ -19,8 +19,9 @@ struct toy_dentry *toy_find(struct toy_fs *fs, struct toy_inode *dir,
 int toy_add_dentry(struct toy_fs *fs, struct toy_inode *dir, struct toy_inode *ti,
 		   const struct zus_name *name);
 void toy_remove_dentry(struct toy_fs *fs, struct toy_dentry *de);
-/* At the end: all names; then, when no inode is left, the rest. */
-void toy_free_names(struct toy_fs *fs);
+/* What is done with an inode; what is not 0 ends it for the others. */
+typedef int toy_each(struct toy_inode *ti, void *arg);
+/* All names and the rest, when no inode is left. */
 void toy_free_fs(struct toy_fs *fs);
 /* A name of the inode is gone; true: the last, put it after the unlock. */
 bool toy_drop_name(struct toy_inode *ti, const struct zus_time *now);
@@ -41,9 +42,10 @@ struct toy_index *toy_index_new(void);
 void toy_index_delete(struct toy_index *index);
 void toy_index_add(struct toy_inode *ti);
 void toy_index_del(struct toy_inode *ti);
-/* Of all inodes, while nobody else uses them; what is not 0 ends it. The inode may go. */
-int toy_index_each(struct toy_index *index, int (*each)(struct toy_inode *ti, void *arg),
-		   void *arg);
+/* Of all inodes, while nobody else uses them. The inode may go. */
+int toy_index_each(struct toy_index *index, toy_each *each, void *arg);
+/* At the end of a mount what is left of references is that of a name, or the root's. */
+toy_each toy_index_put;
 int toy_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
 	     struct zus_entry *out);
 int toy_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
@@ -62,7 +64,11 @@ int toy_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioc
 /* remote.c: TOYFS_IOC_REMOTE of a directory. */
 int toy_remote(struct zus_inode *dir, const void *in, int32_t *result);
 
-/* dirs.c: names by their place in a directory, under fs->names. add: 0 or ENOMEM. */
+/*
+ * dirs.c: names by their place in a directory, under fs->names. add: 0 or ENOMEM. end: the
+ * names have gone.
+ */
+void toy_dir_end(struct toy_fs *fs);
 int toy_dir_add(struct toy_fs *fs, struct toy_dentry *de);
 void toy_dir_del(struct toy_fs *fs, struct toy_dentry *de);
 /* The first one behind cookie, or NULL. */

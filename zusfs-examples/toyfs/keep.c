@@ -112,7 +112,6 @@ static int evict(struct toy_inode *ti, void *arg)
 
 static void drop(struct toy_kept *kept)
 {
-	toy_free_names(kept->fs);
 	toy_index_each(kept->fs->index, evict, NULL);
 	toy_free_fs(kept->fs);
 	free(kept);
@@ -122,9 +121,9 @@ bool toy_keep(struct zus_mount *mount)
 {
 	struct toy_fs *fs = mount->priv;
 	size_t bytes = strlen(mount->options) + 1;
-	struct toy_kept *kept = fs->keep ? calloc(1, sizeof(*kept) + bytes) : NULL;
-	struct toy_kept *oldest = NULL;
+	struct toy_kept *kept, *oldest = NULL;
 
+	kept = fs->features & ZUS_MF_VOLATILE ? NULL : calloc(1, sizeof(*kept) + bytes);
 	if (!kept)
 		return false;
 	kept->fs = fs;

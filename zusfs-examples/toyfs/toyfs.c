@@ -75,8 +75,7 @@ void toy_touch(struct toy_inode *ti, const struct zus_time *now, int links, bool
 	pthread_mutex_lock(&ti->lock);
 	ti->attr.nlink += (uint32_t)links;
 	ti->attr.ctime = *now;
-	if (mtime)
-		ti->attr.mtime = *now;
+	ti->attr.mtime = mtime ? *now : ti->attr.mtime;
 	ti->attr.change++;
 	pthread_mutex_unlock(&ti->lock);
 }
@@ -263,20 +262,9 @@ static int toy_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh,
 
 /* ------------------------------------------------------------------- mount */
 
-void toy_free_names(struct toy_fs *fs)
-{
-	struct toy_dentry *de;
-
-	while (fs->tree) {
-		de = *(struct toy_dentry **)fs->tree;	/* any will do: the topmost */
-		tdelete(de, &fs->tree, compare);
-		toy_dir_del(fs, de);
-		free(de);
-	}
-}
-
 void toy_free_fs(struct toy_fs *fs)
 {
+	tdestroy(fs->tree, free);
 	toy_features_end(fs);
 	zus_space_delete(fs->space);
 	pthread_rwlock_destroy(&fs->names);
@@ -293,44 +281,30 @@ static int make_fs(struct zus_mount *mount)
 		return -ENOMEM;
 	pthread_rwlock_init(&fs->names, NULL);
 	err = toy_features_begin(fs, mount->options);
-	if (err)
-		goto out_free;
-	err = -ENOMEM;
-	fs->space = zus_space_new(mount);
-	if (!fs->space)
-		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
-	else
-		fs->root = toy_new_inode(mount, &args);
+	fs->space = err ? NULL : zus_space_new(mount);
+	fs->root = fs->space ? toy_new_inode(mount, &args) : NULL;
 	if (fs->root)
 		return 0;
-out_free:
+	if (!err)
+		zus_log(ZUS_LOG_ERR, "toyfs: no memory, or no persistent-memory device");
 	toy_free_fs(fs);
-	return err;
+	return err ? err : -ENOMEM;
 }
 
 static int toy_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
 {
-	int err = toy_keep_take(mount);
+	int err = toy_keep_take(mount);	/* ENOENT: as always, but with the option keep */
 	struct toy_fs *fs;
 
-	if (err == -ENOENT)
-		err = make_fs(mount);
+	err = err == -ENOENT ? make_fs(mount) : err;
 	if (err)
 		return err;
 	fs = mount->priv;
-	if (!fs->keep)
-		zus_log(ZUS_LOG_NOTICE, "toyfs: volatile: all files of this mount end with it");
-	out->features = (fs->keep ? 0 : ZUS_MF_VOLATILE) | ZUS_MF_LEASES | fs->features;
+	out->features = ZUS_MF_LEASES | fs->features;
 	out->max_file_bytes = TOY_FILE_MAX;
 	out->magic = TOY_MAGIC;
 	zus_entry_set(&out->root, &fs->root->zi);
 	toy_get_attr(fs->root, &out->root.attr);
-	return 0;
-}
-
-static int put_inode(struct toy_inode *ti, void *arg)
-{
-	zus_inode_put(&ti->zi);		/* the last: that of its names, or the root's */
 	return 0;
 }
 
@@ -341,8 +315,7 @@ static void toy_umount(struct zus_mount *mount)
 	toy_features_stop(fs);
 	if (toy_keep(mount))
 		return;
-	toy_free_names(fs);
-	toy_index_each(fs->index, put_inode, NULL);
+	toy_index_each(fs->index, toy_index_put, NULL);
 	toy_free_fs(fs);
 }
 

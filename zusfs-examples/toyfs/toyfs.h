@@ -70,7 +70,6 @@ struct toy_fs {
 	struct toy_index *index;	/* of inodes by number; NULL: no memory for it */
 	struct toy_shares *shares;	/* NULL without the option */
 	uint64_t features;		/* ZUS_MF_* of this mount */
-	bool keep;			/* it outlives its mounts */
 	uint64_t last_ino, inodes, remote_untold; /* atomic */
 };
 

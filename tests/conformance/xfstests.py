@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Run tests of xfstests' tests/generic, and write down how each one ended.
+
+  xfstests.py --suite DIR --out RESULT.json [--group G] [--part K/N] [NAME...]
+
+NAME is like 001. Part K of N has every N-th test of the group. The suite's own settings
+come in HOST_OPTIONS. tests/xfstests/ says which tests do not apply, and which of the
+causes that a test itself gives for not running are good ones; any other is a failure.
+Exit status: 0 every test that applies passed, 1 one did not, 2 wrong use.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+
+import machine
+
+LISTS = pathlib.Path(__file__).resolve().parents[1] / "xfstests"
+LIMIT_S = 900
+LINE = re.compile(r"generic/(\d+)\s+(.*)")
+SECONDS = re.compile(r"(\d+)s$")
+DETAIL_LINES = 40
+
+
+def read_list(path):
+    """Pairs of its lines that are no comments."""
+    lines = [line for line in path.read_text().splitlines() if line and line[0] != "#"]
+    return [tuple(line.split("\t", 1)) for line in lines]
+
+
+def good_cause(said, causes):
+    for pattern, cause in causes:
+        if re.search(pattern, said):
+            return cause
+    return None
+
+
+class Results:
+    """What check printed so far, line by line."""
+
+    def __init__(self, causes):
+        self.causes = causes
+        self.passed, self.failed, self.not_run = [], {}, {}
+        self.unjudged = {}
+        self.last = None
+
+    def take(self, line):
+        """True: the line ends a test."""
+        match = LINE.match(line)
+        if not match:
+            if self.last and len(self.failed[self.last]) < DETAIL_LINES:
+                self.failed[self.last].append(line)
+            return False
+        name, rest = match[1], match[2].strip()
+        self.last = None
+        if "[not run]" in rest:
+            said = rest.split("[not run]", 1)[1].strip()
+            cause = good_cause(said, self.causes)
+            if cause:
+                self.not_run[name] = cause
+            else:
+                self.unjudged[name] = said
+        elif SECONDS.search(rest):
+            self.passed.append(name)
+        else:
+            self.failed[name] = [rest]
+            self.last = name
+        return True
+
+    def done(self):
+        return {*self.passed, *self.failed, *self.not_run, *self.unjudged}
+
+
+def lines_of(process, limit_s):
+    """Lines of its output; None once it was silent for so long, which ends it."""
+    os.set_blocking(process.stdout.fileno(), False)
+    text = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if not selector.select(limit_s):
+                yield None
+                return
+            read = process.stdout.read()
+            if not read:
+                yield text.decode(errors="replace")
+                return
+            *lines, text = (text + read).split(b"\n")
+            for line in lines:
+                yield line.decode(errors="replace")
+
+
+def run_check(suite, names, results):
+    """One run of check, which may end early at a test that does not end."""
+    words = ["bash", "./check", *[f"generic/{name}" for name in names]]
+    with subprocess.Popen(words, cwd=suite, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True) as process:
+        start = time.monotonic()
+        for line in lines_of(process, LIMIT_S):
+            if line is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                return True
+            print(f"[{time.monotonic() - start:.0f}] {line}", flush=True)
+            results.take(line)
+    return False
+
+
+def run(suite, names):
+    excluded = dict(read_list(LISTS / "not-applying"))
+    results = Results(read_list(LISTS / "not-run-causes"))
+    results.not_run.update((name, excluded[name]) for name in names if name in excluded)
+    left = [name for name in names if name not in excluded]
+    while left:
+        late = run_check(suite, left, results)
+        left = [name for name in left if name not in results.done()]
+        if not late:
+            break
+        results.failed[left.pop(0)] = [f"no sign of life for {LIMIT_S} s"]
+    for name in left:
+        results.failed[name] = ["left no line"]
+    return results
+
+
+def summary(names, results):
+    causes = collections.Counter(results.not_run.values())
+    bad = len(results.failed) + len(results.unjudged)
+    return {
+        "operations": {"run": len(results.passed) + len(results.failed),
+                       "passed": len(results.passed)},
+        "counts": {"tests": len(names), "failed": len(results.failed),
+                   "not run": len(results.not_run) + len(results.unjudged),
+                   "not run, for no good cause": len(results.unjudged),
+                   **{f"not run: {cause}": n for cause, n in sorted(causes.items())}},
+        "differences": bad, "passed_tests": sorted(results.passed),
+        "failed_tests": sorted(results.failed),
+        "not_run_tests": dict(sorted(results.not_run.items())),
+        "unjudged_tests": dict(sorted(results.unjudged.items())),
+    }
+
+
+def choose(suite, group, part):
+    """Every N-th test of a group, by the suite's own lists of groups."""
+    names = []
+    for path in sorted((suite / "tests/generic").glob("[0-9]*[0-9]")):
+        match = re.search(r"^_begin_fstest (.*)$", path.read_text(errors="replace"), re.MULTILINE)
+        if match and (group == "all" or group in match[1].split()):
+            names.append(path.name)
+    number, count = map(int, part.split("/"))
+    return names[number - 1::count]
+
+
+def main(words):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--group", default="auto")
+    parser.add_argument("--part", default="1/1")
+    parser.add_argument("name", nargs="*")
+    args = parser.parse_args(words)
+    suite = args.suite.resolve()
+    names = args.name or choose(suite, args.group, args.part)
+    if not names:
+        parser.error("no test chosen")
+    result = summary(names, run(suite, names))
+    args.out.write_text(json.dumps({**result, **machine.describe()}))
+    return 1 if result["differences"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# One shard of suite xfstests, in the guest: part $SHARD_PART, K/N, of the group
+# $SHARD_GROUP of tests/generic, on toyfs over both devices. The sums are written to
+# $VM_OUT/result.json; status 1: a test failed. With $XFSTESTS_NAMES these tests instead.
+TOP=$(cd "$(dirname "$0")/../.." && pwd -P)
+export TOP TEST_DIR=/tmp/shard
+mkdir -p "$TEST_DIR"
+cd "$TEST_DIR" || exit
+. "$TOP/tests/vm/lib.sh"
+
+SUITE=$BUILD/cache/xfstests WORK=$TEST_DIR
+
+# The suite finds mkfs.ztoyfs by its name, and wants a user to run as
+prepare_machine()
+{
+	local user
+	printf '#!/bin/sh\nexec "%s" -t ztoyfs -f "$@" </dev/null\n' "$ZUS/mkfs.zufs" \
+		>/usr/local/sbin/mkfs.ztoyfs
+	chmod 755 /usr/local/sbin/mkfs.ztoyfs
+	for user in fsgqa fsgqa2 123456-fsgqa; do
+		id -u "$user" >/dev/null 2>&1 || useradd --badname -m "$user"
+	done
+	mkdir -p /mnt/test /mnt/scratch
+	# This machine's root is the host's below an overlay, so the suite stays as it is
+	echo ". $TOP/tests/xfstests/ztoyfs.sh" >>"$SUITE/common/rc"
+	printf '%s\n' >"$WORK/local.config" 'export TEST_DEV=/dev/pmem0 TEST_DIR=/mnt/test' \
+		'export SCRATCH_DEV=/dev/pmem1 SCRATCH_MNT=/mnt/scratch' 'export FSTYP=ztoyfs'
+}
+
+prepare_machine
+zuf_load
+zusd_start toyfs
+zufs_mkfs ztoyfs /dev/pmem0
+zufs_mkfs ztoyfs /dev/pmem1
+zufs_mount ztoyfs /dev/pmem0 /mnt/test
+status=0
+# The suite's own variable of this name is a mount point
+(unset TEST_DIR && HOST_OPTIONS=$WORK/local.config python3 -B "$TOP/tests/conformance/xfstests.py" \
+	--suite "$SUITE" --out "$WORK/sums.json" --group "${SHARD_GROUP:-quick}" \
+	--part "${SHARD_PART:-1/1}" ${XFSTESTS_NAMES:-}) || status=$?
+no_rule_broken
+umount /mnt/test
+zusd_stop toyfs
+zuf_unload
+# Of each test that failed, what it printed and logged
+find "$SUITE/results" -name '*.out.bad' -o -name '*.dmesg' | while read -r file; do
+	mkdir -p "$VM_OUT/failed"
+	cp "$file" "$VM_OUT/failed"
+	head -c 200000 "${file%.out.bad}.full" >"$VM_OUT/failed/$(basename "${file%.out.bad}").full"
+done
+cp sums.json "$VM_OUT/result.json"
+exit $status
