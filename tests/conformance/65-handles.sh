@@ -17,6 +17,17 @@ echo new >mnt/file
 python3 "$TOP/tests/conformance/posix/handle-file.py" open mnt >found
 echo 'mnt/file: ESTALE' | diff - found
 no_rule_broken
+umount mnt
+# unless they are kept
+zufs_mkfs ztoyfs /dev/pmem0
+zufs_mount ztoyfs /dev/pmem0 mnt keep
+echo stays >mnt/file
+python3 "$TOP/tests/conformance/posix/handle-file.py" save mnt/file
+umount mnt
+zufs_mount ztoyfs /dev/pmem0 mnt keep
+python3 "$TOP/tests/conformance/posix/handle-file.py" open mnt >found
+echo 'mnt/file: stays' | diff - found
+no_rule_broken
 zufs_down toyfs
 # those of nullfs stay
 zufs_up nullfs mode=call,files=2
