@@ -73,6 +73,9 @@ ssize_t zuf_copy_do(const struct zuf_copy *copy)
 		return err;
 	err = copy_send(copy, &out);
 	zuf_lease_changed(copy->to, copy->to_off, end);
+	/* of one file, the map that zeroed the tail may have leased what is shared from now on */
+	if (copy->flags)
+		zuf_lease_changed(copy->from, copy->from_off, copy->from_off + copy->len_bytes);
 	if (!err)
 		zuf_attr_apply(copy->to, &out.attr, true);
 	zuf_times_unlock(copy->to);
@@ -83,7 +86,7 @@ ssize_t zuf_copy_do(const struct zuf_copy *copy)
 static ssize_t copy_locked(const struct zuf_copy *copy)
 {
 	loff_t first = round_down(min(copy->to_off, i_size_read(copy->to)), ZUFS_BLOCK_BYTES);
-	loff_t last = round_up(copy->to_off + copy->len_bytes, ZUFS_BLOCK_BYTES) - 1;
+	loff_t last = zuf_block_last(copy->to_off + copy->len_bytes);
 	ssize_t ret;
 
 	inode_dio_wait(copy->to);

@@ -54,11 +54,6 @@ def free_blocks(top):
     return os.statvfs(top).f_bfree
 
 
-def fallocate(fd, mode, off, length):
-    if libc.fallocate(fd, mode, ctypes.c_long(off), ctypes.c_long(length)):
-        raise_errno("fallocate")
-
-
 @case
 def a_clone_is_a_file_of_its_own(top):
     data = bytes_of(1, 10 * PAGE + 100)
@@ -173,6 +168,20 @@ def sparse_ones_are_quick(top):
     same(asked("copy") - before, 1)
     same((os.fstat(target).st_size, os.fstat(target).st_blocks), ((1 << 60) + 3, 8))
     same(os.pread(target, 9, 1 << 60), b"end")
+
+
+@case
+def behind_the_end_of_the_same_file(top):
+    data = bytes_of(5, 6 * PAGE - 100)
+    fd = os.open(f"{top}/f", os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, data, 0)
+    # to make the file longer its last block is zeroed, and what lies around it leased
+    clone_range(fd, 0, 4 * PAGE, fd, 20 * PAGE)
+    os.pwrite(fd, b"x" * PAGE, PAGE)
+    want = data[:PAGE] + b"x" * PAGE + data[2 * PAGE:]
+    want += bytes(20 * PAGE - len(want)) + data[:4 * PAGE]
+    same(os.pread(fd, 30 * PAGE, 0), want)
+    os.close(fd)
 
 
 @case

@@ -10,14 +10,8 @@ from fslib import *
 
 SEED = int(os.environ.get("FALLOC_SEED", "1"))
 STEPS = int(os.environ.get("FALLOC_STEPS", "1500"))
-KEEP, PUNCH, COLLAPSE, ZERO, INSERT, UNSHARE = 1, 2, 8, 0x10, 0x20, 0x40
 BLOCK = 4096
 MOST = 64 * BLOCK
-
-
-def fallocate(fd, mode, off, length):
-    if libc.fallocate(fd, mode, ctypes.c_longlong(off), ctypes.c_longlong(length)):
-        raise_errno(str(fd))
 
 
 def open_rw(path, data=b""):

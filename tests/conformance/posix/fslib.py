@@ -30,6 +30,7 @@ RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 SYS_GETDENTS64, SYS_STATX = 217, 332
 NOBODY = 65534
 CLOCK_REALTIME_COARSE = 5
+KEEP, PUNCH, COLLAPSE, ZERO, INSERT, UNSHARE = 1, 2, 8, 0x10, 0x20, 0x40
 FIEMAP = 0xc020660b
 FIEMAP_SHARED = 0x2000
 
@@ -120,6 +121,11 @@ def raise_errno(path):
 def rename(old, new, flags=0):
     if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags):
         raise_errno(old)
+
+
+def fallocate(fd, mode, off, length):
+    if libc.fallocate(fd, mode, ctypes.c_longlong(off), ctypes.c_longlong(length)):
+        raise_errno(str(fd))
 
 
 def touch(path, data=b"", mode=0o644):

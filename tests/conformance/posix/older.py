@@ -28,11 +28,6 @@ def open_rw(path):
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
 
-def fallocate(fd, mode, off, length):
-    if libc.fallocate(fd, mode, ctypes.c_longlong(off), ctypes.c_longlong(length)):
-        raise_errno(str(fd))
-
-
 def mmap_flags(fd, flags):
     libc.mmap.restype = ctypes.c_void_p
     if libc.mmap(None, ctypes.c_size_t(PAGE), 3, flags, fd, 0) == ctypes.c_void_p(-1).value:
