@@ -40,8 +40,8 @@ static void layouts_unlock(struct inode *a, struct inode *b)
 static int layouts_lock_idle(const struct zuf_copy *copy, loff_t len)
 {
 	loff_t to_first = round_down(min(copy->to_off, i_size_read(copy->to)), ZUFS_BLOCK_BYTES);
-	loff_t to_last = round_up(copy->to_off + len, ZUFS_BLOCK_BYTES) - 1;
-	loff_t from_last = round_up(copy->from_off + len, ZUFS_BLOCK_BYTES) - 1;
+	loff_t to_last = zuf_block_last(copy->to_off + len);
+	loff_t from_last = zuf_block_last(copy->from_off + len);
 	struct page *page;
 	int err;
 

@@ -45,7 +45,7 @@ static void fault_fence(struct zuf_map *map, u64 len_bytes)
 	struct zuf_leases *leases = &zuf_i(inode)->leases;
 
 	map->fence.start = round_down(map->off, ZUFS_BLOCK_BYTES);
-	map->fence.end = round_up(map->off + len_bytes, ZUFS_BLOCK_BYTES);
+	map->fence.end = zuf_block_end(map->off + len_bytes);
 	map->fence.task = current;
 	mutex_lock(&leases->lock);
 	zuf_fence_add(inode, &map->fence);

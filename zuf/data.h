@@ -25,6 +25,23 @@
 /* Of an extent that wants MAP_DONE. */
 #define ZUF_EXTF_OWED		(ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)
 
+/*
+ * Where the block ends that @end lies in, or that ends there: at most LLONG_MAX, as no file
+ * has a byte at that.
+ */
+static inline loff_t zuf_block_end(u64 end)
+{
+	return min_t(u64, round_up(end, ZUFS_BLOCK_BYTES), LLONG_MAX);
+}
+
+/* The byte before; LLONG_MAX, which stands for "to the end", if the block is the last of all. */
+static inline loff_t zuf_block_last(u64 end)
+{
+	loff_t behind = zuf_block_end(end);
+
+	return behind == LLONG_MAX ? behind : behind - 1;
+}
+
 struct zuf_done_msg;
 
 /* An answer to MAP, on the stack of the task that asked. */

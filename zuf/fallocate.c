@@ -67,8 +67,8 @@ static void falloc_idle_range(const struct falloc *fa, loff_t *first, loff_t *la
 {
 	*first = round_down(fa->off, ZUFS_BLOCK_BYTES);
 	*last = LLONG_MAX;
-	if (!(fa->mode & SHIFTS) && fa->end < LLONG_MAX - ZUFS_BLOCK_BYTES)
-		*last = round_up(fa->end, ZUFS_BLOCK_BYTES) - 1;
+	if (!(fa->mode & SHIFTS))
+		*last = zuf_block_last(fa->end);
 }
 
 static int falloc_lock(const struct falloc *fa)
@@ -94,7 +94,7 @@ static int falloc_zero(const struct falloc *fa)
 		err = zuf_zero_tail(fa->inode, fh, size, fa->size);
 	if (err || !(fa->mode & CLEARS) || fa->off >= end)
 		return err;
-	edge = min_t(loff_t, round_up(fa->off, ZUFS_BLOCK_BYTES), end);
+	edge = min(zuf_block_end(fa->off), end);
 	if (fa->off < edge)
 		err = zuf_zero_range(fa->inode, fh, fa->off, edge, size);
 	edge = max_t(loff_t, round_down(end, ZUFS_BLOCK_BYTES), edge);

@@ -41,7 +41,7 @@ static bool fault_fits_pmd(const struct zuf_fault *fault)
 		return false;
 	if ((PFN_PHYS(fault->vmf->pgoff) ^ fault->vmf->address) & ~PMD_MASK & PAGE_MASK)
 		return false;
-	return fault->off + PMD_SIZE <= round_up(i_size_read(fault->inode), PAGE_SIZE);
+	return fault->off + PMD_SIZE <= zuf_block_end(i_size_read(fault->inode));
 }
 
 /*

@@ -424,7 +424,7 @@ static int insert_run(struct inode *inode, const struct zufs_extent *ext, u32 co
 void zuf_lease_insert(struct inode *inode, const struct zufs_extent *ext, u32 count, u64 seq,
 		      u64 epoch)
 {
-	u64 size = round_up(i_size_read(inode), ZUFS_BLOCK_BYTES), kept = 0;
+	u64 size = round_up((u64)i_size_read(inode), ZUFS_BLOCK_BYTES), kept = 0;
 	struct zuf_leases *leases = leases_of(inode);
 	u32 i, j, run;
 	int err;

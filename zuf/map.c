@@ -336,6 +336,8 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 	u64 epoch;
 	int err;
 
+	/* no file has a byte at LLONG_MAX */
+	len_bytes = min_t(u64, len_bytes, LLONG_MAX - off);
 	map->task = current;
 	map->inode = inode;
 	map->fh = fh;

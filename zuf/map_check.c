@@ -70,8 +70,9 @@ static enum zuf_rule check_extents(struct zuf_mount *mount, const struct zufs_ma
 	u32 i;
 
 	for (i = 0; i < count; i++, ext++) {
+		/* the last block of the largest file ends behind all offsets, at 2^63 */
 		if (!ext->len_bytes || ext->file_off > MAX_LFS_FILESIZE ||
-		    ext->len_bytes > MAX_LFS_FILESIZE - ext->file_off)
+		    ext->len_bytes > MAX_LFS_FILESIZE + 1ull - ext->file_off)
 			return ZUF_RULE_EXTENT_RANGE;
 		if (i ? ext->file_off != next : ext->file_off > in->off ||
 		    in->off - ext->file_off >= ext->len_bytes)

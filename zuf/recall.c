@@ -165,9 +165,9 @@ static u64 recall_end(const struct zufs_recall *wire)
 	u64 end;
 
 	if (!wire->len_bytes || check_add_overflow(wire->off, wire->len_bytes, &end) ||
-	    end > LLONG_MAX - ZUFS_BLOCK_BYTES)
+	    end > LLONG_MAX)
 		return LLONG_MAX;
-	return round_up(end, ZUFS_BLOCK_BYTES);
+	return zuf_block_end(end);
 }
 
 /* Takes the reference to @inode over. */

@@ -44,7 +44,7 @@ int zuf_pinned_wait(struct page *page)
 
 int zuf_zero_tail(struct inode *inode, u64 fh, loff_t size, loff_t to)
 {
-	loff_t end = min_t(loff_t, round_up(size, ZUFS_BLOCK_BYTES), to);
+	loff_t end = min(zuf_block_end(size), to);
 
 	return size < end ? zuf_zero_range(inode, fh, size, end, size) : 0;
 }
@@ -96,8 +96,7 @@ int zuf_truncate_begin(struct inode *inode, loff_t new)
 {
 	lockdep_assert_held_write(&inode->i_rwsem);
 	inode_dio_wait(inode);
-	return zuf_layout_lock_idle(inode, round_up(min(i_size_read(inode), new),
-						    ZUFS_BLOCK_BYTES), LLONG_MAX);
+	return zuf_layout_lock_idle(inode, zuf_block_end(min(i_size_read(inode), new)), LLONG_MAX);
 }
 
 void zuf_truncate_end(struct inode *inode)
@@ -117,7 +116,7 @@ int zuf_truncate(struct inode *inode, struct zufs_setattr_in *in, struct zufs_at
 	zuf_point(ZUF_POINT_TRUNCATE_CUT, current);
 	if (!err) {
 		err = truncate_send(inode, in, attr);
-		zuf_lease_changed(inode, round_up(min(old, new), ZUFS_BLOCK_BYTES), LLONG_MAX);
+		zuf_lease_changed(inode, zuf_block_end(min(old, new)), LLONG_MAX);
 	}
 	if (err)
 		return err;

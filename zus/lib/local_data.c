@@ -333,9 +333,12 @@ static int truncate_locked(struct zus_local_file *file, struct map *map, uint64_
 int zus_local_ftruncate(struct zus_local_file *file, uint64_t size_bytes)
 {
 	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
-	struct map *map = malloc(sizeof(*map));
+	struct map *map;
 	int err = -ENOMEM;
 
+	if (size_bytes > INT64_MAX)
+		return -EINVAL;
+	map = malloc(sizeof(*map));
 	if (map) {
 		pthread_rwlock_wrlock(lock);
 		err = file->regular ? truncate_locked(file, map, size_bytes) : -EINVAL;

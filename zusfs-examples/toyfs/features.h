@@ -71,6 +71,8 @@ int toy_remote(struct zus_inode *dir, const void *in, int32_t *result);
 void toy_dir_end(struct toy_fs *fs);
 int toy_dir_add(struct toy_fs *fs, struct toy_dentry *de);
 void toy_dir_del(struct toy_fs *fs, struct toy_dentry *de);
+/* The new name, the last one, takes the place of the other, and that its. */
+void toy_dir_swap(struct toy_fs *fs, struct toy_dentry *de, struct toy_dentry *last);
 /* The first one behind cookie, or NULL. */
 struct toy_dentry *toy_dir_after(struct toy_inode *dir, uint64_t cookie);
 
@@ -109,7 +111,7 @@ int toy_flags_check(struct toy_inode *ti, struct toy_inode *dir);
 int toy_report(struct zus_req *req, struct toy_inode *ti, const struct zus_map *args);
 /* The first block number from bn on whose slot is not empty, or TOY_BN_NONE. */
 uint64_t toy_map_next(struct toy_inode *ti, uint64_t bn);
-#define TOY_BN_NONE	(TOY_FILE_MAX / TOY_BLOCK)
+#define TOY_BN_NONE	(TOY_FILE_MAX / TOY_BLOCK + 1)
 
 /* fallocate.c */
 int toy_fallocate(struct zus_req *req, struct zus_inode *inode,

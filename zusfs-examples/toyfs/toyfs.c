@@ -93,8 +93,8 @@ static int toy_setattr(struct zus_req *req, struct zus_inode *inode,
 	struct toy_inode *ti = toy(inode);
 	struct zus_attr *attr = &ti->attr;
 
-	if (set->valid & ZUS_SET_SIZE && (!S_ISREG(attr->mode) || set->size_bytes > TOY_FILE_MAX))
-		return !S_ISREG(attr->mode) ? -EINVAL : -EFBIG;
+	if (set->valid & ZUS_SET_SIZE && !S_ISREG(attr->mode))
+		return -EINVAL;
 	pthread_mutex_lock(&ti->lock);
 	if (set->valid & ZUS_SET_MODE)
 		attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);

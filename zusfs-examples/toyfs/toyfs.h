@@ -20,7 +20,7 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter" /* callbacks get more than they need */
 
 #define TOY_BLOCK	((uint64_t)ZUS_BLOCK_BYTES)
-#define TOY_FILE_MAX	0x7ffffffffffff000ull
+#define TOY_FILE_MAX	((uint64_t)INT64_MAX)
 
 /*
  * A slot of a block map: a block, and in the bits that zus.h leaves to plugins who

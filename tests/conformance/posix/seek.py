@@ -12,7 +12,7 @@ from fslib import *
 SEED = int(os.environ.get("SEEK_SEED", "1"))
 BLOCK = 4096
 LAST = 1
-VAST = 0x7ffffffffffff000            # toyfs's largest file
+VAST = 0x7fffffffffffffff            # the largest of all files
 
 
 def seek(fd, off, whence):
@@ -44,6 +44,41 @@ def edges(top):
     same([seek(fd, 2 * BLOCK + 7, w) for w in (os.SEEK_DATA, os.SEEK_HOLE)],
          [2 * BLOCK + 7, 3 * BLOCK])
     same([seek(fd, 3 * BLOCK, os.SEEK_DATA), seek(fd, -1, os.SEEK_DATA)], ["ENXIO", "ENXIO"])
+    os.ftruncate(fd, 0)
+    same(fiemap(fd), [])
+    os.close(fd)
+
+
+@case
+def the_last_byte_of_all(top):
+    last = VAST - 1
+
+    def rest(off):
+        return os.pread(fd, VAST - off, off)
+
+    fd = os.open(f"{top}/f", os.O_RDWR | os.O_CREAT)
+    same(os.pwrite(fd, b"last", last - 3), 4)
+    same(os.fstat(fd).st_size, VAST)
+    for cold in (False, True):
+        if cold:
+            os.close(fd)
+            drop_caches()
+            fd = os.open(f"{top}/f", os.O_RDWR)
+        same(rest(last - 10), bytes(7) + b"last")
+        same(seek(fd, 0, os.SEEK_DATA), last - (last % BLOCK))
+        same(seek(fd, last, os.SEEK_HOLE), VAST)
+        same([e[:1] + e[2:3] for e in fiemap(fd)], [(last - last % BLOCK, BLOCK)])
+    same(os.pwrite(fd, b"L", last - 3), 1)
+    # what is cut off of the last block reads as zeros when it is there again
+    os.ftruncate(fd, last - 2)
+    os.ftruncate(fd, VAST)
+    same(rest(last - 3), b"L" + bytes(3))
+    os.posix_fallocate(fd, last - 100, 101)
+    same(rest(last - 3), b"L" + bytes(3))
+    # punched, and what lies before it
+    os.pwrite(fd, b"x" * 10000, last - 9999)
+    fallocate(fd, PUNCH | KEEP, last - 99, 100)
+    same(rest(last - 9999), b"x" * 9900 + bytes(100))
     os.ftruncate(fd, 0)
     same(fiemap(fd), [])
     os.close(fd)
@@ -90,7 +125,7 @@ def random_files(top):
 def vast_files_take_few_calls(top):
     fd = os.open(f"{top}/f", os.O_RDWR | os.O_CREAT)
     os.ftruncate(fd, VAST)
-    places = [0, 1 << 31, (1 << 40) + 5 * BLOCK, 1 << 55, VAST - BLOCK]
+    places = [0, 1 << 31, (1 << 40) + 5 * BLOCK, 1 << 55, VAST + 1 - BLOCK]
     for place in places:
         os.pwrite(fd, b"here", place)
     before = asked("map")
