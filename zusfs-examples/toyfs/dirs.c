@@ -38,6 +38,23 @@ void toy_dir_end(struct toy_fs *fs)
 	tdestroy(fs->by_cookie, nothing);
 }
 
+void toy_dir_swap(struct toy_fs *fs, struct toy_dentry *de, struct toy_dentry *last)
+{
+	struct toy_dentry **place = tfind(de, &fs->by_cookie, compare);
+	struct toy_dentry **end = tfind(last, &fs->by_cookie, compare);
+	uint64_t cookie = de->cookie;
+
+	/* the keys of either place stay as they were */
+	*place = last;
+	*end = de;
+	de->cookie = last->cookie;
+	last->cookie = cookie;
+	TAILQ_REMOVE(&de->dir->entries, last, link);
+	TAILQ_INSERT_BEFORE(de, last, link);
+	TAILQ_REMOVE(&de->dir->entries, de, link);
+	TAILQ_INSERT_TAIL(&de->dir->entries, de, link);
+}
+
 static struct toy_dentry *at(struct toy_inode *dir, uint64_t cookie)
 {
 	struct toy_dentry key = { .dir = dir, .cookie = cookie }, **found;

@@ -32,6 +32,20 @@ static int check_rename(const struct zus_rename *args, const struct toy_dentry *
 }
 
 /*
+ * The name moves within its directory: the new one takes its place, so that who reads the
+ * directory and renames what it finds does not find it again.
+ */
+static int rename_here(struct toy_fs *fs, const struct zus_rename *args, struct toy_dentry *from)
+{
+	struct toy_inode *dir = toy(args->new_dir);
+	int err = toy_add_dentry(fs, dir, toy(args->inode), &args->new_name);
+
+	if (!err)
+		toy_dir_swap(fs, from, TAILQ_LAST(&dir->entries, toy_list));
+	return err;
+}
+
+/*
  * Under fs->names, all checked but memory; true in *last as toy_drop_name() has it.
  * white takes the old name, if it is there.
  */
@@ -41,8 +55,11 @@ static int do_rename(struct toy_fs *fs, const struct zus_rename *args, struct to
 	struct toy_inode *ti = toy(args->inode), *old = args->target ? toy(args->target) : NULL;
 	struct toy_inode *old_dir = toy(args->old_dir), *new_dir = toy(args->new_dir);
 	int moved = S_ISDIR(ti->attr.mode), gone = old && S_ISDIR(old->attr.mode);
-	int err = to ? 0 : toy_add_dentry(fs, new_dir, ti, &args->new_name);
+	int err = 0;
 
+	if (!to)
+		err = new_dir == old_dir ? rename_here(fs, args, from) :
+					   toy_add_dentry(fs, new_dir, ti, &args->new_name);
 	if (err || ti == old)
 		return err;	/* two names of one inode: nothing to do */
 	if (to)

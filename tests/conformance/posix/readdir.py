@@ -153,6 +153,27 @@ def deleting_what_was_read_deletes_all(top):
 
 
 @case
+def who_renames_what_it_reads_comes_to_an_end(top):
+    names = {b"%d" % index for index in range(1000)}
+    for name in names:
+        touch(os.fsencode(top) + b"/" + name)
+    fd, met = open_dir(top), []
+    while True:
+        entries = [e[3] for e in getdents(fd, 400)]
+        if not entries:
+            break
+        for name in entries:
+            if name in (b".", b".."):
+                continue
+            met.append(name)
+            holds(len(met) <= 2 * len(names), "no end")
+            os.rename(name, b"meanwhile", src_dir_fd=fd, dst_dir_fd=fd)
+            os.rename(b"meanwhile", name, src_dir_fd=fd, dst_dir_fd=fd)
+    same(set(met), names)
+    os.close(fd)
+
+
+@case
 def a_rewound_directory_shows_new_names(top):
     fd = open_dir(top)
     same(len(read_all(fd, 4096)), 2)
