@@ -12,6 +12,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import xfstests  # noqa: E402  (the path comes first)
 
 
+def all_apply():
+    return mock.patch.object(xfstests, "left_out", lambda *_: None)
+
+
 class Xfstests(unittest.TestCase):
     CAUSES = [(r"no quota", "quotas")]
 
@@ -55,7 +59,7 @@ class Xfstests(unittest.TestCase):
         self.assertEqual((result["differences"], result["failed_tests"]), (1, ["003"]))
 
     def test_a_test_without_a_line_fails(self):
-        with mock.patch.object(xfstests, "run_check", lambda *_: False):
+        with mock.patch.object(xfstests, "run_check", lambda *_: False), all_apply():
             self.assertEqual(xfstests.run("suite", ["001"]).failed, {"001": ["left no line"]})
 
     def test_after_one_that_hangs_the_rest_is_run(self):
@@ -65,9 +69,21 @@ class Xfstests(unittest.TestCase):
             results.take(f"generic/{names[0]}  1s")
             return False
 
-        with mock.patch.object(xfstests, "run_check", run_check):
+        with mock.patch.object(xfstests, "run_check", run_check), all_apply():
             results = xfstests.run("suite", ["001", "002"])
         self.assertEqual((sorted(results.failed), results.passed), (["001"], ["002"]))
+
+    def test_what_a_test_requires_by_its_source(self):
+        wants = [("_require_quota", "quotas"), ("_require_x", "x")]
+        with tempfile.TemporaryDirectory() as folder:
+            tests = pathlib.Path(folder) / "tests/generic"
+            tests.mkdir(parents=True)
+            for name, source, cause in (
+                    ("001", "_require_scratch\n\t_require_quota usr\n", "quotas"),
+                    ("002", "_require_x\n_require_quota\n", "quotas"),
+                    ("003", "_require_scratch\n# _require_quota\n# _require_x\n", None)):
+                (tests / name).write_text(source)
+                self.assertEqual(xfstests.left_out(pathlib.Path(folder), name, wants), cause)
 
     def test_parts_are_all_of_a_group_each_once(self):
         with tempfile.TemporaryDirectory() as folder:

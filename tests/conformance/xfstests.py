@@ -5,8 +5,9 @@
   xfstests.py --suite DIR --out RESULT.json [--group G] [--part K/N] [NAME...]
 
 NAME is like 001. Part K of N has every N-th test of the group. The suite's own settings
-come in HOST_OPTIONS. tests/xfstests/ says which tests do not apply, and which of the
-causes that a test itself gives for not running are good ones; any other is a failure.
+come in HOST_OPTIONS. tests/xfstests/ says which requirements of tests do not apply here,
+and which of the causes that a test itself gives for not running are good ones; any other
+is a failure.
 Exit status: 0 every test that applies passed, 1 one did not, 2 wrong use.
 """
 
@@ -40,6 +41,16 @@ def read_list(path):
 def good_cause(said, causes):
     for pattern, cause in causes:
         if re.search(pattern, said):
+            return cause
+    return None
+
+
+def left_out(suite, name, requirements):
+    """What the design leaves out that the test's source shows it to require, or None."""
+    source = (suite / "tests/generic" / name).read_text(errors="replace")
+    lines = [line for line in source.splitlines() if not re.match(r"\s*#", line)]
+    for pattern, cause in requirements:
+        if any(re.search(pattern, line) for line in lines):
             return cause
     return None
 
@@ -115,10 +126,13 @@ def run_check(suite, names, results):
 
 
 def run(suite, names):
-    excluded = dict(read_list(LISTS / "not-applying"))
+    requirements = read_list(LISTS / "not-applying")
     results = Results(read_list(LISTS / "not-run-causes"))
-    results.not_run.update((name, excluded[name]) for name in names if name in excluded)
-    left = [name for name in names if name not in excluded]
+    for name in names:
+        cause = left_out(suite, name, requirements)
+        if cause:
+            results.not_run[name] = cause
+    left = [name for name in names if name not in results.not_run]
     while left:
         late = run_check(suite, left, results)
         left = [name for name in left if name not in results.done()]

@@ -3,77 +3,37 @@
 #
 # What xfstests needs to know of toyfs. Sourced by each test behind the suite's own
 # functions, some of which it replaces.
-#
-# toyfs is volatile. So the suite's cycle of umount and mount, by which most tests only
-# want to drop what is cached, is a remount and a drop of caches here, as the suite itself
-# has it for tmpfs. A test that mounts anew what it has written to does not apply.
 
-: "${tmp:?xfstests sets it}" "${seqres:=$tmp.seqres}" "${here:=$PWD}"
-ZTOYFS_VOLATILE="toyfs is volatile: contents must survive an umount"
-ZTOYFS_LOST=$tmp.ztoyfs-lost
+: "${seqres:=/dev/null}"
 
-ztoyfs_drop_caches()
-{
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-}
-
-# ztoyfs_note_loss MOUNTPOINT NAME: at an umount
-ztoyfs_note_loss()
-{
-	[ -z "$(ls -A "$1" 2>/dev/null)" ] || echo lost >"$ZTOYFS_LOST-$2"
-}
-
-ztoyfs_check_loss()
-{
-	[ ! -e "$ZTOYFS_LOST-$1" ] || _notrun "$ZTOYFS_VOLATILE"
-}
-
-_scratch_unmount()
-{
-	ztoyfs_note_loss "$SCRATCH_MNT" scratch
-	_unmount "$SCRATCH_DEV"
-}
-
-_try_scratch_mount()
-{
-	case " $* " in
-	*remount*) ;;
-	*) ztoyfs_check_loss scratch ;;
-	esac
-	# shellcheck disable=SC2046,SC2048,SC2086
-	_mount -t "$FSTYP" $(_scratch_mount_options $*)
-}
-
+# The suite's defaults have no such filesystem: mkfs(8) would pass on what we do not know
 _scratch_mkfs()
 {
-	rm -f "$ZTOYFS_LOST-scratch"
 	# shellcheck disable=SC2086
-	"$MKFS_PROG" -t "$FSTYP" $SCRATCH_DEV >>"$seqres.full" 2>&1
+	"$MKFS_PROG" -t "$FSTYP" $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
 }
 
-_scratch_shutdown()
+# BYTES [BLOCK-BYTES]
+_try_scratch_mkfs_sized()
 {
-	echo lost >"$ZTOYFS_LOST-scratch"
-	"$here/src/godown" "$@" "$SCRATCH_MNT"
+	[ "${2:-4096}" = 4096 ] || return 1
+	_scratch_mkfs --size $((($1 + 4095) / 4096 * 4096))
 }
 
-_scratch_cycle_mount()
+# BLOCK-BYTES
+_scratch_mkfs_blocksized()
 {
-	ztoyfs_check_loss scratch
-	ztoyfs_drop_caches
-	[ -z "${1:-}" ] || _try_scratch_mount "-o remount,$1" || _fail "remount failed"
+	[ "$1" = 4096 ] || _notrun "toyfs has blocks of 4096 bytes alone"
+	_scratch_mkfs
 }
 
-_test_unmount()
-{
-	ztoyfs_note_loss "$TEST_DIR" test
-	_unmount "$TEST_DEV"
-}
+# What the suite knows by a filesystem's name: entries of an ACL, as many as 64 KiB of
+# attribute hold; seconds of a time; that names are bytes
+_acl_get_max() { echo 8191; }
+_filesystem_timestamp_range() { echo "$((1 << 63)) $(((1 << 63) - 1))"; }
+_require_names_are_bytes() { true; }
 
-_test_cycle_mount() { ztoyfs_drop_caches; }
-
-# Nothing on the device to check
+# There is nothing on the device to check
 _check_test_fs() { true; }
 _check_scratch_fs() { true; }
 _check_generic_filesystem() { true; }
