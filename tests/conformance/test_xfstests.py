@@ -50,6 +50,17 @@ class Xfstests(unittest.TestCase):
         result = xfstests.summary(["001"], results)
         self.assertEqual((result["differences"], result["operations"]["run"]), (1, 0))
 
+    def test_what_is_known_to_fail_on_this_kernel(self):
+        known = [("001", "6.1.", "the kernel's"), ("002", "6.12.", "no matter here")]
+        with mock.patch.object(xfstests.platform, "release", lambda: "6.1.0-57-amd64"):
+            results = xfstests.Results([], known)
+        for line in ("generic/001 - output mismatch", "    +bad", "generic/002 - output mismatch",
+                     "generic/003  1s"):
+            results.take(line)
+        self.assertEqual((results.known, sorted(results.failed)), ({"001": "the kernel's"}, ["002"]))
+        result = xfstests.summary(["001", "002", "003"], results)
+        self.assertEqual((result["operations"], result["differences"]), ({"run": 3, "passed": 1}, 1))
+
     def test_summary_adds_up(self):
         results = self.take("generic/001  4s", "generic/002 [not run] no quota",
                             "generic/003 - output mismatch")
@@ -74,13 +85,14 @@ class Xfstests(unittest.TestCase):
         self.assertEqual((sorted(results.failed), results.passed), (["001"], ["002"]))
 
     def test_what_a_test_requires_by_its_source(self):
-        wants = [("_require_quota", "quotas"), ("_require_x", "x")]
+        wants = [("_require_quota", "quotas"), ("_require_x", "x"), ("generic/004", "named")]
         with tempfile.TemporaryDirectory() as folder:
             tests = pathlib.Path(folder) / "tests/generic"
             tests.mkdir(parents=True)
             for name, source, cause in (
                     ("001", "_require_scratch\n\t_require_quota usr\n", "quotas"),
                     ("002", "_require_x\n_require_quota\n", "quotas"),
+                    ("004", "true\n", "named"),
                     ("003", "_require_scratch\n# _require_quota\n# _require_x\n", None)):
                 (tests / name).write_text(source)
                 self.assertEqual(xfstests.left_out(pathlib.Path(folder), name, wants), cause)
@@ -98,10 +110,10 @@ class Xfstests(unittest.TestCase):
             self.assertEqual(xfstests.choose(pathlib.Path(folder), "quick", "1/1"),
                              ["001", "003", "005", "007"])
 
-    def test_lists_have_two_columns(self):
-        for name in ("not-run-causes", "not-applying"):
-            for pair in xfstests.read_list(xfstests.LISTS / name):
-                self.assertEqual(len(pair), 2, pair)
+    def test_lists_have_their_columns(self):
+        for name, columns in (("not-run-causes", 2), ("not-applying", 2), ("known-failures", 3)):
+            for line in xfstests.read_list(xfstests.LISTS / name):
+                self.assertEqual(len(line), columns, line)
 
 
 if __name__ == "__main__":

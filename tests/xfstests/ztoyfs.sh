@@ -6,11 +6,12 @@
 
 : "${seqres:=/dev/null}"
 
-# The suite's defaults have no such filesystem: mkfs(8) would pass on what we do not know
+# The suite's defaults have no such filesystem. Large devices are for tests that say so, as
+# many fill what there is.
 _scratch_mkfs()
 {
 	# shellcheck disable=SC2086
-	"$MKFS_PROG" -t "$FSTYP" $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
+	"$MKFS_PROG" -t "$FSTYP" --size 1g $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
 }
 
 # BYTES [BLOCK-BYTES]
