@@ -105,6 +105,36 @@ START_TEST(sizes)
 END_TEST
 
 /* An ACL's removal need not find one, and sets permissions along with it. */
+START_TEST(not_without_end)
+{
+	static char value[MAX];
+	unsigned int count = 0, i;
+	char name[32];
+	int err;
+
+	do {
+		snprintf(name, sizeof(name), "user.%u", count);
+		err = zus_local_setxattr(fs, "/f", name, value, MAX, 0);
+		count += !err;
+	} while (!err);
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_uint_ge(count, 8);
+	ck_assert_uint_lt(count, 1000);
+	/* nothing was changed, in the place of others there is room, and other files have theirs */
+	ck_assert_int_eq(zus_local_getxattr(fs, "/f", name, buf, sizeof(buf)), -ENODATA);
+	ck_assert_int_eq(zus_local_setxattr(fs, "/f", "user.0", value, MAX, 0), 0);
+	ck_assert_int_eq(zus_local_setxattr(fs, "/f", "user.0", value, 0, 0), 0);
+	ck_assert_int_eq(zus_local_create(fs, "/g", 0644), 0);
+	ck_assert_int_eq(zus_local_setxattr(fs, "/g", name, value, MAX, 0), 0);
+	/* of small ones, too */
+	for (i = 0, err = 0; !err && i < 200000; i++) {
+		snprintf(name, sizeof(name), "user.s%u", i);
+		err = zus_local_setxattr(fs, "/g", name, NULL, 0, 0);
+	}
+	ck_assert_int_eq(err, -ENOSPC);
+}
+END_TEST
+
 START_TEST(mode_goes_with_it)
 {
 	struct zufs_setxattr_in in = {
@@ -231,6 +261,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, flags_and_errors);
 	tcase_add_test(tc, sizes);
+	tcase_add_test(tc, not_without_end);
 	tcase_add_test(tc, mode_goes_with_it);
 	tcase_add_test(tc, random_calls);
 	suite_add_tcase(suite, tc);

@@ -7,6 +7,9 @@
 
 #include "toyfs.h"
 
+/* Of an inode, all of them: each is memory of the server, which any user can fill. */
+#define XATTRS_MAX_BYTES	(1u << 20)
+
 struct toy_xattr {
 	struct toy_xattr *next;
 	uint32_t name_bytes, value_bytes;
@@ -22,6 +25,25 @@ static struct toy_xattr **find(struct toy_inode *ti, const struct zus_name *name
 			 memcmp((*link)->bytes, name->str, name->bytes) != 0))
 		link = &(*link)->next;
 	return link;
+}
+
+static size_t memory_of(const struct toy_xattr *x)
+{
+	return x ? sizeof(*x) + x->name_bytes + x->value_bytes : 0;
+}
+
+/* There is room for new in the place of old. ti->lock is held. */
+static bool room(const struct toy_inode *ti, const struct toy_xattr *new,
+		 const struct toy_xattr *old)
+{
+	size_t bytes = memory_of(new);
+	const struct toy_xattr *x;
+
+	if (bytes <= memory_of(old))
+		return true;
+	for (x = ti->xattrs; x; x = x->next)
+		bytes += x == old ? 0 : memory_of(x);
+	return bytes <= XATTRS_MAX_BYTES;
 }
 
 static struct toy_xattr *make(const struct zus_xattr *from)
@@ -69,6 +91,8 @@ int toy_setxattr(struct zus_req *req, struct zus_inode *inode,
 		err = -ENODATA;
 	else if (old && args->flags & ZUS_XATTR_CREATE)
 		err = -EEXIST;
+	else if (!room(ti, new, old))
+		err = -ENOSPC;
 	if (!err) {
 		if (new)
 			new->next = old ? old->next : NULL;
