@@ -221,7 +221,7 @@ struct zufs_entry {
 
 struct zufs_extent {
 	__u64 file_off;
-	__u64 len_bytes;
+	__u64 len_bytes;	/* file_off + len_bytes is at most 2^63 */
 	__u64 dev_off;		/* INLINE: offset of the bytes in the payload */
 	__u32 dev;		/* device id of this mount */
 	__u16 type;		/* ZUFS_EXT_* */

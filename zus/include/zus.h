@@ -566,7 +566,7 @@ struct zus_inode_ops {
 /* Where bytes are. On T1 all numbers are multiples of ZUS_BLOCK_BYTES. */
 struct zus_extent {
 	uint64_t file_off;
-	uint64_t len_bytes;
+	uint64_t len_bytes;	/* file_off + len_bytes is at most 2^63 */
 	uint64_t dev_off;	/* 0 for a hole */
 	uint32_t dev;		/* index in mount->devices */
 	uint16_t type;		/* ZUS_EXT_* */
