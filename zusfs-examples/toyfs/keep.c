@@ -23,7 +23,7 @@ struct toy_kept {
 };
 
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
-static TAILQ_HEAD(, toy_kept) kept_list = TAILQ_HEAD_INITIALIZER(kept_list);
+static TAILQ_HEAD(toy_kept_list, toy_kept) kept_list = TAILQ_HEAD_INITIALIZER(kept_list);
 static unsigned int kept_count;
 
 static struct toy_kept *find(const struct zus_mount *mount)
