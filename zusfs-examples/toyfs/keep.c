@@ -57,7 +57,7 @@ static int enter(struct toy_inode *ti, void *mount)
 
 static int leave(struct toy_inode *ti, void *stand_in)
 {
-	/* of a table that it did not come to enter, too */
+	/* else it had not yet entered the mount that failed */
 	if (ti->zi.mount != stand_in)
 		zus_inode_leave(&ti->zi);
 	ti->zi.mount = stand_in;
@@ -123,9 +123,13 @@ bool toy_keep(struct zus_mount *mount)
 	size_t bytes = strlen(mount->options) + 1;
 	struct toy_kept *kept, *oldest = NULL;
 
-	kept = fs->features & ZUS_MF_VOLATILE ? NULL : calloc(1, sizeof(*kept) + bytes);
-	if (!kept)
+	if (fs->features & ZUS_MF_VOLATILE)
 		return false;
+	kept = calloc(1, sizeof(*kept) + bytes);
+	if (!kept) {
+		zus_log(ZUS_LOG_ERR, "toyfs: no memory to keep the files of a mount: they end with it");
+		return false;
+	}
 	kept->fs = fs;
 	memcpy(kept->options, mount->options, bytes);
 	memcpy(kept->mount.fs_uuid, mount->fs_uuid, sizeof(mount->fs_uuid));
