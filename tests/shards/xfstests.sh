@@ -13,7 +13,7 @@ cd "$TEST_DIR" || exit
 
 SUITE=$BUILD/cache/xfstests WORK=$TEST_DIR
 
-# toyfs_up: both devices made, the first one mounted. The suite finds mkfs.ztoyfs by its name.
+# Both devices are made. The suite finds mkfs.ztoyfs by its name.
 toyfs_up()
 {
 	FSTYP=ztoyfs

@@ -4,7 +4,6 @@
 
 import fcntl
 import os
-import select
 import signal
 import struct
 
