@@ -7,12 +7,12 @@
 
 size=1m ops=300 kills=1 steps=60
 [ "$VM_KERNEL" != debug ] || size=512k ops=100 kills=1 steps=40
-export DATA_DIR=$PWD/mnt DATA_OPS=$ops DATA_KILLS=$kills RACE_STEPS=$steps
-all_free() { [ "$(stat -f -c %f mnt)" = "$empty" ]; }
+export DATA_DIR=$PWD/mnt DATA_OPS=$ops DATA_KILLS=$kills RACE_STEPS=$steps RACE_ALONE=0
+all_free() { [ "$(stat -f -c "%f %d" mnt)" = "$empty" ]; }
 
 zuf_load_points
 zufs_up toyfs relocate="${ZUFS_SEED:-1}"
-empty=$(stat -f -c %f mnt)
+empty=$(stat -f -c "%f %d" mnt)		# free blocks and inodes
 "$BUILD/tests/vm/helpers/data-random"
 CK_RUN_CASE=data-mmap "$BUILD/tests/vm/helpers/data-mmap"
 await all_free		# moves may have outlived their files

@@ -14,6 +14,8 @@ import time
 from fslib import *
 
 STEPS = int(os.environ.get("RACE_STEPS", "1500"))
+# 0: others make files meanwhile, so who starts this counts what is left of inodes
+ALONE = os.environ.get("RACE_ALONE", "1") == "1"
 EXPECTED = {"ok", "ENOENT", "EEXIST", "ENOTEMPTY", "ENOTDIR", "EISDIR", "EINVAL", "EBUSY"}
 
 
@@ -101,7 +103,8 @@ def killed_processes_leave_names_right(top):
     for name in "ab":
         os.system(f"rm -rf '{top}/{name}'")
     drop_caches()
-    await_equal(lambda: inodes_used(top), before)
+    if ALONE:
+        await_equal(lambda: inodes_used(top), before)
 
 
 @case
