@@ -17,13 +17,13 @@ SUITE=$BUILD/cache/xfstests WORK=$TEST_DIR
 toyfs_up()
 {
 	FSTYP=ztoyfs
-	# files outlive their mounts, and blocks can be shared
-	OPTIONS=keep,reflink
+	# files outlive their mounts; blocks can be shared, or allocated and not written to
+	OPTIONS=keep,reflink,unwritten
 	printf '#!/bin/sh\nexec "%s" -t ztoyfs -f "$@" </dev/null\n' "$ZUS/mkfs.zufs" \
 		>/usr/local/sbin/mkfs.ztoyfs
 	chmod 755 /usr/local/sbin/mkfs.ztoyfs
 	# This machine's root is the host's below an overlay, so the suite stays as it is
-	echo ". $TOP/tests/xfstests/ztoyfs.sh" >>"$SUITE/common/rc"
+	echo ". $TOP/tests/xfstests/ztoyfs.sh" | tee -a "$SUITE/common/attr" >>"$SUITE/common/rc"
 	zuf_load
 	zusd_start toyfs
 	zufs_mkfs ztoyfs --size 1g /dev/pmem0

@@ -591,6 +591,7 @@ START_TEST(options)
 		{ "relocate", -EINVAL }, { "relocate=x", -EINVAL }, { "relocate=-1", -EINVAL },
 		{ "relocate=1,relocate=2", -EINVAL }, { "relocate=1,x", -EINVAL },
 		{ "relocate=99999999999999999999", -ERANGE },
+		{ "reflink,unwritten", 0 }, { "unwritten,reflink", 0 }, { "unwritten=1", -EINVAL },
 	};
 	const struct zus_local_device device = { .size_bytes = 8 * MIB };
 	struct zus_local_config config = {
@@ -634,7 +635,7 @@ int main(void)
 	tcase_add_test(tc, reservation_is_not_part_of_the_file);
 	tcase_add_test(tc, reservation_ends_with_the_inode);
 	tcase_add_test(tc, attributes_are_set);
-	tcase_add_loop_test(tc, options, 0, 9);
+	tcase_add_loop_test(tc, options, 0, 12);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * clone.c - blocks that several places of files have, with the mount option reflink: how
- * many others there are of each, and the calls that make them. Before the kernel asks for a
- * clone it uses nothing of either range, so a slot may change as it is. What is shared is
- * answered to reads only; toy_own() ends it for who comes to write, or to map a page.
+ * clone.c - places of files get blocks that others have, with the mount option reflink.
+ * Before the kernel asks for a clone it uses nothing of either range, so a slot may change
+ * as it is. What is shared is answered to reads only, as is what nobody has written to yet;
+ * toy_own() ends both for who comes to write, and sharing for who maps a page, too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,114 +11,28 @@
 
 #include "toyfs.h"
 
-#define BUCKETS		4096u
 #define CLONE_BLOCKS	4096u	/* in one call: others wait for the locks */
-
-struct share {
-	LIST_ENTRY(share) link;
-	zus_block block;
-	uint64_t others;		/* slots that have it, less one */
-};
-
-struct toy_shares {
-	pthread_mutex_t lock;		/* innermost */
-	LIST_HEAD(share_list, share) bucket[BUCKETS];
-};
-
-int toy_shares_begin(struct toy_fs *fs)
-{
-	if (fs->shares)
-		return -EINVAL;
-	fs->shares = calloc(1, sizeof(*fs->shares));
-	if (!fs->shares)
-		return -ENOMEM;
-	pthread_mutex_init(&fs->shares->lock, NULL);
-	fs->features |= ZUS_MF_COW | ZUS_MF_CLONE;
-	return 0;
-}
-
-/* No inode is left, so no share either. */
-void toy_shares_end(struct toy_fs *fs)
-{
-	if (!fs->shares)
-		return;
-	pthread_mutex_destroy(&fs->shares->lock);
-	free(fs->shares);
-}
-
-/* With the lock. */
-static struct share *find(struct toy_shares *shares, zus_block block)
-{
-	struct share *share;
-
-	LIST_FOREACH(share, &shares->bucket[block % BUCKETS], link)
-		if (share->block == block)
-			return share;
-	return NULL;
-}
-
-bool toy_shared(struct toy_fs *fs, zus_block block)
-{
-	bool found;
-
-	if (!fs->shares)
-		return false;
-	pthread_mutex_lock(&fs->shares->lock);
-	found = find(fs->shares, block);
-	pthread_mutex_unlock(&fs->shares->lock);
-	return found;
-}
-
-static int share_add(struct toy_fs *fs, zus_block block)
-{
-	struct toy_shares *shares = fs->shares;
-	struct share *share;
-
-	pthread_mutex_lock(&shares->lock);
-	share = find(shares, block);
-	if (!share) {
-		share = calloc(1, sizeof(*share));
-		if (share) {
-			share->block = block;
-			LIST_INSERT_HEAD(&shares->bucket[block % BUCKETS], share, link);
-		}
-	}
-	if (share)
-		share->others++;
-	pthread_mutex_unlock(&shares->lock);
-	return share ? 0 : -ENOMEM;
-}
-
-void toy_block_put(struct toy_fs *fs, zus_block block)
-{
-	struct toy_shares *shares = fs->shares;
-	struct share *share = NULL;
-
-	if (shares) {
-		pthread_mutex_lock(&shares->lock);
-		share = find(shares, block);
-		if (share && !--share->others) {
-			LIST_REMOVE(share, link);
-			free(share);
-		}
-		pthread_mutex_unlock(&shares->lock);
-	}
-	if (!share)
-		zus_space_free(fs->space, block, 1);
-}
 
 /* -------------------------------------------------------------------- to own */
 
-int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn)
+int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn, bool write)
 {
 	struct toy_fs *fs = fs_of(&ti->zi);
-	uint64_t *slot = fs->shares ? toy_map_slot(ti, bn, false) : NULL, got;
+	uint64_t *slot = fs->blocks ? toy_map_slot(ti, bn, false) : NULL, got;
 	struct zus_space_want want = { 1, bn, 0, zus_req_numa_node(req) };
+	enum toy_kind kind;
 	zus_block block;
 
-	/* a slot with a state is nobody else's, see toy_clone() */
-	if (!slot || !*slot || *slot & TOY_STATE || !toy_shared(fs, *slot))
+	/* a slot with a state is the file's own: only such ones are reserved or moved */
+	kind = slot && *slot && !(*slot & TOY_STATE) ? toy_kind(fs, *slot) : TOY_OWN;
+	if (kind == TOY_OWN || (kind == TOY_UNWRITTEN && !write))
 		return 0;
+	if (kind == TOY_UNWRITTEN) {
+		zus_zero_nt(toy_block_addr(ti, *slot), TOY_BLOCK);
+		zus_fence();
+		toy_block_written(fs, *slot);
+		return 0;
+	}
 	block = zus_space_alloc(fs->space, &want, &got);
 	if (!block)
 		return -ENOSPC;
@@ -129,15 +43,16 @@ int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn)
 	return 0;
 }
 
-int toy_own_range(struct zus_req *req, struct toy_inode *ti, uint64_t first, uint64_t *end)
+int toy_own_range(struct zus_req *req, struct toy_inode *ti, bool write, uint64_t first,
+		  uint64_t *end)
 {
 	uint64_t bn;
 	int err = 0;
 
-	if (!fs_of(&ti->zi)->shares)
+	if (!fs_of(&ti->zi)->blocks)
 		return 0;
 	for (bn = toy_map_next(ti, first); bn < *end; bn = toy_map_next(ti, bn + 1)) {
-		err = toy_own(req, ti, bn);
+		err = toy_own(req, ti, bn, write);
 		if (err)
 			break;
 	}
@@ -178,10 +93,13 @@ static int clone_block(const struct clone *clone)
 		return ZUS_BUSY_RETRY;
 	if (was == block)
 		return 0;
-	if (clone->dedupe && !same_bytes(clone, was, block))
+	if (block && toy_kind(fs, block) == TOY_UNWRITTEN)
+		block = 0;	/* a hole reads as it does */
+	if (clone->dedupe &&
+	    !same_bytes(clone, was && toy_kind(fs, was) == TOY_UNWRITTEN ? 0 : was, block))
 		return -EBADE;
 	slot = toy_map_slot(to, clone->to_bn, true);
-	if (!slot || (block && share_add(fs, block)))
+	if (!slot || (block && toy_block_share(fs, block)))
 		return -ENOMEM;
 	*slot = block;
 	to->map_blocks += block != 0;
@@ -212,7 +130,7 @@ int toy_clone(struct toy_inode *to, struct toy_inode *from, const struct zus_cop
 	unsigned int budget = CLONE_BLOCKS;
 	int err = 0;
 
-	if (!fs_of(&to->zi)->shares)
+	if (!(fs_of(&to->zi)->features & ZUS_MF_CLONE))
 		return -EOPNOTSUPP;
 	while (left && budget--) {
 		step = common_hole(&clone);

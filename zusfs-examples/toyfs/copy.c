@@ -61,14 +61,15 @@ static int copy_piece(struct copy *copy, uint64_t bytes)
 	char *at;
 	int err;
 
-	err = toy_own(copy->req, copy->to, to_off / TOY_BLOCK);
+	err = toy_own(copy->req, copy->to, to_off / TOY_BLOCK, true);
 	if (err)
 		return err;
 	to = toy_map_get(copy->to, to_off / TOY_BLOCK);
 	/* it soon is somewhere; what is being copied elsewhere must not be written */
 	if (to & TOY_STATE || (from & TOY_STATE) == TOY_MOVED)
 		return ZUS_BUSY_RETRY;
-	if ((from & TOY_STATE) == TOY_RESERVED)
+	if ((from & TOY_STATE) == TOY_RESERVED ||
+	    (from && toy_kind(fs_of(&copy->to->zi), from & ~TOY_STATE) == TOY_UNWRITTEN))
 		from = 0;
 	if (!from && !to)
 		return 0;

@@ -156,7 +156,7 @@ static bool same_run(struct toy_inode *ti, uint64_t bn, uint64_t to)
 	uint64_t slot = toy_map_get(ti, bn), other = toy_map_get(ti, to);
 
 	return slot ? other && other - to == slot - bn &&
-		      toy_shared(fs_of(&ti->zi), slot) == toy_shared(fs_of(&ti->zi), other) : !other;
+		      toy_kind(fs_of(&ti->zi), slot) == toy_kind(fs_of(&ti->zi), other) : !other;
 }
 
 /*
@@ -180,7 +180,7 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 		   uint64_t bn, uint64_t end, uint64_t *next)
 {
 	bool write = args->flags & ZUS_MAP_WRITE, make = write && !(args->flags & ZUS_MAP_ZERO);
-	struct zus_extent ext = { .flags = ZUS_EXTF_LEASE_R };
+	struct zus_extent ext = { .type = ZUS_EXT_HOLE, .flags = ZUS_EXTF_LEASE_R };
 	uint64_t slot = toy_map_get(ti, bn), state = slot & TOY_STATE, n = 1;
 	int err;
 
@@ -192,17 +192,17 @@ static int map_one(struct zus_req *req, struct toy_inode *ti, const struct zus_m
 	} else if (slot || !make) {
 		n = map_run(ti, &bn);
 		slot = toy_map_get(ti, bn) & ~TOY_STATE;
-		if (slot && !state)
-			ext.flags |= toy_shared(fs_of(&ti->zi), slot) ? ZUS_EXTF_SHARED : ZUS_EXTF_LEASE_W;
+		if (toy_answer_kind(fs_of(&ti->zi), slot, &ext) && !state)
+			ext.flags |= ZUS_EXTF_LEASE_W;
 	} else {
 		while (bn + n < end && !toy_map_get(ti, bn + n))
 			n++;
 		err = reserve(req, ti, bn, &n, &slot);
 		if (err)
 			return err;
+		ext.type = ZUS_EXT_DATA;
 		ext.flags = ZUS_EXTF_NEW;	/* this write's, so no lease */
 	}
-	ext.type = slot ? ZUS_EXT_DATA : ZUS_EXT_HOLE;
 	ext.file_off = bn * TOY_BLOCK;
 	ext.len_bytes = n * TOY_BLOCK;
 	ext.dev = zus_block_dev(slot);
@@ -224,7 +224,7 @@ static int toy_map(struct zus_req *req, struct zus_inode *inode, const struct zu
 		return toy_report(req, ti, args);
 	pthread_mutex_lock(&ti->lock);
 	if (args->flags & (ZUS_MAP_WRITE | ZUS_MAP_FAULT))
-		ret = toy_own_range(req, ti, begin, &end);
+		ret = toy_own_range(req, ti, args->flags & ZUS_MAP_WRITE, begin, &end);
 	for (; !ret && bn < end && zus_req_extents_left(req); bn = ret ? bn : next)
 		ret = map_one(req, ti, args, bn, end, &next);
 	toy_relocate_use(ti, begin);

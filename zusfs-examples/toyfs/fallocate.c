@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * fallocate.c - blocks come and go without a write. What is allocated is zeroed at once,
- * so the map needs no third kind of slot. The kernel uses nothing of what is concerned
- * here; but relocate.c may be moving it, and then finds that it has lost the slot.
+ * fallocate.c - blocks come and go without a write. What is allocated is zeroed at once, or
+ * with the mount option unwritten marked in blocks.c, to be zeroed when it is written to.
+ * The kernel uses nothing of what is concerned here; but relocate.c may be moving it, and
+ * then finds that it has lost the slot.
  */
 #include <errno.h>
 #include <linux/falloc.h>
@@ -15,7 +16,7 @@ struct piece {
 	uint64_t bn, slot;
 };
 
-/* Blocks of zeros that nobody knows yet, for n block numbers from bn on. */
+/* Blocks that nobody knows yet and that read as zeros, for n block numbers from bn on. */
 struct run {
 	struct run *next;
 	uint64_t bn, n;
@@ -50,10 +51,14 @@ static struct run *run_new(struct zus_req *req, struct toy_inode *ti, uint64_t b
 		*err = -ENOSPC;
 		return NULL;
 	}
-	zus_zero_nt(toy_block_addr(ti, run->block), run->n * TOY_BLOCK);
 	*err = 0;
-	for (bn = 0; bn < run->n && !*err; bn++)
+	if (!toy_blocks_unwritten(fs_of(&ti->zi)))
+		zus_zero_nt(toy_block_addr(ti, run->block), run->n * TOY_BLOCK);
+	for (bn = 0; bn < run->n && !*err; bn++) {
 		*err = toy_map_slot(ti, run->bn + bn, true) ? 0 : -ENOMEM;
+		if (!*err && toy_blocks_unwritten(fs_of(&ti->zi)))
+			*err = toy_block_unwritten(fs_of(&ti->zi), run->block + bn);
+	}
 	return run;
 }
 
@@ -62,12 +67,14 @@ static void run_end(struct toy_inode *ti, struct run *run, bool keep)
 {
 	uint64_t i;
 
-	for (i = 0; keep && i < run->n; i++)
-		*toy_map_slot(ti, run->bn + i, false) = run->block + i;
+	for (i = 0; i < run->n; i++) {
+		if (keep)
+			*toy_map_slot(ti, run->bn + i, false) = run->block + i;
+		else
+			toy_block_put(fs_of(&ti->zi), run->block + i);
+	}
 	if (keep)
 		ti->map_blocks += run->n;
-	else
-		zus_space_free(fs_of(&ti->zi)->space, run->block, run->n);
 	free(run);
 }
 
@@ -204,7 +211,7 @@ static int by_mode(struct zus_req *req, struct toy_inode *ti, const struct zus_f
 	switch (args->mode & ~(uint32_t)FALLOC_FL_KEEP_SIZE) {
 	case FALLOC_FL_UNSHARE_RANGE:
 		inner_end = touched_end;
-		if (toy_own_range(req, ti, touched, &inner_end) || inner_end < touched_end)
+		if (toy_own_range(req, ti, true, touched, &inner_end) || inner_end < touched_end)
 			return -ENOSPC;
 		return fill(req, ti, touched, touched_end);
 	case 0:

@@ -9,8 +9,12 @@ static int option(struct toy_fs *fs, const char *key, const char *value)
 {
 	if (!strcmp(key, "relocate"))
 		return toy_relocate_begin(fs, value);
-	if (!strcmp(key, "reflink") && !value)
-		return toy_shares_begin(fs);
+	if (!strcmp(key, "reflink") && !value) {
+		fs->features |= ZUS_MF_COW | ZUS_MF_CLONE;
+		return toy_blocks_begin(fs, false);
+	}
+	if (!strcmp(key, "unwritten") && !value)
+		return toy_blocks_begin(fs, true);
 	if (!strcmp(key, "locks") && !value)
 		fs->features |= ZUS_MF_LOCKS;
 	else if (!strcmp(key, "keep") && !value)
@@ -34,7 +38,7 @@ int toy_features_begin(struct toy_fs *fs, const char *options)
 	if (!err && fs->relocator && !(fs->features & ZUS_MF_VOLATILE))
 		err = -EINVAL;
 	if (err && err != -ENOMEM)
-		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, and keep or relocate=SEED, a number");
+		zus_log(ZUS_LOG_ERR, "toyfs: mount options are locks, reflink, unwritten, and keep or relocate=SEED, a number");
 	return err;
 }
 
@@ -47,7 +51,7 @@ void toy_features_end(struct toy_fs *fs)
 {
 	toy_dir_end(fs);
 	toy_relocate_end(fs);
-	toy_shares_end(fs);
+	toy_blocks_end(fs);
 	toy_index_delete(fs->index);
 }
 

@@ -137,17 +137,34 @@ int toy_lock(struct zus_req *req, struct zus_inode *inode, const struct zus_lock
 int toy_lock_remote(struct toy_inode *ti, uint32_t type, uint32_t kind);
 void toy_locks_free(struct toy_inode *ti);
 
-/* clone.c: blocks of several files, with the mount option reflink. Without it: nothing. */
-int toy_shares_begin(struct toy_fs *fs);
-void toy_shares_end(struct toy_fs *fs);
-/* Somebody else has the block too. */
-bool toy_shared(struct toy_fs *fs, zus_block block);
-/* One less has it; nobody: it is free. */
+/*
+ * blocks.c, with the mount options reflink and unwritten: a block is one slot's, or that of
+ * several, or one slot's and was never written to. Without them all are TOY_OWN.
+ */
+enum toy_kind { TOY_OWN, TOY_SHARED, TOY_UNWRITTEN };
+int toy_blocks_begin(struct toy_fs *fs, bool unwritten);
+void toy_blocks_end(struct toy_fs *fs);
+/* The mount has the option unwritten. */
+bool toy_blocks_unwritten(struct toy_fs *fs);
+enum toy_kind toy_kind(struct toy_fs *fs, zus_block block);
+/* What an answer says of the block, 0 being a hole; true: data of this slot alone. */
+bool toy_answer_kind(struct toy_fs *fs, zus_block block, struct zus_extent *ext);
+/* One more slot has it; nobody has written to it. 0 or ENOMEM. */
+int toy_block_share(struct toy_fs *fs, zus_block block);
+int toy_block_unwritten(struct toy_fs *fs, zus_block block);
+/* The unwritten block is the slot's own. */
+void toy_block_written(struct toy_fs *fs, zus_block block);
+/* One slot less has it; none: it is free. */
 void toy_block_put(struct toy_fs *fs, zus_block block);
-/* ti->lock is held: if what it has at bn is shared, it gets a copy. 0, ENOSPC. */
-int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn);
+
+/*
+ * clone.c: ti->lock is held: if what it has at bn is shared, it gets a copy; if it is to be
+ * written to and never was, zeros. 0, ENOSPC.
+ */
+int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn, bool write);
 /* Of [first, *end) all, or without space less, *end then being where it stopped. */
-int toy_own_range(struct zus_req *req, struct toy_inode *ti, uint64_t first, uint64_t *end);
+int toy_own_range(struct zus_req *req, struct toy_inode *ti, bool write, uint64_t first,
+		  uint64_t *end);
 /* CLONE and DEDUPE, with both locks. */
 int toy_clone(struct toy_inode *to, struct toy_inode *from, const struct zus_copy *args,
 	      uint64_t *done_bytes);

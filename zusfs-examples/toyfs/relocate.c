@@ -169,7 +169,7 @@ static void pick_blocks(struct toy_relocator *r, struct toy_move *move)
 	move->bn = below(r, 2) ? move->ti->last_bn + below(r, 8) : below(r, size);
 	for (look = 0; look < LOOK_BLOCKS && move->count < want; look++) {
 		slot = toy_map_slot(move->ti, move->bn + move->count, false);
-		if (slot && *slot && !(*slot & TOY_STATE) && !toy_shared(r->fs, *slot))
+		if (slot && *slot && !(*slot & TOY_STATE) && toy_kind(r->fs, *slot) == TOY_OWN)
 			move->from[move->count++] = *slot;
 		else if (move->count)
 			break;

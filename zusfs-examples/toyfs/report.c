@@ -35,12 +35,12 @@ uint64_t toy_map_next(struct toy_inode *ti, uint64_t bn)
 /* Whose blocks lie one behind the other; blocks that are moved count where they are. */
 static uint64_t run_end(struct toy_inode *ti, uint64_t bn, uint64_t block)
 {
-	bool shared = toy_shared(fs_of(&ti->zi), block);
+	enum toy_kind kind = toy_kind(fs_of(&ti->zi), block);
 	uint64_t n = 1, *slot;
 
 	while ((slot = toy_map_slot(ti, bn + n, false)) && *slot &&
 	       (*slot & TOY_STATE) != TOY_RESERVED && (*slot & ~TOY_STATE) == block + n &&
-	       toy_shared(fs_of(&ti->zi), block + n) == shared)
+	       toy_kind(fs_of(&ti->zi), block + n) == kind)
 		n++;
 	return bn + n;
 }
@@ -60,8 +60,7 @@ int toy_report(struct zus_req *req, struct toy_inode *ti, const struct zus_map *
 			zus_block block = *slot & ~TOY_STATE;
 
 			next = run_end(ti, bn, block);
-			ext.type = ZUS_EXT_DATA;
-			ext.flags = toy_shared(fs_of(&ti->zi), block) ? ZUS_EXTF_SHARED : 0;
+			toy_answer_kind(fs_of(&ti->zi), block, &ext);
 			ext.dev = zus_block_dev(block);
 			ext.dev_off = zus_block_off(fs_of(&ti->zi)->space, block);
 		} else {

@@ -68,7 +68,7 @@ struct toy_fs {
 	struct zus_space *space;
 	struct toy_relocator *relocator; /* NULL without the option */
 	struct toy_index *index;	/* of inodes by number; NULL: no memory for it */
-	struct toy_shares *shares;	/* NULL without the option */
+	struct toy_blocks *blocks;	/* NULL without options that need it */
 	uint64_t features;		/* ZUS_MF_* of this mount */
 	uint64_t last_ino, inodes, remote_untold; /* atomic */
 };

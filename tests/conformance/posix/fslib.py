@@ -92,7 +92,7 @@ def same(got, want, what=""):
         at = next((i for i, (a, b) in pairs if a != b), min(len(got), len(want)))
         raise AssertionError(f"{what}: {len(got)} bytes, of {len(want)}; from byte {at} on "
                              f"{got[at:at + 20]!r}, not {want[at:at + 20]!r}")
-    raise AssertionError(f"{what}: {got!r}, not {want!r}")
+    raise AssertionError(f"{what}: {got!r:.1000}, not {want!r:.1000}")
 
 
 def holds(condition, what):
