@@ -26,7 +26,7 @@ toyfs_up()
 	echo ". $TOP/tests/xfstests/ztoyfs.sh" | tee -a "$SUITE/common/attr" >>"$SUITE/common/rc"
 	zuf_load
 	zusd_start toyfs
-	zufs_mkfs ztoyfs --size 1g /dev/pmem0
+	zufs_mkfs ztoyfs --size 2g /dev/pmem0
 	zufs_mkfs ztoyfs --size 1g /dev/pmem1
 }
 

@@ -181,7 +181,6 @@ static uint64_t take(struct area *area, uint64_t block, uint64_t count)
 		area->group_free[(block + got) / GROUP_BLOCKS]--;
 		got++;
 	}
-	area->next = block + got < area->blocks ? block + got : 0;
 	__atomic_store_n(&area->free, area->free - got, __ATOMIC_RELAXED);
 	return got;
 }
@@ -194,6 +193,9 @@ static zus_block alloc_in(struct area *area, const struct zus_space_want *want,
 	pthread_mutex_lock(&area->lock);
 	block = choose(area, want);
 	*got = take(area, block, want->count);
+	/* what was found beside a goal says nothing of where there is room */
+	if (!want->goal || block_number(want->goal) != block)
+		area->next = block + *got < area->blocks ? block + *got : 0;
 	pthread_mutex_unlock(&area->lock);
 	return *got ? (uint64_t)area->dev << DEV_SHIFT | (block + 1) : 0;
 }

@@ -12,14 +12,38 @@
 #include "toyfs.h"
 
 #define CLONE_BLOCKS	4096u	/* in one call: others wait for the locks */
+#define OWN_BLOCKS	64u	/* whose copies lie in a row, whichever comes first */
 
 /* -------------------------------------------------------------------- to own */
+
+/* A block for the copy of bn: beside its neighbours' copies, or with room for them around it. */
+static zus_block own_block(struct zus_req *req, struct toy_inode *ti, uint64_t bn)
+{
+	struct toy_fs *fs = fs_of(&ti->zi);
+	struct zus_space_want want = { OWN_BLOCKS, 0, 0, zus_req_numa_node(req) };
+	uint64_t first = bn - bn % OWN_BLOCKS, other, slot, got, pick;
+	zus_block block;
+
+	for (other = first; other < first + OWN_BLOCKS && want.count > 1; other++) {
+		slot = toy_map_get(ti, other);
+		if (slot && !(slot & TOY_STATE) && toy_kind(fs, slot) == TOY_OWN)
+			want = (struct zus_space_want) { 1, 0, slot + bn - other, want.numa_node };
+	}
+	block = zus_space_alloc(fs->space, &want, &got);
+	if (!block || got == 1)
+		return block;
+	pick = bn % got;
+	if (pick)
+		zus_space_free(fs->space, block, pick);
+	if (pick + 1 < got)
+		zus_space_free(fs->space, block + pick + 1, got - pick - 1);
+	return block + pick;
+}
 
 int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn, bool write)
 {
 	struct toy_fs *fs = fs_of(&ti->zi);
-	uint64_t *slot = fs->blocks ? toy_map_slot(ti, bn, false) : NULL, got;
-	struct zus_space_want want = { 1, bn, 0, zus_req_numa_node(req) };
+	uint64_t *slot = fs->blocks ? toy_map_slot(ti, bn, false) : NULL;
 	enum toy_kind kind;
 	zus_block block;
 
@@ -33,7 +57,7 @@ int toy_own(struct zus_req *req, struct toy_inode *ti, uint64_t bn, bool write)
 		toy_block_written(fs, *slot);
 		return 0;
 	}
-	block = zus_space_alloc(fs->space, &want, &got);
+	block = own_block(req, ti, bn);
 	if (!block)
 		return -ENOSPC;
 	zus_copy_nt(toy_block_addr(ti, block), toy_block_addr(ti, *slot), TOY_BLOCK);

@@ -254,6 +254,19 @@ def others_keep_what_one_gives_up(top):
 
 
 @case
+def copies_of_neighbours_lie_in_a_row(top):
+    """Whatever order they are written in."""
+    blocks = list(range(256))
+    source, target = make(f"{top}/source", bytes_of(7, len(blocks) * PAGE)), make(f"{top}/target")
+    clone(source, target)
+    random.Random(SEED).shuffle(blocks)
+    for bn in blocks:
+        os.pwrite(target, b"copy", bn * PAGE)
+    same(shared(target), 0)
+    holds(len(fiemap(target)) <= 16, f"{len(fiemap(target))} extents")
+
+
+@case
 def all_space_comes_back(top):
     free = free_blocks(top)
     files = [make(f"{top}/{i}", bytes_of(i, 32 * PAGE)) for i in range(4)]
