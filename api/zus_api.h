@@ -480,7 +480,8 @@ struct zufs_link_out {
 /*
  * RENAME. Payload: the old name, then the new. RENAME_WHITEOUT comes with
  * ZUFS_MF_WHITEOUT only: a character device 0:0 of mode 0 and of the caller takes the
- * old name, in the same change.
+ * old name, in the same change. What that has from the start follows the names, as in
+ * CREATE.
  */
 struct zufs_rename_in {
 	__u64 old_dir;		/* handles */
@@ -491,7 +492,7 @@ struct zufs_rename_in {
 	__u32 flags;		/* RENAME_* of <linux/fs.h> */
 	__u32 old_bytes;
 	__u32 new_bytes;
-	__u32 reserved;
+	__u32 xattrs_bytes;	/* with RENAME_WHITEOUT */
 };
 
 struct zufs_rename_out {
@@ -1280,7 +1281,7 @@ ZUFS_OFF(zufs_rename_in, now, 32);
 ZUFS_OFF(zufs_rename_in, flags, 48);
 ZUFS_OFF(zufs_rename_in, old_bytes, 52);
 ZUFS_OFF(zufs_rename_in, new_bytes, 56);
-ZUFS_OFF(zufs_rename_in, reserved, 60);
+ZUFS_OFF(zufs_rename_in, xattrs_bytes, 60);
 ZUFS_SIZE(zufs_rename_out, 544);
 ZUFS_OFF(zufs_rename_out, new_dir, 136);
 ZUFS_OFF(zufs_rename_out, inode, 272);

@@ -202,6 +202,23 @@ int zuf_new_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir, struct d
 	return err;
 }
 
+/* No ACL: nobody can open it. */
+int zuf_whiteout_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir,
+			      struct dentry *dentry)
+{
+	struct label label = {};
+	int err;
+
+	*new = (struct zuf_new_xattrs) {};
+	if (!(zuf_mount_of(dir->i_sb)->features & ZUFS_MF_XATTRS))
+		return 0;
+	err = label_begin(&label, dir, dentry, S_IFCHR | WHITEOUT_MODE);
+	if (!err)
+		err = list_make(new, dir, &label);
+	kfree(label.value);
+	return err;
+}
+
 void zuf_new_xattrs_done(const struct zuf_new_xattrs *new, struct inode *inode)
 {
 	if (!IS_POSIXACL(inode) || S_ISLNK(inode->i_mode))

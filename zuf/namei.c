@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include "namei.h"
+#include "xattr.h"
 
 int zuf_dir_prepare(struct inode *dir, const struct dentry *dentry)
 {
@@ -369,6 +370,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 		.inode		= { old_dir, new_dir, inode, target },
 		.dentry		= { old_dentry, new_dentry },
 	};
+	struct zuf_new_xattrs xattrs = {};
 	struct zufs_rename_out *out;	/* too large for the stack */
 	int err;
 
@@ -383,6 +385,14 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 	if (!out)
 		return -ENOMEM;
 	call.out = out;
+	if (flags & RENAME_WHITEOUT) {
+		err = zuf_whiteout_xattrs_begin(&xattrs, old_dir, old_dentry);
+		if (err)
+			goto out_free;
+		in.xattrs_bytes = xattrs.list_bytes;
+		if (in.xattrs_bytes)
+			call.seg[call.num_segs++] = (struct kvec) { xattrs.list, in.xattrs_bytes };
+	}
 	err = rename_lock_times(inode, target);
 	if (err)
 		goto out_free;
@@ -397,6 +407,7 @@ static int zuf_rename(ZUF_IDMAP *idmap, struct inode *old_dir, struct dentry *ol
 	child_unlock_times(target);
 	child_unlock_times(inode);
 out_free:
+	zuf_new_xattrs_free(&xattrs);
 	kfree(out);
 	return err;
 }

@@ -25,6 +25,9 @@ struct zuf_new_xattrs {
 /* @mode: umask and default ACL are applied to it. free: whatever begin returned. */
 int zuf_new_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir, struct dentry *dentry,
 			 umode_t *mode);
+/* Of what RENAME_WHITEOUT leaves at @dentry; likewise. */
+int zuf_whiteout_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir,
+			      struct dentry *dentry);
 /* It has been made. */
 void zuf_new_xattrs_done(const struct zuf_new_xattrs *new, struct inode *inode);
 void zuf_new_xattrs_free(struct zuf_new_xattrs *new);

@@ -141,6 +141,14 @@ static int t_setattr(struct zus_req *req, struct zus_inode *inode,
 	return answer;
 }
 
+static void note_xattrs(int at, const struct zus_xattr *xattr, uint32_t count)
+{
+	for (; count--; xattr++)
+		at += snprintf(note + at, sizeof(note) - (size_t)at, " %.*s=%.*s",
+			       N(xattr->name), (int)xattr->value_bytes,
+			       (const char *)xattr->value);
+}
+
 static int t_create(struct zus_req *req, struct zus_inode *dir,
 		    const struct zus_create *c, struct zus_entry *out,
 		    struct zus_attr *dir_out)
@@ -149,12 +157,8 @@ static int t_create(struct zus_req *req, struct zus_inode *dir,
 			  "dir %d name %.*s target %.*s now %ld.%u mode %o uid %u gid %u rdev %u:%u",
 			  who(dir), N(c->name), N(c->target), T(c->now), c->mode, c->uid,
 			  c->gid, c->rdev_major, c->rdev_minor);
-	uint32_t i;
 
-	for (i = 0; i < c->num_xattrs; i++)
-		at += snprintf(note + at, sizeof(note) - (size_t)at, " %.*s=%.*s",
-			       N(c->xattrs[i].name), (int)c->xattrs[i].value_bytes,
-			       (const char *)c->xattrs[i].value);
+	note_xattrs(at, c->xattrs, c->num_xattrs);
 	(void)req;
 	zus_entry_set(out, &file);
 	out->attr = attr_like(2, c->mode);
@@ -226,10 +230,13 @@ static int t_unlink(struct zus_req *req, struct zus_inode *dir, struct zus_inode
 static int t_rename(struct zus_req *req, const struct zus_rename *r,
 		    struct zus_rename_out *out)
 {
+	int at = snprintf(note, sizeof(note),
+			  "old %d %.*s new %d %.*s inode %d target %d now %ld.%u flags %u",
+			  who(r->old_dir), N(r->old_name), who(r->new_dir), N(r->new_name),
+			  who(r->inode), who(r->target), T(r->now), r->flags);
+
+	note_xattrs(at, r->xattrs, r->num_xattrs);
 	(void)req;
-	noted("old %d %.*s new %d %.*s inode %d target %d now %ld.%u flags %u",
-	      who(r->old_dir), N(r->old_name), who(r->new_dir), N(r->new_name),
-	      who(r->inode), who(r->target), T(r->now), r->flags);
 	out->old_dir = out->new_dir = attr_like(1, S_IFDIR | 0755);
 	out->inode = attr_like(2, S_IFREG | 0644);
 	out->target = attr_like(3, S_IFREG | 0644);
@@ -819,6 +826,31 @@ START_TEST(create_brings_xattrs)
 }
 END_TEST
 
+/* So may what a rename leaves behind. */
+START_TEST(a_whiteout_brings_xattrs)
+{
+	struct zufs_rename_in in = {
+		.old_dir = ROOT, .new_dir = ROOT, .inode = FILE_, .flags = 4, .old_bytes = 1,
+		.new_bytes = 1, .xattrs_bytes = 24,
+	};
+	struct { char names[2]; char list[24]; } payload = { "on", { 0 } };
+	struct zus_local_call call = {
+		.op = ZUFS_OP_RENAME, .in = &in, .in_bytes = sizeof(in),
+		.payload = &payload, .payload_bytes = sizeof(payload),
+		.out = out, .out_bytes = sizeof(out),
+	};
+	struct zufs_xattr xattr = { 10, 5 };
+
+	memcpy(payload.list, &xattr, sizeof(xattr));
+	memcpy(payload.list + 8, "security.xlabel", 15);
+	ck_assert_int_eq(send(&call), 0);
+	ck_assert_str_eq(note, "old 1 o new 1 n inode 2 target 0 now 0.0 flags 4 security.x=label");
+	in.xattrs_bytes = 25;
+	ck_assert_int_eq(send(&call), -EPROTO);
+	ck_assert_str_eq(note, "nobody was called");
+}
+END_TEST
+
 START_TEST(bad_locks_are_refused)
 {
 	static const struct zufs_lock_in bad[] = {
@@ -903,6 +935,7 @@ int main(void)
 	tcase_add_test(tc, readdir_and_map_payloads);
 	tcase_add_test(tc, older_plugins_are_asked_as_before);
 	tcase_add_test(tc, create_brings_xattrs);
+	tcase_add_test(tc, a_whiteout_brings_xattrs);
 	tcase_add_loop_test(tc, bad_locks_are_refused, 0, BAD_LOCKS);
 	tcase_add_test(tc, forced_messages);
 	suite_add_tcase(suite, tc);

@@ -11,7 +11,7 @@
 _scratch_mkfs()
 {
 	# shellcheck disable=SC2086
-	"$MKFS_PROG" -t "$FSTYP" --size 1280m $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
+	"$MKFS_PROG" -t "$FSTYP" -f --size 1280m $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
 }
 
 # BYTES [BLOCK-BYTES]

@@ -410,6 +410,8 @@ struct zus_rename {
 	struct zus_name new_name;
 	struct zus_time now;
 	uint32_t flags;		/* RENAME_* of <linux/fs.h> */
+	uint32_t num_xattrs;
+	const struct zus_xattr *xattrs; /* with RENAME_WHITEOUT: what the whiteout has */
 };
 
 /* Attributes after a rename. target only if there was one. */

@@ -321,6 +321,10 @@ static int take_rename(struct zus_req *req, struct zus_rename *args)
 		ret = zus_req_inode(req, in->inode, &args->inode);
 	if (!ret && in->target)
 		ret = zus_req_inode(req, in->target, &args->target);
+	if (!ret)
+		ret = zus_req_xattrs(req, in->old_bytes + in->new_bytes, in->xattrs_bytes,
+				     &args->num_xattrs);
+	args->xattrs = req->xattrs;
 	args->flags = in->flags;
 	return ret;
 }

@@ -89,6 +89,7 @@ static struct toy_inode *new_whiteout(const struct zus_req *req, const struct zu
 	struct zus_caller caller = zus_req_caller(req);
 	struct zus_create create = {
 		.mode = S_IFCHR, .uid = caller.uid, .gid = caller.gid, .now = args->now,
+		.xattrs = args->xattrs, .num_xattrs = args->num_xattrs,
 	};
 
 	return toy_new_inode(args->old_dir->mount, &create);

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Goal: inodes have the label that a security module gives them from the call on that makes
+#	them, whiteouts among them, and in the next mount, too; a mount can have one for all.
+#	The last test, as a policy that is loaded stays.
+# TIMEOUT: 120
+. "$TOP/tests/vm/lib.sh"
+
+[ -d /sys/fs/selinux ] || skip "this kernel has no SELinux"
+posix=$TOP/tests/conformance/posix
+types() { python3 -c '
+import os, sys
+for name in sys.argv[1:]:
+    print(name, os.getxattr(name, "security.selinux").decode().split(":")[2])' "$@"; }
+
+mountpoint -q /sys/fs/selinux || mount -t selinuxfs selinuxfs /sys/fs/selinux
+secilc -c 33 -o policy -f /dev/null "$TOP/tests/conformance/labels.cil"
+dd if=policy of=/sys/fs/selinux/load bs=1M status=none
+zufs_up toyfs keep
+python3 "$posix/labels.py" mnt
+mkdir mnt/dir
+python3 -c 'import os; os.setxattr("mnt/dir", "security.selinux", b"user_u:object_r:made_here_t:s0\0")'
+touch mnt/file mnt/dir/file
+types mnt/file mnt/dir mnt/dir/file >before
+umount mnt
+mount -t ztoyfs -o keep /dev/pmem0 mnt
+types mnt/file mnt/dir mnt/dir/file >after
+diff before after
+grep -q "mnt/dir/file file_here_t" after || fail "the policy's label is not there"
+umount mnt
+
+# mount(8) leaves this option out on a machine that is not set up for SELinux
+busybox mount -t ztoyfs -o keep,context=user_u:object_r:other_t:s0 /dev/pmem0 mnt
+[ "$(types mnt/dir mnt/dir/file | cut -d' ' -f2 | sort -u)" = other_t ] || fail "not one for all"
+grep -q "mnt ztoyfs .*context=user_u:object_r:other_t:s0" /proc/mounts
+no_rule_broken
+zufs_down toyfs
