@@ -40,6 +40,16 @@ class Xfstests(unittest.TestCase):
                             "generic/002 _check_dmesg: something found in dmesg (see x)")
         self.assertEqual(sorted(results.failed), ["001", "002"])
 
+    def test_what_changes_the_machine_comes_last(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tests = pathlib.Path(folder, "tests/generic")
+            tests.mkdir(parents=True)
+            for name in ("699", "700", "701", "702"):
+                (tests / name).write_text("_begin_fstest auto\n")
+            suite = pathlib.Path(folder)
+            self.assertEqual(xfstests.choose(suite, "all", "1/1"), ["699", "701", "702", "700"])
+            self.assertEqual(xfstests.choose(suite, "auto", "2/2"), ["702", "700"])
+
     def test_good_cause(self):
         results = self.take("generic/001       [not run] there is no quota")
         self.assertEqual(results.not_run, {"001": "quotas"})
