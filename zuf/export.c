@@ -81,15 +81,13 @@ static struct dentry *dentry_of(struct super_block *sb, u64 ino, u64 gen)
 
 	if (!ino)
 		return ERR_PTR(-ESTALE);
+	/* one without a name is here as long as somebody has it open */
 	inode = zuf_ilookup(sb, ino, gen);
 	if (!inode) {
 		err = zuf_call_retry(&call);
 		if (err)
 			return ERR_PTR(err == -ENOENT ? -ESTALE : err);
 		inode = zuf_iget(sb, &entry, seq);
-	} else if (!inode->i_nlink) {
-		iput(inode);
-		return ERR_PTR(-ESTALE);
 	}
 	return d_obtain_alias(inode);
 }

@@ -51,17 +51,22 @@ def handles_outlive_the_cache(top):
 def handles_of_what_is_gone_are_stale(top):
     touch(f"{top}/f")
     os.mkdir(f"{top}/d")
-    touch(f"{top}/open")
+    touch(f"{top}/open", b"still here")
     handles = [handle_of(f"{top}/{p}") for p in ("f", "d", "open")]
     fd = os.open(f"{top}/open", os.O_RDONLY)
     os.unlink(f"{top}/f")
     os.rmdir(f"{top}/d")
     os.unlink(f"{top}/open")
     for cold in (False, True):
-        for handle in handles:
+        for handle in handles[:2]:
             fails("ESTALE", open_handle, top, handle)
+        # as long as it is open
+        other = open_handle(top, handles[2])
+        same((os.read(other, 100), os.fstat(other).st_nlink), (b"still here", 0))
+        os.close(other)
         drop_caches()
     os.close(fd)
+    fails("ESTALE", open_handle, top, handles[2])
     kind, data = handles[0]
     touch(f"{top}/g")
     good = handle_of(f"{top}/g")
