@@ -61,15 +61,25 @@ class Xfstests(unittest.TestCase):
         self.assertEqual((result["differences"], result["operations"]["run"]), (1, 0))
 
     def test_what_is_known_to_fail_on_this_kernel(self):
-        known = [("001", "6.1.", "the kernel's"), ("002", "6.12.", "no matter here")]
-        with mock.patch.object(xfstests.platform, "release", lambda: "6.1.0-57-amd64"):
-            results = xfstests.Results([], known)
-        for line in ("generic/001 - output mismatch", "    +bad", "generic/002 - output mismatch",
-                     "generic/003  1s"):
-            results.take(line)
-        self.assertEqual((results.known, sorted(results.failed)), ({"001": "the kernel's"}, ["002"]))
-        result = xfstests.summary(["001", "002", "003"], results)
-        self.assertEqual((result["operations"], result["differences"]), ({"run": 3, "passed": 1}, 1))
+        known = [("001", "6.1.", "too large", "the kernel's"), ("002", "6.12.", "", "not here"),
+                 ("004", "6.1.", "too large", "the kernel's"), ("005", "6.1.", "", "says nothing")]
+        printed = {"001": "fine\nx is too large\ny is too large\n", "002": "fine\nbad\n",
+                   "004": "fine\nx is too large\nand more\n", "005": "fine\n"}
+        with tempfile.TemporaryDirectory() as folder:
+            for part in ("tests/generic", "results/generic"):
+                pathlib.Path(folder, part).mkdir(parents=True)
+            for name, text in printed.items():
+                pathlib.Path(folder, f"tests/generic/{name}.out").write_text("fine\n")
+                pathlib.Path(folder, f"results/generic/{name}.out.bad").write_text(text)
+            with mock.patch.object(xfstests.platform, "release", lambda: "6.1.0-57-amd64"):
+                results = xfstests.Results([], known, pathlib.Path(folder))
+            for line in ("generic/001 - output mismatch", "    +bad", "generic/003  1s",
+                         *[f"generic/{name} - output mismatch" for name in ("002", "004", "005")]):
+                results.take(line)
+        self.assertEqual(results.known, {"001": "the kernel's"})
+        self.assertEqual(sorted(results.failed), ["002", "004", "005"])
+        result = xfstests.summary(["001", "002", "003", "004", "005"], results)
+        self.assertEqual((result["operations"], result["differences"]), ({"run": 5, "passed": 1}, 3))
 
     def test_summary_adds_up(self):
         results = self.take("generic/001  4s", "generic/002 [not run] no quota",
@@ -121,7 +131,7 @@ class Xfstests(unittest.TestCase):
                              ["001", "003", "005", "007"])
 
     def test_lists_have_their_columns(self):
-        for name, columns in (("not-run-causes", 2), ("not-applying", 2), ("known-failures", 3)):
+        for name, columns in (("not-run-causes", 2), ("not-applying", 2), ("known-failures", 4)):
             for line in xfstests.read_list(xfstests.LISTS / name):
                 self.assertEqual(len(line), columns, line)
 
