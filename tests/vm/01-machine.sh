@@ -7,6 +7,7 @@
 
 case $VM_TOPOLOGY in
 2x1) cpus=2 node1='1' ;;
+1x1) cpus=1 node1='' ;;
 1x4) cpus=4 node1='' ;;
 2x2) cpus=4 node1='2-3' ;;
 esac
