@@ -19,7 +19,7 @@ toyfs_up()
 	FSTYP=ztoyfs
 	# files outlive their mounts; blocks can be shared, or allocated and not written to
 	OPTIONS=keep,reflink,unwritten
-	printf '#!/bin/sh\nexec "%s" -t ztoyfs -f "$@" </dev/null\n' "$ZUS/mkfs.zufs" \
+	printf '#!/bin/sh\nexec "%s" -t ztoyfs "$@" </dev/null\n' "$ZUS/mkfs.zufs" \
 		>/usr/local/sbin/mkfs.ztoyfs
 	chmod 755 /usr/local/sbin/mkfs.ztoyfs
 	# This machine's root is the host's below an overlay, so the suite stays as it is
