@@ -26,8 +26,8 @@ toyfs_up()
 	echo ". $TOP/tests/xfstests/ztoyfs.sh" | tee -a "$SUITE/common/attr" >>"$SUITE/common/rc"
 	zuf_load
 	zusd_start toyfs
-	zufs_mkfs ztoyfs --size 2g /dev/pmem0
-	zufs_mkfs ztoyfs --size 1g /dev/pmem1
+	zufs_mkfs ztoyfs --size 6g /dev/pmem0
+	zufs_mkfs ztoyfs /dev/pmem1
 }
 
 toyfs_down()

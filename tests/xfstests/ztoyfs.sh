@@ -6,12 +6,18 @@
 
 : "${seqres:=/dev/null}"
 
-# The suite's defaults have no such filesystem. Large devices are for tests that say so, as
-# many fill what there is.
+# The suite's defaults have no such filesystem. Many tests fill what there is, so all of a
+# large device is for those that say how much they need.
+scratch_size=--size=1280m
+# shellcheck disable=SC2154
+if grep -qs '^_require_\(fs_space\|scratch_size\)' "$here/tests/generic/${seq:-}"; then
+	scratch_size=
+fi
+
 _scratch_mkfs()
 {
 	# shellcheck disable=SC2086
-	"$MKFS_PROG" -t "$FSTYP" -f --size 1280m $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
+	"$MKFS_PROG" -t "$FSTYP" -f $scratch_size $MKFS_OPTIONS "$@" $SCRATCH_DEV >>"$seqres.full" 2>&1
 }
 
 # BYTES [BLOCK-BYTES]
