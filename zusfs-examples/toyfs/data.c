@@ -125,29 +125,30 @@ void toy_map_free(struct toy_inode *ti)
 static int reserve(struct zus_req *req, struct toy_inode *ti, uint64_t bn, uint64_t *n,
 		   zus_block *block)
 {
-	struct zus_space *space = fs_of(&ti->zi)->space;
 	struct zus_space_want want = { *n, bn, bn ? toy_map_get(ti, bn - 1) & ~TOY_STATE : 0,
 				       zus_req_numa_node(req) };
 	struct toy_reservation *res = ti->reserved;
-	uint64_t got, *slot;
+	uint64_t got, *slot = toy_map_slot(ti, bn, true);
 
+	want.goal += want.goal != 0;	/* behind the block before */
+	*block = slot ? toy_relocate_alloc(ti, &want, &got) : 0;
+	if (!*block)
+		return slot ? -ENOSPC : -ENOMEM;
 	if (!res || res->map_id != zus_req_id(req)) {	/* the first hole of this MAP */
 		res = malloc(sizeof(*res));
-		if (!res)
+		if (!res) {
+			zus_space_free(fs_of(&ti->zi)->space, *block, got);
 			return -ENOMEM;
+		}
 		*res = (struct toy_reservation) { ti->reserved, zus_req_id(req), bn, bn };
 		ti->reserved = res;
 	}
-	want.goal += want.goal != 0;	/* behind the block before */
-	*block = toy_relocate_alloc(ti, &want, &got);
-	if (!*block)
-		return -ENOSPC;
 	for (*n = 0; *n < got && (slot = toy_map_slot(ti, bn + *n, true)); ++*n)
 		*slot = (*block + *n) | TOY_RESERVED;
 	if (*n < got)
-		zus_space_free(space, *block + *n, got - *n);
+		zus_space_free(fs_of(&ti->zi)->space, *block + *n, got - *n);
 	res->end = bn + *n;
-	return *n ? 0 : -ENOMEM;
+	return 0;
 }
 
 /* The slots of bn and to belong to one extent, if all between them do. */

@@ -106,6 +106,23 @@ def errors(top):
 
 
 @case
+def a_write_without_space_leaves_nothing(top):
+    filler, fd = open_rw(f"{top}/filler"), open_rw(f"{top}/f")
+    os.ftruncate(fd, 10 * BLOCK)
+    free = os.statvfs(top).f_bfree
+    fallocate(filler, 0, 0, free * BLOCK)
+    for off in range(0, 10 * BLOCK, BLOCK):
+        fails("ENOSPC", os.pwrite, fd, b"data", off)
+    # who waits for the end of such a write waits for ever
+    fallocate(fd, PUNCH | KEEP, 0, 5 * BLOCK)
+    os.ftruncate(filler, 0)
+    fallocate(fd, 0, 0, 10 * BLOCK)
+    same((blocks(fd), os.statvfs(top).f_bfree), (10, free - 10))
+    os.close(filler)
+    os.close(fd)
+
+
+@case
 def random_calls_do_as_the_model(top):
     rng = random.Random(SEED)
     fd = open_rw(f"{top}/f")
