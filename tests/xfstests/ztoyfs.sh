@@ -46,7 +46,7 @@ load_policy()
 	local policy
 	policy=$(mktemp)
 	mountpoint -q /sys/fs/selinux || mount -t selinuxfs selinuxfs /sys/fs/selinux
-	secilc -c 33 -o "$policy" -f /dev/null "${BASH_SOURCE[0]%/*}/../conformance/labels.cil"
+	secilc -c 33 -o "$policy" -f /dev/null "${BASH_SOURCE[0]%/*}/../labels/labels.cil"
 	dd if="$policy" of=/sys/fs/selinux/load bs=1M status=none
 	SELINUX_MOUNT_OPTIONS="-o context=user_u:object_r:other_t:s0"
 }

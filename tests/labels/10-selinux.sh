@@ -2,22 +2,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Goal: inodes have the label that a security module gives them from the call on that makes
 #	them, whiteouts among them, and in the next mount, too; a mount can have one for all.
-#	The last test, as a policy that is loaded stays.
+#	A policy that is loaded stays for the rest of the boot.
 # TIMEOUT: 120
 . "$TOP/tests/vm/lib.sh"
 
 [ -d /sys/fs/selinux ] || skip "this kernel has no SELinux"
-posix=$TOP/tests/conformance/posix
 types() { python3 -c '
 import os, sys
 for name in sys.argv[1:]:
     print(name, os.getxattr(name, "security.selinux").decode().split(":")[2])' "$@"; }
 
 mountpoint -q /sys/fs/selinux || mount -t selinuxfs selinuxfs /sys/fs/selinux
-secilc -c 33 -o policy -f /dev/null "$TOP/tests/conformance/labels.cil"
+secilc -c 33 -o policy -f /dev/null "$TOP/tests/labels/labels.cil"
 dd if=policy of=/sys/fs/selinux/load bs=1M status=none
 zufs_up toyfs keep
-python3 "$posix/labels.py" mnt
+PYTHONPATH=$TOP/tests/conformance/posix python3 "$TOP/tests/labels/labels.py" mnt
 mkdir mnt/dir
 python3 -c 'import os; os.setxattr("mnt/dir", "security.selinux", b"user_u:object_r:made_here_t:s0\0")'
 touch mnt/file mnt/dir/file
