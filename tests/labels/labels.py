@@ -6,7 +6,6 @@ from fslib import *
 
 NAME = "security.selinux"
 O_TMPFILE = os.O_TMPFILE | os.O_RDWR
-AT_SYMLINK_FOLLOW = 0x400
 
 
 def label(path):
@@ -37,8 +36,7 @@ def new_inodes_have_theirs_at_once(top):
     os.symlink("opened", f"{top}/link")
     os.mknod(f"{top}/device", 0o020600, os.makedev(1, 3))
     fd = os.open(top, O_TMPFILE, 0o600)
-    same(libc.linkat(AT_FDCWD, os.fsencode(f"/proc/self/fd/{fd}"), AT_FDCWD,
-                     os.fsencode(f"{top}/tmpfile"), AT_SYMLINK_FOLLOW), 0, "linkat")
+    linkat(fd, f"{top}/tmpfile")
     os.close(fd)
     os.link(f"{top}/opened", f"{top}/hard")
     want = {"opened": "file_here_t", "hard": "file_here_t", "made": "file_here_t",

@@ -31,6 +31,7 @@ SYS_GETDENTS64, SYS_STATX = 217, 332
 NOBODY = 65534
 CLOCK_REALTIME_COARSE = 5
 KEEP, PUNCH, COLLAPSE, ZERO, INSERT, UNSHARE = 1, 2, 8, 0x10, 0x20, 0x40
+AT_SYMLINK_FOLLOW, AT_EMPTY_PATH = 0x400, 0x1000
 FIEMAP = 0xc020660b
 FIEMAP_SHARED = 0x2000
 
@@ -121,6 +122,22 @@ def raise_errno(path):
 def rename(old, new, flags=0):
     if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags):
         raise_errno(old)
+
+
+def linkat(fd, path, empty=False):
+    """Give the open file a name, by the file itself or by its place in /proc."""
+    source = b"" if empty else os.fsencode(f"/proc/self/fd/{fd}")
+    at, flags = (fd, AT_EMPTY_PATH) if empty else (AT_FDCWD, AT_SYMLINK_FOLLOW)
+    if libc.linkat(at, source, AT_FDCWD, os.fsencode(path), flags):
+        raise_errno(path)
+
+
+def seek(fd, off, whence):
+    """The position, or the errno's name."""
+    try:
+        return os.lseek(fd, off, whence)
+    except OSError as e:
+        return errno.errorcode[e.errno]
 
 
 def fallocate(fd, mode, off, length):

@@ -15,14 +15,6 @@ LAST = 1
 VAST = 0x7fffffffffffffff            # the largest of all files
 
 
-def seek(fd, off, whence):
-    """The position, or the errno's name."""
-    try:
-        return os.lseek(fd, off, whence)
-    except OSError as e:
-        return errno.errorcode[e.errno]
-
-
 def count_of(fd):
     """Of extents alone."""
     buf = bytearray(32)

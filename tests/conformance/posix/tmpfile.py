@@ -9,16 +9,7 @@ import stat
 from fslib import *
 
 RW = os.O_TMPFILE | os.O_RDWR
-AT_SYMLINK_FOLLOW, AT_EMPTY_PATH = 0x400, 0x1000
 ACL_DEFAULT = "system.posix_acl_default"
-
-
-def linkat(fd, path, empty=False):
-    """Give the open file a name, by the file itself or by its place in /proc."""
-    source = b"" if empty else os.fsencode(f"/proc/self/fd/{fd}")
-    at, flags = (fd, AT_EMPTY_PATH) if empty else (AT_FDCWD, AT_SYMLINK_FOLLOW)
-    if libc.linkat(at, source, AT_FDCWD, os.fsencode(path), flags):
-        raise_errno(path)
 
 
 def used(top):

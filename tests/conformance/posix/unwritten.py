@@ -3,7 +3,6 @@
 """Blocks that were allocated and never written to: what they read as, and how they end."""
 
 import mmap
-import random
 
 from fslib import *
 
@@ -12,7 +11,7 @@ FICLONE, FICLONERANGE = 0x40049409, 0x4020940D
 UNWRITTEN = 0x800
 
 
-def allocated(path, blocks, mode=0):
+def allocated(path, blocks):
     """A file of so many unwritten blocks, which are those of one full of data before."""
     old = os.open(path + ".old", os.O_RDWR | os.O_CREAT)
     os.pwrite(old, b"secret!!" * (blocks * BLOCK // 8), 0)
@@ -20,7 +19,7 @@ def allocated(path, blocks, mode=0):
     os.unlink(path + ".old")
     drop_caches()
     fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    fallocate(fd, mode, 0, blocks * BLOCK)
+    fallocate(fd, 0, 0, blocks * BLOCK)
     return fd
 
 
@@ -37,13 +36,6 @@ def state(fd):
             if bn < size:
                 letters[bn] = "U" if flags & UNWRITTEN else "D"
     return "".join(letters)
-
-
-def seek(fd, off, whence):
-    try:
-        return os.lseek(fd, off, whence)
-    except OSError as e:
-        return errno.errorcode[e.errno]
 
 
 @case
