@@ -147,19 +147,52 @@ struct label {
 	u32 bytes;
 };
 
+static int label_is_kept(struct inode *inode, const struct xattr *xattrs, void *kept)
+{
+	*(bool *)kept = true;
+	return 0;
+}
+
+/*
+ * Whether the module has labels stored on this mount: not before a policy is loaded, nor
+ * with context=. Only its hook for inodes looks at that, and ours does not exist until the
+ * server has answered.
+ */
+static int label_ask_kept(bool *kept, struct inode *dir, struct dentry *dentry, umode_t mode)
+{
+	struct inode *inode = new_inode(dir->i_sb);
+	int err;
+
+	*kept = false;
+	if (!inode)
+		return -ENOMEM;
+	inode->i_mode = mode;
+	err = security_inode_init_security(inode, dir, &dentry->d_name, label_is_kept, kept);
+	iput(inode);
+	return err;
+}
+
 /* The security module's for the new inode, if it has any. */
 static int label_begin(struct label *label, struct inode *dir, struct dentry *dentry,
 		       umode_t mode)
 {
+	bool kept;
 	int err;
 
 	if (!zuf_server_trusted(zuf_mount_of(dir->i_sb)->server))
 		return 0;
 	err = security_dentry_init_security(dentry, mode, &dentry->d_name, &label->name,
 					    &label->value, &label->bytes);
-	if (err == -EOPNOTSUPP)
+	if (err) {
 		label->value = NULL;
-	return err == -EOPNOTSUPP ? 0 : err;
+		return err == -EOPNOTSUPP ? 0 : err;
+	}
+	err = label_ask_kept(&kept, dir, dentry, mode);
+	if (err || !kept) {
+		kfree(label->value);
+		label->value = NULL;
+	}
+	return err;
 }
 
 static int list_make(struct zuf_new_xattrs *new, struct inode *dir, const struct label *label)
@@ -184,39 +217,39 @@ static int list_make(struct zuf_new_xattrs *new, struct inode *dir, const struct
 	return 0;
 }
 
-int zuf_new_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir, struct dentry *dentry,
-			 umode_t *mode)
+static int new_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir,
+			    struct dentry *dentry, umode_t mode)
 {
 	struct label label = {};
 	int err;
 
-	*new = (struct zuf_new_xattrs) {};
-	if (!(zuf_mount_of(dir->i_sb)->features & ZUFS_MF_XATTRS))
-		return 0;
-	err = posix_acl_create(dir, mode, &new->default_acl, &new->acl);
-	if (!err)
-		err = label_begin(&label, dir, dentry, *mode);
+	err = label_begin(&label, dir, dentry, mode);
 	if (!err)
 		err = list_make(new, dir, &label);
 	kfree(label.value);
 	return err;
 }
 
-/* No ACL: nobody can open it. */
-int zuf_whiteout_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir,
-			      struct dentry *dentry)
+int zuf_new_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir, struct dentry *dentry,
+			 umode_t *mode)
 {
-	struct label label = {};
 	int err;
 
 	*new = (struct zuf_new_xattrs) {};
 	if (!(zuf_mount_of(dir->i_sb)->features & ZUFS_MF_XATTRS))
 		return 0;
-	err = label_begin(&label, dir, dentry, S_IFCHR | WHITEOUT_MODE);
-	if (!err)
-		err = list_make(new, dir, &label);
-	kfree(label.value);
-	return err;
+	err = posix_acl_create(dir, mode, &new->default_acl, &new->acl);
+	return err ?: new_xattrs_begin(new, dir, dentry, *mode);
+}
+
+/* No ACL: nobody can open it. */
+int zuf_whiteout_xattrs_begin(struct zuf_new_xattrs *new, struct inode *dir,
+			      struct dentry *dentry)
+{
+	*new = (struct zuf_new_xattrs) {};
+	if (!(zuf_mount_of(dir->i_sb)->features & ZUFS_MF_XATTRS))
+		return 0;
+	return new_xattrs_begin(new, dir, dentry, S_IFCHR | WHITEOUT_MODE);
 }
 
 void zuf_new_xattrs_done(const struct zuf_new_xattrs *new, struct inode *inode)
