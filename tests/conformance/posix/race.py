@@ -96,6 +96,9 @@ def killed_processes_leave_names_right(top):
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
             same(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), -signal.SIGKILL, "killed")
+    # what the killed had asked for goes on at the server; a change waits for it, reading not
+    for name in "ab":
+        os.chmod(f"{top}/{name}", 0o755)
     cached = tree(top)
     check_consistent(top)
     drop_caches()
