@@ -83,15 +83,16 @@ static int falloc_lock(const struct falloc *fa)
 	return zuf_layout_lock_idle(fa->inode, first, last);
 }
 
-/* What is named of blocks that are not covered, and what grows into the file. */
+/* What is named of blocks that are not covered, and what lies behind the end. */
 static int falloc_zero(const struct falloc *fa)
 {
 	u64 fh = zuf_fh(fa->file);
 	loff_t size = i_size_read(fa->inode), end = min(fa->end, size), edge;
 	int err = 0;
 
-	if (fa->size > size && !(fa->mode & SHIFTS))
-		err = zuf_zero_tail(fa->inode, fh, size, fa->size);
+	/* before shifts, too: what somebody stored behind the end would go along, and be seen */
+	if (fa->size != size)
+		err = zuf_zero_tail(fa->inode, fh, size, zuf_block_end(size));
 	if (err || !(fa->mode & CLEARS) || fa->off >= end)
 		return err;
 	edge = min(zuf_block_end(fa->off), end);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """fallocate(2) in all its modes: what it refuses, and random calls against a model."""
 
+import ctypes
 import mmap
 import os
 import random
@@ -84,6 +85,23 @@ def collapse_and_insert(top):
     fails("EINVAL", fallocate, fd, COLLAPSE, BLOCK, len(data) // BLOCK * BLOCK)
     fails("EFBIG", fallocate, fd, INSERT, 0, (1 << 63) - BLOCK)
     same(whole(fd), data)
+    os.close(fd)
+
+
+@case
+def what_lies_behind_the_end_does_not_move(top):
+    """Stored there through a mapping; where the end moves with its block it reads as zero."""
+    fd = open_rw(f"{top}/f", b"x" * (5 * BLOCK + 100))
+    for mode in (COLLAPSE, INSERT):
+        end = os.fstat(fd).st_size
+        with mmap.mmap(fd, end) as view:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(view))
+            ctypes.memset(address + end, 1, 200)
+        fallocate(fd, mode, BLOCK, BLOCK)
+        end = os.fstat(fd).st_size
+        with mmap.mmap(fd, end) as view:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(view))
+            same(ctypes.string_at(address + end, 200), bytes(200), hex(mode))
     os.close(fd)
 
 
