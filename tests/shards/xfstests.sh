@@ -66,6 +66,8 @@ prepare_machine()
 	for user in fsgqa fsgqa2 123456-fsgqa; do
 		id -u "$user" >/dev/null 2>&1 || useradd --badname -m "$user"
 	done
+	# with a thousand writers on one emulated processor a directory's lock is long in coming
+	echo 900 >/proc/sys/kernel/hung_task_timeout_secs
 	mkdir -p /mnt/test /mnt/scratch
 	printf '%s\n' >"$WORK/local.config" 'export TEST_DEV=/dev/pmem0 TEST_DIR=/mnt/test' \
 		'export SCRATCH_DEV=/dev/pmem1 SCRATCH_MNT=/mnt/scratch' "export FSTYP=$FSTYP" \
