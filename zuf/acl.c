@@ -188,7 +188,7 @@ static int label_begin(struct label *label, struct inode *dir, struct dentry *de
 		return err == -EOPNOTSUPP ? 0 : err;
 	}
 	err = label_ask_kept(&kept, dir, dentry, mode);
-	if (err || !kept) {
+	if (!kept) {
 		kfree(label->value);
 		label->value = NULL;
 	}

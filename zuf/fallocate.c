@@ -92,7 +92,7 @@ static int falloc_zero(const struct falloc *fa)
 
 	/* before shifts, too: what somebody stored behind the end would go along, and be seen */
 	if (fa->size != size)
-		err = zuf_zero_tail(fa->inode, fh, size, zuf_block_end(size));
+		err = zuf_zero_tail(fa->inode, fh, size, LLONG_MAX);
 	if (err || !(fa->mode & CLEARS) || fa->off >= end)
 		return err;
 	edge = min(zuf_block_end(fa->off), end);

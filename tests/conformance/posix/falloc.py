@@ -91,17 +91,17 @@ def collapse_and_insert(top):
 @case
 def what_lies_behind_the_end_does_not_move(top):
     """Stored there through a mapping; where the end moves with its block it reads as zero."""
+    def behind_the_end(action):
+        """Of the address there, in a mapping of its own."""
+        end = os.fstat(fd).st_size
+        with mmap.mmap(fd, end) as view:
+            return action(ctypes.addressof(ctypes.c_char.from_buffer(view)) + end)
+
     fd = open_rw(f"{top}/f", b"x" * (5 * BLOCK + 100))
     for mode in (COLLAPSE, INSERT):
-        end = os.fstat(fd).st_size
-        with mmap.mmap(fd, end) as view:
-            address = ctypes.addressof(ctypes.c_char.from_buffer(view))
-            ctypes.memset(address + end, 1, 200)
+        behind_the_end(lambda address: ctypes.memset(address, 1, 200))
         fallocate(fd, mode, BLOCK, BLOCK)
-        end = os.fstat(fd).st_size
-        with mmap.mmap(fd, end) as view:
-            address = ctypes.addressof(ctypes.c_char.from_buffer(view))
-            same(ctypes.string_at(address + end, 200), bytes(200), hex(mode))
+        same(behind_the_end(lambda address: ctypes.string_at(address, 200)), bytes(200), hex(mode))
     os.close(fd)
 
 
