@@ -50,6 +50,8 @@ static void fault_fence(struct zuf_map *map, u64 len_bytes)
 	mutex_lock(&leases->lock);
 	zuf_fence_add(inode, &map->fence);
 	zuf_maps_recall(inode, map->fence.start, map->fence.end, ZUF_LEASE_SEQ_ALL, false);
+	/* behind the fence: none can come back before the server has answered */
+	zuf_lease_kill(inode, map->fence.start, map->fence.end, ZUF_LEASE_SEQ_ALL, false);
 	mutex_unlock(&leases->lock);
 	synchronize_srcu_expedited(&zuf_mount_of(inode->i_sb)->gate);
 }
@@ -73,9 +75,10 @@ int zuf_cow_begin(struct zuf_map *map, u64 len_bytes)
 	/* a server that does not read of the words that were stored */
 	if (unlikely(atomic_read(&mount->forced_pending) > ZUF_COW_PENDING_MAX))
 		zuf_forced_flush(mount);
-	zuf_lease_changed(inode, off, off + len_bytes);
-	if (map->flags & ZUFS_MAP_FAULT && zuf_leases_on(inode))
+	if (map->flags & ZUFS_MAP_FAULT)
 		fault_fence(map, len_bytes);
+	else
+		zuf_lease_changed(inode, off, off + len_bytes);
 	/* what is mapped for reading is no other file's, and stays */
 	if (!(map->flags & ZUFS_MAP_WRITE) || mapping_empty(inode->i_mapping))
 		return 0;

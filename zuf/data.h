@@ -67,6 +67,7 @@ struct zuf_map {
 	u64 seq;			/* lease_seq of the answer */
 	u64 epoch;			/* in which the server answered */
 	u64 changes;			/* leases->changes when it was asked for */
+	bool keep;			/* leases of the answer, too */
 	u64 refuse_start;		/* recalled before it was answered: an older */
 	u64 refuse_end;			/* answer for this range is dead */
 	u64 refuse_seq;

@@ -588,6 +588,18 @@ bool zuf_fenced(struct inode *inode, u64 off)
 	return fenced(inode, off, off + 1);
 }
 
+bool zuf_fault_fenced(struct inode *inode, u64 start, u64 end)
+{
+	const struct zuf_fence *fence;
+
+	lockdep_assert_held(&zuf_i(inode)->maps_lock);
+	list_for_each_entry(fence, &leases_of(inode)->fences, node)
+		if (fence->task && fence->task != current && fence->start < end &&
+		    start < fence->end)
+			return true;
+	return false;
+}
+
 int zuf_fence_wait(struct inode *inode, u64 start, u64 end)
 {
 	struct zuf_leases *leases = leases_of(inode);

@@ -53,7 +53,7 @@ struct zuf_fence {
 	struct list_head node;
 	u64 start;
 	u64 end;
-	const struct task_struct *task;	/* may go on all the same; NULL: nobody */
+	const struct task_struct *task;	/* of a fault: its own, which goes on; NULL: a recall's */
 };
 
 enum zuf_lease_stat {
@@ -119,5 +119,7 @@ void zuf_fence_del(struct inode *inode, struct zuf_fence *fence);
 int zuf_fence_wait(struct inode *inode, u64 start, u64 end);
 /* Inside of the gate, so that a fence cannot come without waiting for the caller. */
 bool zuf_fenced(struct inode *inode, u64 off);
+/* By another task's fault, whose answer may move bytes of [start, end). Under maps_lock. */
+bool zuf_fault_fenced(struct inode *inode, u64 start, u64 end);
 
 #endif /* ZUF_LEASE_H */

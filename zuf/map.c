@@ -152,10 +152,16 @@ static void map_take(struct zuf_map *map, u32 count, u64 end)
 	map->end = min(ext->file_off + ext->len_bytes, end);
 }
 
-/* Whom a recall finds before the answer has come. */
-static void map_link(struct zuf_map *map)
+/*
+ * Whom a recall finds before the answer has come, and a fault that may move bytes. False:
+ * since map_wait() such a fault has fenced the range and did not find it, or has left its
+ * answer to come behind it. A fault beside the range may be answered later than this map,
+ * whose answer may be wider than what is asked for.
+ */
+static bool map_link(struct zuf_map *map, u64 len_bytes)
 {
 	struct zuf_inode *zi = zuf_i(map->inode);
+	bool moves;
 
 	map->answered = false;
 	map->dead = false;
@@ -164,8 +170,14 @@ static void map_link(struct zuf_map *map)
 	map->count = 0;
 	map->changes = READ_ONCE(zi->leases.changes);
 	spin_lock(&zi->maps_lock);
-	list_add(&map->node, &zi->maps);
+	map->keep = !zuf_fault_fenced(map->inode, 0, LLONG_MAX);
+	moves = !map->keep && zuf_fault_fenced(map->inode, map->off, map->off + len_bytes);
+	/* a killed fault counts as one before its fence goes */
+	moves |= atomic_read(&zi->orphans);
+	if (likely(!moves))
+		list_add(&map->node, &zi->maps);
 	spin_unlock(&zi->maps_lock);
+	return !moves;
 }
 
 static void map_unlink(struct zuf_map *map)
@@ -205,7 +217,7 @@ void zuf_take_map(const struct zuf_reply *reply)
 	if (mount->features & ZUFS_MF_LEASES) {
 		if (unlikely(map->dead))
 			zuf_lease_count(mount, ZUF_LEASE_REFUSED, 1);
-		else if (map->changes == zi->leases.changes)
+		else if (map->keep && map->changes == zi->leases.changes)
 			zuf_lease_insert(map->inode, ext, out->count, out->lease_seq, epoch);
 	}
 	mutex_unlock(&zi->leases.lock);
@@ -249,7 +261,8 @@ int zuf_map_restart(struct inode *inode, unsigned int *restarts)
 	zuf_lease_count(zuf_mount_of(inode->i_sb), ZUF_LEASE_RESTARTS, 1);
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (!zuf_leases_on(inode) || ++*restarts > ZUF_RESTARTS_MAX)
+	/* but for recalls, faults of the same mount take answers away */
+	if (++*restarts > ZUF_RESTARTS_MAX)
 		return -EIO;
 	cond_resched();
 	return 0;
@@ -264,19 +277,22 @@ void zuf_map_let_starving_go(struct inode *inode)
 		wait_var_event_timeout(starving, !atomic_read(starving), ZUF_STARVING_JIFFIES);
 }
 
-/* For what the server may not be asked yet: a recall of the range, an epoch's begin. */
+/*
+ * For what the server may not be asked yet: a recall of the range, a fault that may move
+ * its bytes, an epoch's begin.
+ */
 static int map_wait(struct inode *inode, u64 off, u64 len_bytes, u32 flags)
 {
-	int err;
+	int err = zuf_fence_wait(inode, off, off + len_bytes);
 
-	if (!zuf_leases_on(inode))
-		return 0;
-	err = zuf_fence_wait(inode, off, off + len_bytes);
-	if (!err && flags & ZUFS_MAP_WRITE)
+	if (!err)
+		err = zuf_orphan_wait(inode);
+	if (!err && flags & ZUFS_MAP_WRITE && zuf_leases_on(inode))
 		err = zuf_epoch_wait(zuf_mount_of(inode->i_sb));
 	return err;
 }
 
+/* -EAGAIN: not asked, as there is again what map_wait() waits for. */
 static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
 {
 	struct inode *inode = map->inode;
@@ -310,7 +326,12 @@ static int map_ask(struct zuf_map *map, u64 len_bytes, u64 size_bytes)
 	in.max_extents = map->max_extents;
 	call.reply_buf = map->extents;
 	call.reply_max = map->max_extents * sizeof(*map->extents);
-	map_link(map);
+	zuf_point(ZUF_POINT_ASKING, current);
+	if (unlikely(!map_link(map, len_bytes))) {
+		zuf_lease_count(call.mount, ZUF_LEASE_FENCE_WAITS, 1);
+		map_free(map);
+		return -EAGAIN;
+	}
 	map_starves(map, true);
 	err = zuf_call_retry(&call);
 	if (err) {
@@ -354,6 +375,8 @@ int zuf_map_begin(struct zuf_map *map, struct inode *inode, u64 fh, u64 off, u64
 			err = map_ask(map, len_bytes, size_bytes);
 		if (err)
 			zuf_cow_end(map);
+		if (unlikely(err == -EAGAIN))
+			continue;
 		if (err || likely(!(flags & ZUFS_MAP_WRITE) || map->epoch >= epoch))
 			return err;
 		/* the server has yet to go on to the epoch that it was asked in */

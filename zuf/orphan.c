@@ -11,6 +11,7 @@
 #include <linux/wait_bit.h>
 
 #include "relay.h"
+#include "data.h"
 
 struct workqueue_struct *zuf_wq;
 
@@ -80,7 +81,7 @@ static bool orphan_changes(const struct zuf_call *call)
 	const struct zufs_map_in *map = call->in;
 
 	if (call->op == ZUFS_OP_MAP)
-		return map->flags & ZUFS_MAP_WRITE;
+		return map->flags & ZUFS_MAP_WRITE || zuf_cow_wanted(call->mount, map->flags);
 	return zuf_ops[call->op].flags & ZUF_OPF_CHANGES;
 }
 

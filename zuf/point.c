@@ -37,6 +37,7 @@ static struct point_state points[ZUF_POINT_COUNT] = {
 	[ZUF_POINT_STORED] = { .name = "stored", .every = 1 },
 	[ZUF_POINT_DONE] = { .name = "done", .every = 1 },
 	[ZUF_POINT_READ_MAPPED] = { .name = "read_mapped", .every = 1 },
+	[ZUF_POINT_ASKING] = { .name = "asking", .every = 1 },
 	[ZUF_POINT_MAPPED] = { .name = "mapped", .every = 1 },
 	[ZUF_POINT_COPYING] = { .name = "copying", .every = 1 },
 	[ZUF_POINT_BEFORE_FENCE] = { .name = "before_fence", .every = 1 },
@@ -63,15 +64,17 @@ void zuf_point_hit(enum zuf_point point, struct task_struct *task)
 {
 	struct point_state *p = &points[point];
 	unsigned int delay_us = READ_ONCE(p->delay_us);
+	unsigned int passed;
 
 	if (!task || strncmp(task->comm, ZUF_POINT_TASK_PREFIX, strlen(ZUF_POINT_TASK_PREFIX)))
 		return;
+	passed = atomic_inc_return(&p->passed);	/* a test waits for who is held up */
 	/* those of filesystem code may sleep, and then others get on meanwhile */
 	if (delay_us >= USEC_PER_MSEC && point >= ZUF_POINT_READ_MAPPED)
 		usleep_range(delay_us, delay_us);
 	else if (delay_us)
 		udelay(delay_us);
-	if (atomic_inc_return(&p->passed) % READ_ONCE(p->every))
+	if (passed % READ_ONCE(p->every))
 		return;
 	if (atomic_dec_if_positive(&p->left) < 0)
 		return;

@@ -33,6 +33,7 @@ enum zuf_point {
 	ZUF_POINT_STORED,	/* server's thread, answer stored, before DONE */
 	ZUF_POINT_DONE,		/* caller, before it gives the channel back */
 	ZUF_POINT_READ_MAPPED,	/* a read has its map, nothing copied */
+	ZUF_POINT_ASKING,	/* a map waits for no fence any more, and is not yet known */
 	ZUF_POINT_MAPPED,	/* a write has its map, nothing copied */
 	ZUF_POINT_COPYING,	/* part of the bytes are copied */
 	ZUF_POINT_BEFORE_FENCE,

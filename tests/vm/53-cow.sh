@@ -101,7 +101,7 @@ for mode in word "done"; do
 	trips $mode
 	mapped
 	./zkill-model
-	for point in stored read_mapped mapped copying before_word fault_mapped; do
+	for point in stored asking read_mapped mapped copying before_word fault_mapped; do
 		echo off >$ZUF_POINTS
 		echo "$point delay_us 500" >$ZUF_POINTS
 		LEASE_OPS=$((ops / 8)) ./zkill-model
