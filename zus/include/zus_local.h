@@ -94,6 +94,26 @@ void zus_local_raw(struct zus_local *local, const void *request, void *reply);
 /* Gives count references of a handle back. */
 int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count);
 
+/*
+ * Who asks, as each request says it. Without one it is the process that mounted.
+ *
+ * zus_local_as: for all requests of the calling thread from now on, until it is called
+ * again; NULL: nobody else. *caller stays as it is meanwhile, and serves one thread.
+ * zus_local_interrupt: any thread, with the caller still valid: it got a signal. The request
+ * that it has out, and each later one, says so, and the plugin is told.
+ */
+struct zus_local_caller {
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t pid;
+	uint16_t req_flags;	/* ZUFS_REQ_* of <zus_api.h> */
+	uint16_t interrupted;	/* private, as what follows; 0 and NULL at first */
+	void *channel;
+};
+
+void zus_local_as(struct zus_local_caller *caller);
+void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *caller);
+
 /* ------------------------------------------------------------------- names */
 
 int zus_local_stat(struct zus_local *local, const char *path, struct zus_attr *attr);

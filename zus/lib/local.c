@@ -14,6 +14,12 @@
 #include "local.h"
 
 static __thread const char *broken_rule = "";
+static __thread struct zus_local_caller *thread_caller;
+
+void zus_local_as(struct zus_local_caller *caller)
+{
+	thread_caller = caller;
+}
 
 const char *zus_local_broken_rule(void)
 {
@@ -139,11 +145,31 @@ static void encode(struct zus_local *local, struct local_channel *ch,
 	req->uid = local->uid;
 	req->gid = local->gid;
 	req->pid = local->pid;
+	if (thread_caller) {
+		req->uid = thread_caller->uid;
+		req->gid = thread_caller->gid;
+		req->pid = thread_caller->pid;
+		req->flags |= thread_caller->req_flags;
+	}
 	if (call->in)
 		memcpy((char *)req + ZUFS_FIXED_OFF, call->in, call->in_bytes);
 	if (call->payload)
 		memcpy((char *)req + ZUFS_PAYLOAD_OFF, call->payload, call->payload_bytes);
 	memset(ch->reply, 0x5a, ZUFS_FIXED_OFF + 1024);
+}
+
+/* From here on, or up to here, an interrupt of the caller is the request's. */
+static void caller_is_at(struct zus_local *local, struct local_channel *ch)
+{
+	struct zus_local_caller *caller = thread_caller;
+
+	if (!caller)
+		return;
+	pthread_mutex_lock(&local->lock);
+	caller->channel = ch;
+	if (ch && caller->interrupted)
+		zus_store(&ch->request->interrupted, 1);
+	pthread_mutex_unlock(&local->lock);
 }
 
 static int decode(struct local_channel *ch, struct zus_local_call *call)
@@ -181,7 +207,9 @@ static int do_call(struct zus_local *local, struct zus_local_call *call, bool ch
 	if (!ch)
 		return -ENOMEM;
 	encode(local, ch, call);
+	caller_is_at(local, ch);
 	zus_dispatch(ch->worker);
+	caller_is_at(local, NULL);
 	if (check) {
 		const char *rule = local_check_reply(local, ch->request, ch->reply);
 
@@ -214,25 +242,44 @@ void zus_local_raw(struct zus_local *local, const void *request, void *reply)
 	channel_put(local, ch);
 }
 
-int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count)
+int local_force(struct zus_local *local, struct zufs_forced *msg)
 {
 	struct zufs_batch_in in = { .count = 1 };
-	struct zufs_forced msg = {
-		.mount = LOCAL_MOUNT_ID,
-		.inode = handle,
-		.arg = count,
-		.op = ZUFS_OP_FORGET,
-		.op_slot = ZUFS_NO_SLOT,
-	};
 	struct zus_local_call call = {
 		.op = ZUFS_OP_BATCH,
 		.in = &in,
 		.in_bytes = sizeof(in),
-		.payload = &msg,
-		.payload_bytes = sizeof(msg),
+		.payload = msg,
+		.payload_bytes = sizeof(*msg),
 	};
 
+	msg->mount = LOCAL_MOUNT_ID;
+	msg->op_slot = ZUFS_NO_SLOT;
 	return zus_local_call(local, &call);
+}
+
+int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count)
+{
+	struct zufs_forced msg = { .inode = handle, .arg = count, .op = ZUFS_OP_FORGET };
+
+	return local_force(local, &msg);
+}
+
+void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *caller)
+{
+	struct zufs_forced msg = { .op = ZUFS_OP_INTERRUPT };
+	struct local_channel *ch;
+
+	pthread_mutex_lock(&local->lock);
+	caller->interrupted = 1;
+	ch = caller->channel;
+	if (ch) {
+		zus_store(&ch->request->interrupted, 1);
+		msg.arg = ch->request->id;
+	}
+	pthread_mutex_unlock(&local->lock);
+	if (ch)
+		local_force(local, &msg);
 }
 
 /* -------------------------------------------------------------------- mount */

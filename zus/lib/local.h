@@ -32,6 +32,9 @@ struct zus_local {
 	pthread_rwlock_t inode_lock[LOCAL_LOCKS];
 };
 
+/* One forced message, in a BATCH of its own. */
+int local_force(struct zus_local *local, struct zufs_forced *msg);
+
 /* Name of a broken rule, or NULL. request is as it was sent. */
 const char *local_check_reply(const struct zus_local *local,
 			      const struct zufs_req_hdr *request,

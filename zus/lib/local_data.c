@@ -226,19 +226,16 @@ static int commit_word(struct zus_local_file *file, const struct map *map, uint6
 {
 	uint64_t *word = (uint64_t *)(void *)zus_local_dev_addr(file->local, map->word.dev,
 								map->word.dev_off);
-	struct zufs_batch_in in = { .count = 1 };
 	struct zufs_forced msg = {
-		.mount = LOCAL_MOUNT_ID, .inode = file->handle, .arg = map->id,
-		.off = off, .written_bytes = written, .size_bytes = size,
-		.op_slot = ZUFS_NO_SLOT, .op = ZUFS_OP_MAP_DONE,
-		.flags = ZUFS_FORCED_COMMITTED,
+		.inode = file->handle, .arg = map->id, .off = off, .written_bytes = written,
+		.size_bytes = size, .op = ZUFS_OP_MAP_DONE, .flags = ZUFS_FORCED_COMMITTED,
 	};
 
 	if (__atomic_load_n(word, __ATOMIC_RELAXED) != map->word.old_le64)
 		return -EIO;
 	__atomic_store_n(word, map->word.new_le64, __ATOMIC_RELAXED);
 	zus_persist(word, sizeof(*word));
-	local_send(file->local, ZUFS_OP_BATCH, &in, sizeof(in), &msg, sizeof(msg), NULL, 0);
+	local_force(file->local, &msg);
 	return 0;
 }
 

@@ -557,15 +557,12 @@ int zus_local_open(struct zus_local *local, const char *path, struct zus_local_f
 
 void zus_local_close(struct zus_local_file *file)
 {
-	struct zufs_batch_in in = { .count = 1 };
 	struct zufs_forced msg = {
-		.mount = LOCAL_MOUNT_ID, .inode = file->handle, .arg = file->fh,
-		.op = ZUFS_OP_RELEASE, .op_slot = ZUFS_NO_SLOT,
+		.inode = file->handle, .arg = file->fh, .op = ZUFS_OP_RELEASE,
 	};
 
 	if (file->local->mounted.features & ZUFS_MF_OPEN)
-		local_send(file->local, ZUFS_OP_BATCH, &in, sizeof(in), &msg, sizeof(msg),
-			   NULL, 0);
+		local_force(file->local, &msg);
 	local_drop(file->local, file->handle);
 	free(file);
 }
