@@ -172,6 +172,97 @@ typedef int zus_local_dirent_fn(void *arg, const char *name, uint64_t ino,
 int zus_local_readdir(struct zus_local_file *dir, uint64_t *cookie, uint32_t reply_max,
 		      zus_local_dirent_fn *fn, void *arg);
 
+/* ----------------------------------------------------------------- handles */
+
+/*
+ * The same for who keeps inodes by their handles, as the kernel does: what a filesystem
+ * through another door than this one's paths stands on. Handles that are passed in have a
+ * reference of the caller's. Each entry that is filled in passes one more to him, which
+ * zus_local_forget() gives back; the root's is not counted. Names are as in zus.h.
+ */
+struct zus_local_entry {
+	uint64_t handle;
+	struct zus_attr attr;
+};
+
+/* What the plugin said when it was mounted. */
+struct zus_local_info {
+	struct zus_local_entry root;
+	uint64_t features;	/* ZUS_MF_*, in use */
+	uint64_t max_file_bytes; /* or 0, as what follows */
+	uint32_t time_gran_ns;
+	uint32_t name_max;
+	uint32_t magic;
+};
+
+void zus_local_info(struct zus_local *local, struct zus_local_info *info);
+
+int zus_handle_lookup(struct zus_local *local, uint64_t dir, const struct zus_name *name,
+		      struct zus_local_entry *entry);
+/* With ZUS_MF_EXPORT. */
+int zus_handle_iget(struct zus_local *local, uint64_t ino, uint64_t gen,
+		    struct zus_local_entry *entry);
+int zus_handle_parent(struct zus_local *local, uint64_t dir, struct zus_local_entry *entry);
+
+/*
+ * Make what mode says, with the xattrs; an empty name makes a file without one, with
+ * ZUS_MF_TMPFILE. now 0: the time now. create_open: with ZUS_MF_CREATE_OPEN, flags of
+ * open(2); 1: it was made, and *fh is what OPEN would give; 0: it was there.
+ */
+int zus_handle_create(struct zus_local *local, uint64_t dir, const struct zus_create *args,
+		      struct zus_local_entry *entry);
+int zus_handle_create_open(struct zus_local *local, uint64_t dir, const struct zus_create *args,
+			   uint32_t flags, struct zus_local_entry *entry, uint64_t *fh);
+/* attr may be NULL, here and below: of the inode, afterwards. */
+int zus_handle_link(struct zus_local *local, uint64_t handle, uint64_t dir,
+		    const struct zus_name *name, struct zus_attr *attr);
+int zus_handle_unlink(struct zus_local *local, uint64_t dir, const struct zus_name *name);
+int zus_handle_rmdir(struct zus_local *local, uint64_t dir, const struct zus_name *name);
+/* That a directory does not move below itself the caller has seen to. */
+int zus_handle_rename(struct zus_local *local, uint64_t old_dir, const struct zus_name *old_name,
+		      uint64_t new_dir, const struct zus_name *new_name, uint32_t flags);
+
+int zus_handle_getattr(struct zus_local *local, uint64_t handle, struct zus_attr *attr);
+/*
+ * What valid says and no more: ctime is the caller's, too. With SIZE as truncate(2), and
+ * what is behind the end reads as zero.
+ */
+int zus_handle_setattr(struct zus_local *local, uint64_t handle, const struct zus_setattr *set,
+		       struct zus_attr *attr);
+int zus_handle_readlink(struct zus_local *local, uint64_t handle, char *buf, size_t bytes);
+ssize_t zus_handle_getxattr(struct zus_local *local, uint64_t handle, const char *name,
+			    void *value, size_t bytes);
+/* flags: ZUS_XATTR_*; mode: with ZUS_XATTR_MODE. */
+int zus_handle_setxattr(struct zus_local *local, uint64_t handle, const char *name,
+			const void *value, size_t bytes, uint32_t flags, uint32_t mode);
+ssize_t zus_handle_listxattr(struct zus_local *local, uint64_t handle, char *list, size_t bytes);
+
+/*
+ * An open file, which takes no reference: the caller's lasts longer. open_at: of what
+ * zus_handle_create_open() has opened, and what failed has been closed.
+ */
+int zus_handle_open(struct zus_local *local, uint64_t handle, uint32_t flags,
+		    struct zus_local_file **file);
+int zus_handle_open_at(struct zus_local *local, uint64_t handle, uint64_t fh,
+		       struct zus_local_file **file);
+
+struct zus_local_dirent {
+	uint64_t ino;
+	uint64_t cookie;
+	uint32_t type;		/* DT_* */
+	struct zus_name name;
+	struct zus_local_entry entry; /* with PLUS, or handle 0: what the name leads to */
+};
+
+/* Not 0: this one, whose reference goes back, and all behind it, are left out. */
+typedef int zus_handle_dirent_fn(void *arg, const struct zus_local_dirent *dirent);
+
+#define ZUS_LOCAL_PLUS		(1u << 0) /* with ZUS_MF_READDIR_PLUS */
+
+/* As zus_local_readdir(), from behind cookie on. */
+int zus_local_each_dirent(struct zus_local_file *dir, uint64_t cookie, uint32_t flags,
+			  uint32_t reply_max, zus_handle_dirent_fn *fn, void *arg);
+
 #pragma GCC visibility pop
 
 #ifdef __cplusplus

@@ -158,6 +158,11 @@ static void encode(struct zus_local *local, struct local_channel *ch,
 	memset(ch->reply, 0x5a, ZUFS_FIXED_OFF + 1024);
 }
 
+bool local_caller_interrupted(void)
+{
+	return thread_caller && zus_load(&thread_caller->interrupted);
+}
+
 /* From here on, or up to here, an interrupt of the caller is the request's. */
 static void caller_is_at(struct zus_local *local, struct local_channel *ch)
 {
@@ -271,7 +276,7 @@ void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *calle
 	struct local_channel *ch;
 
 	pthread_mutex_lock(&local->lock);
-	caller->interrupted = 1;
+	zus_store(&caller->interrupted, 1);
 	ch = caller->channel;
 	if (ch) {
 		zus_store(&ch->request->interrupted, 1);

@@ -35,6 +35,9 @@ struct zus_local {
 /* One forced message, in a BATCH of its own. */
 int local_force(struct zus_local *local, struct zufs_forced *msg);
 
+/* The calling thread's requests are made for somebody who has a signal. */
+bool local_caller_interrupted(void);
+
 /* Name of a broken rule, or NULL. request is as it was sent. */
 const char *local_check_reply(const struct zus_local *local,
 			      const struct zufs_req_hdr *request,

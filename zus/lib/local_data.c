@@ -4,9 +4,9 @@
  * the kernel does, and never writes where no map allowed it.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "local_vfs.h"
 
@@ -42,10 +42,8 @@ static int ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint64_t
 		.out = &out, .out_bytes = sizeof(out),
 		.reply = map->reply, .reply_max_bytes = sizeof(map->reply),
 	};
-	int ret;
+	int ret = local_call_retry(file->local, &call);
 
-	while ((ret = zus_local_call(file->local, &call)) == ZUS_BUSY_RETRY)
-		sched_yield();
 	map->id = call.id;
 	map->count = ret ? 0 : out.count;
 	map->has_word = !ret && out.flags & ZUFS_MAPPED_WORD;
@@ -111,14 +109,22 @@ static size_t copy_out(const struct zus_local_file *file, const struct map *map,
 	return total;
 }
 
+/* EINVAL for what has no bytes. */
+static int get_regular(struct zus_local_file *file, struct zus_attr *attr)
+{
+	int err = local_getattr(file->local, file->handle, attr);
+
+	return err ? err : S_ISREG(attr->mode) ? 0 : -EINVAL;
+}
+
 static ssize_t read_locked(struct zus_local_file *file, struct map *map, char *buf,
 			   size_t bytes, uint64_t off)
 {
-	struct zufs_attr attr;
+	struct zus_attr attr;
 	size_t total = 0;
 	int err;
 
-	err = local_getattr(file->local, file->handle, &attr);
+	err = get_regular(file, &attr);
 	if (err)
 		return err;
 	if (off >= attr.size_bytes)
@@ -143,7 +149,7 @@ ssize_t zus_local_pread(struct zus_local_file *file, void *buf, size_t bytes, ui
 
 	if (map) {
 		pthread_rwlock_rdlock(lock);
-		ret = file->regular ? read_locked(file, map, buf, bytes, off) : -EINVAL;
+		ret = read_locked(file, map, buf, bytes, off);
 		pthread_rwlock_unlock(lock);
 	}
 	free(map);
@@ -153,12 +159,13 @@ ssize_t zus_local_pread(struct zus_local_file *file, void *buf, size_t bytes, ui
 /* -------------------------------------------------------------------- write */
 
 /* What lies in the last block behind the end must read as zero later. */
-static int zero_tail(struct zus_local_file *file, struct map *map, uint64_t size)
+static int zero_tail(struct zus_local_file *file, struct map *map,
+		     const struct zus_attr *attr, uint64_t size)
 {
 	const struct zufs_extent *e;
 	int err;
 
-	if (size % BLOCK == 0 || file->inlined)
+	if (size % BLOCK == 0 || attr->flags & ZUS_ATTR_INLINE)
 		return 0;
 	err = ask(file, size, round_up(size) - size, size, ZUFS_MAP_WRITE | ZUFS_MAP_ZERO,
 		  map);
@@ -264,23 +271,23 @@ static ssize_t write_mapped(struct zus_local_file *file, struct map *map, const 
 static ssize_t write_locked(struct zus_local_file *file, struct map *map, const char *buf,
 			    size_t bytes, uint64_t off)
 {
-	struct zufs_attr attr;
+	struct zus_attr attr;
 	size_t total = 0;
 	ssize_t n;
 	int err;
 
 	if (off > INT64_MAX || bytes > INT64_MAX - off)
 		return -EFBIG;
-	err = local_getattr(file->local, file->handle, &attr);
+	err = get_regular(file, &attr);
 	if (!err && off > attr.size_bytes)
-		err = zero_tail(file, map, attr.size_bytes);
+		err = zero_tail(file, map, &attr, attr.size_bytes);
 	if (err)
 		return err;
 	while (total < bytes) {
-		n = (file->inlined ? write_inline(file, buf + total, bytes - total,
-						  off + total, attr.size_bytes) :
-				     write_mapped(file, map, buf + total, bytes - total,
-						  off + total, attr.size_bytes));
+		n = (attr.flags & ZUS_ATTR_INLINE ?
+		     write_inline(file, buf + total, bytes - total, off + total, attr.size_bytes) :
+		     write_mapped(file, map, buf + total, bytes - total, off + total,
+				  attr.size_bytes));
 		if (n < 0)
 			return total ? (ssize_t)total : n;
 		total += (size_t)n;
@@ -299,7 +306,7 @@ ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t by
 
 	if (map) {
 		pthread_rwlock_wrlock(lock);
-		ret = file->regular ? write_locked(file, map, buf, bytes, off) : -EINVAL;
+		ret = write_locked(file, map, buf, bytes, off);
 		pthread_rwlock_unlock(lock);
 	}
 	free(map);
@@ -308,53 +315,34 @@ ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t by
 
 /* ------------------------------------------------------ truncate, fsync, fault */
 
-static int truncate_locked(struct zus_local_file *file, struct map *map, uint64_t size)
+int local_before_truncate(struct zus_local *local, uint64_t handle, uint64_t size_bytes)
 {
-	struct zufs_setattr_in in = {
-		.inode = file->handle, .size_bytes = size, .mtime = local_now(),
-		.valid = ZUFS_SET_SIZE | ZUFS_SET_MTIME | ZUFS_SET_CTIME,
-	};
-	struct zufs_attr attr;
-	int err;
+	struct zus_local_file file = { .local = local, .handle = handle };
+	struct map *map = malloc(sizeof(*map));
+	struct zus_attr attr;
+	int err = map ? 0 : -ENOMEM;
 
-	in.ctime = in.mtime;
-	err = local_getattr(file->local, file->handle, &attr);
 	if (!err)
-		err = zero_tail(file, map, size < attr.size_bytes ? size : attr.size_bytes);
-	if (err)
-		return err;
-	return local_send(file->local, ZUFS_OP_SETATTR, &in, sizeof(in), NULL, 0, &attr,
-			  sizeof(attr));
-}
-
-int zus_local_ftruncate(struct zus_local_file *file, uint64_t size_bytes)
-{
-	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
-	struct map *map;
-	int err = -ENOMEM;
-
-	if (size_bytes > INT64_MAX)
-		return -EINVAL;
-	map = malloc(sizeof(*map));
-	if (map) {
-		pthread_rwlock_wrlock(lock);
-		err = file->regular ? truncate_locked(file, map, size_bytes) : -EINVAL;
-		pthread_rwlock_unlock(lock);
-	}
+		err = get_regular(&file, &attr);
+	if (!err)
+		err = zero_tail(&file, map, &attr,
+				size_bytes < attr.size_bytes ? size_bytes : attr.size_bytes);
 	free(map);
 	return err;
 }
 
-int zus_local_truncate(struct zus_local *local, const char *path, uint64_t size_bytes)
+int zus_local_ftruncate(struct zus_local_file *file, uint64_t size_bytes)
 {
-	struct zus_local_file *file;
-	int err = zus_local_open(local, path, &file);
+	struct zufs_time now = local_now();
+	const struct zus_setattr set = {
+		.fh = file->fh, .size_bytes = size_bytes, .mtime = { now.sec, now.nsec, 0 },
+		.ctime = { now.sec, now.nsec, 0 },
+		.valid = ZUS_SET_SIZE | ZUS_SET_MTIME | ZUS_SET_CTIME,
+	};
 
-	if (err)
-		return err;
-	err = zus_local_ftruncate(file, size_bytes);
-	zus_local_close(file);
-	return err;
+	if (size_bytes > INT64_MAX)
+		return -EINVAL;
+	return zus_handle_setattr(file->local, file->handle, &set, NULL);
 }
 
 int zus_local_fsync(struct zus_local_file *file, int datasync)
@@ -373,11 +361,13 @@ static int fault(struct zus_local_file *file, struct map *map, uint64_t off, int
 {
 	uint32_t flags = ZUFS_MAP_FAULT | (write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ);
 	const struct zufs_extent *e;
-	struct zufs_attr attr;
+	struct zus_attr attr;
 	int err;
 
 	off -= off % BLOCK;
-	err = local_getattr(file->local, file->handle, &attr);
+	err = get_regular(file, &attr);
+	if (!err && attr.flags & ZUS_ATTR_INLINE)
+		err = -EINVAL;
 	if (!err && off >= attr.size_bytes)
 		err = -EFAULT;
 	if (!err)
@@ -401,11 +391,7 @@ int zus_local_fault(struct zus_local_file *file, uint64_t off, int write, void *
 	int err;
 
 	*page = NULL;
-	if (!map || !file->regular || file->inlined) {
-		free(map);
-		return map ? -EINVAL : -ENOMEM;
-	}
-	err = fault(file, map, off, write, page);
+	err = map ? fault(file, map, off, write, page) : -ENOMEM;
 	free(map);
 	return err;
 }

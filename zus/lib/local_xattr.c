@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* local_xattr.c - extended attributes for the local transport. */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "local_vfs.h"
-
-static int call_retry(struct zus_local *local, struct zus_local_call *call)
-{
-	int ret;
-
-	while ((ret = zus_local_call(local, call)) == ZUS_BUSY_RETRY)
-		sched_yield();
-	return ret;
-}
 
 /* A name as messages carry it, whose NUL has room; returns its length, 0: it is none. */
 static uint32_t put_name(char *to, const char *name)
@@ -27,10 +17,13 @@ static uint32_t put_name(char *to, const char *name)
 	return (uint32_t)bytes;
 }
 
-ssize_t zus_local_getxattr(struct zus_local *local, const char *path, const char *name,
-			   void *value, size_t bytes)
+/* ---------------------------------------------------------------- by handle */
+
+ssize_t zus_handle_getxattr(struct zus_local *local, uint64_t handle, const char *name,
+			    void *value, size_t bytes)
 {
 	struct zufs_getxattr_in in = {
+		.inode = handle,
 		.max_bytes = bytes < ZUFS_XATTR_VALUE_MAX_BYTES ?
 			     (uint32_t)bytes : ZUFS_XATTR_VALUE_MAX_BYTES,
 	};
@@ -40,36 +33,78 @@ ssize_t zus_local_getxattr(struct zus_local *local, const char *path, const char
 		.out = &out, .out_bytes = sizeof(out),
 		.reply = value, .reply_max_bytes = in.max_bytes,
 	};
-	struct zufs_entry entry;
 	int err;
 
 	in.name_bytes = put_name(in.name, name);
-	err = in.name_bytes ? local_find(local, path, &entry) : -ERANGE;
-	if (err)
-		return err;
-	in.inode = entry.handle;
-	err = call_retry(local, &call);
-	local_drop(local, entry.handle);
+	err = in.name_bytes ? local_call_retry(local, &call) : -ERANGE;
 	return err ? err : (ssize_t)out.value_bytes;
 }
 
-static int set(struct zus_local *local, const char *path, struct zufs_setxattr_in *in,
-	       const char *name, const void *value)
+int zus_handle_setxattr(struct zus_local *local, uint64_t handle, const char *name,
+			const void *value, size_t bytes, uint32_t flags, uint32_t mode)
 {
-	struct zufs_entry entry;
+	struct zufs_setxattr_in in = {
+		.inode = handle, .now = local_now(), .flags = flags, .mode = mode,
+		.value_bytes = (uint32_t)bytes,
+	};
 	struct zufs_attr attr;
 	int err;
 
-	in->name_bytes = put_name(in->name, name);
-	in->now = local_now();
-	err = in->name_bytes ? local_find(local, path, &entry) : -ERANGE;
+	in.name_bytes = put_name(in.name, name);
+	if (!in.name_bytes || bytes > ZUFS_XATTR_VALUE_MAX_BYTES)
+		return in.name_bytes ? -E2BIG : -ERANGE;
+	pthread_rwlock_wrlock(local_inode_lock(local, handle));
+	err = local_send(local, ZUFS_OP_SETXATTR, &in, sizeof(in), value, in.value_bytes, &attr,
+			 sizeof(attr));
+	pthread_rwlock_unlock(local_inode_lock(local, handle));
+	return err;
+}
+
+ssize_t zus_handle_listxattr(struct zus_local *local, uint64_t handle, char *list, size_t bytes)
+{
+	struct zufs_listxattr_in in = { .inode = handle };
+	struct zus_local_call call = {
+		.op = ZUFS_OP_LISTXATTR, .in = &in, .in_bytes = sizeof(in),
+		.reply_max_bytes = ZUFS_PAYLOAD_MAX_BYTES,
+	};
+	ssize_t ret;
+
+	call.reply = malloc(ZUFS_PAYLOAD_MAX_BYTES);
+	if (!call.reply)
+		return -ENOMEM;
+	ret = local_call_retry(local, &call);
+	if (!ret)
+		ret = bytes && bytes < call.reply_bytes ? -ERANGE : (ssize_t)call.reply_bytes;
+	if (ret > 0 && bytes)
+		memcpy(list, call.reply, call.reply_bytes);
+	free(call.reply);
+	return ret;
+}
+
+/* ------------------------------------------------------------------ by path */
+
+ssize_t zus_local_getxattr(struct zus_local *local, const char *path, const char *name,
+			   void *value, size_t bytes)
+{
+	struct zus_local_entry entry;
+	ssize_t ret = local_find(local, path, &entry);
+
+	if (ret)
+		return ret;
+	ret = zus_handle_getxattr(local, entry.handle, name, value, bytes);
+	local_drop(local, entry.handle);
+	return ret;
+}
+
+static int set(struct zus_local *local, const char *path, const char *name,
+	       const void *value, size_t bytes, uint32_t flags)
+{
+	struct zus_local_entry entry;
+	int err = local_find(local, path, &entry);
+
 	if (err)
 		return err;
-	in->inode = entry.handle;
-	pthread_rwlock_wrlock(local_inode_lock(local, entry.handle));
-	err = local_send(local, ZUFS_OP_SETXATTR, in, sizeof(*in), value, in->value_bytes,
-			 &attr, sizeof(attr));
-	pthread_rwlock_unlock(local_inode_lock(local, entry.handle));
+	err = zus_handle_setxattr(local, entry.handle, name, value, bytes, flags, 0);
 	local_drop(local, entry.handle);
 	return err;
 }
@@ -77,50 +112,25 @@ static int set(struct zus_local *local, const char *path, struct zufs_setxattr_i
 int zus_local_setxattr(struct zus_local *local, const char *path, const char *name,
 		       const void *value, size_t bytes, uint32_t flags)
 {
-	struct zufs_setxattr_in in = { .flags = flags, .value_bytes = (uint32_t)bytes };
-
-	if (bytes > ZUFS_XATTR_VALUE_MAX_BYTES)
-		return -E2BIG;
 	if (flags & ~(ZUS_XATTR_CREATE | ZUS_XATTR_REPLACE))
 		return -EINVAL;
-	return set(local, path, &in, name, value);
+	return set(local, path, name, value, bytes, flags);
 }
 
 int zus_local_removexattr(struct zus_local *local, const char *path, const char *name)
 {
-	struct zufs_setxattr_in in = { .flags = ZUFS_XATTR_REMOVE | ZUFS_XATTR_REPLACE };
-
-	return set(local, path, &in, name, NULL);
+	return set(local, path, name, NULL, 0, ZUFS_XATTR_REMOVE | ZUFS_XATTR_REPLACE);
 }
 
 ssize_t zus_local_listxattr(struct zus_local *local, const char *path, char *list,
 			    size_t bytes)
 {
-	struct zufs_listxattr_in in;
-	char *names = malloc(ZUFS_PAYLOAD_MAX_BYTES);
-	struct zus_local_call call = {
-		.op = ZUFS_OP_LISTXATTR, .in = &in, .in_bytes = sizeof(in),
-		.reply = names, .reply_max_bytes = ZUFS_PAYLOAD_MAX_BYTES,
-	};
-	struct zufs_entry entry;
-	ssize_t ret;
+	struct zus_local_entry entry;
+	ssize_t ret = local_find(local, path, &entry);
 
-	if (!names)
-		return -ENOMEM;
-	ret = local_find(local, path, &entry);
 	if (ret)
-		goto out_free;
-	in.inode = entry.handle;
-	ret = call_retry(local, &call);
+		return ret;
+	ret = zus_handle_listxattr(local, entry.handle, list, bytes);
 	local_drop(local, entry.handle);
-	if (ret)
-		goto out_free;
-	ret = call.reply_bytes;
-	if (bytes && bytes < call.reply_bytes)
-		ret = -ERANGE;
-	else if (bytes)
-		memcpy(list, names, call.reply_bytes);
-out_free:
-	free(names);
 	return ret;
 }
