@@ -162,6 +162,22 @@ int zus_local_fsync(struct zus_local_file *file, int datasync);
 /* As a page fault: the page's address, NULL for a hole that is read. */
 int zus_local_fault(struct zus_local_file *file, uint64_t off, int write, void **page);
 
+/*
+ * As fallocate(2), copy_file_range(2) and lseek(2) with SEEK_DATA or SEEK_HOLE. copy does at
+ * most 64 MiB at a time, and tells how many; 0: from has none there. EOPNOTSUPP: who calls
+ * reads and writes instead.
+ */
+int zus_local_fallocate(struct zus_local_file *file, uint32_t mode, uint64_t off,
+			uint64_t bytes);
+ssize_t zus_local_copy(struct zus_local_file *from, uint64_t from_off,
+		       struct zus_local_file *to, uint64_t to_off, size_t bytes);
+int64_t zus_local_seek(struct zus_local_file *file, uint64_t off, int whence);
+
+/* What the plugin answers to one request: with ZUS_MF_LOCKS (conflict may be NULL), IOCTL. */
+int zus_local_lock(struct zus_local_file *file, const struct zus_lock *lock,
+		   struct zus_lock_conflict *conflict);
+int zus_local_ioctl(struct zus_local_file *file, const struct zus_ioctl *args, int32_t *result);
+
 typedef int zus_local_dirent_fn(void *arg, const char *name, uint64_t ino,
 				uint64_t cookie, uint32_t type);
 

@@ -6,100 +6,25 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "local_vfs.h"
-
-#define MAP_EXTENTS	16u
-#define BLOCK		((uint64_t)ZUFS_BLOCK_BYTES)
-
-/* The answer to one MAP. */
-struct map {
-	uint64_t id;
-	uint32_t count;
-	bool has_word;
-	struct zufs_word word;
-	struct zufs_extent *extents;	/* then the bytes of an INLINE one */
-	char reply[ZUFS_PAYLOAD_MAX_BYTES] __attribute__((aligned(8)));
-};
-
-static uint64_t round_up(uint64_t off)
-{
-	return (off + BLOCK - 1) / BLOCK * BLOCK;
-}
-
-static int ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint64_t size,
-	       uint32_t flags, struct map *map)
-{
-	struct zufs_map_in in = {
-		.inode = file->handle, .fh = file->fh, .off = off,
-		.len_bytes = len < ZUFS_MAP_MAX_BYTES ? len : ZUFS_MAP_MAX_BYTES,
-		.size_bytes = size, .flags = flags, .max_extents = MAP_EXTENTS,
-	};
-	struct zufs_map_out out = { 0 };
-	struct zus_local_call call = {
-		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in),
-		.out = &out, .out_bytes = sizeof(out),
-		.reply = map->reply, .reply_max_bytes = sizeof(map->reply),
-	};
-	int ret = local_call_retry(file->local, &call);
-
-	map->id = call.id;
-	map->count = ret ? 0 : out.count;
-	map->has_word = !ret && out.flags & ZUFS_MAPPED_WORD;
-	map->word = out.word;
-	map->extents = (struct zufs_extent *)(void *)map->reply;
-	return ret;
-}
-
-static int done(struct zus_local_file *file, const struct map *map, uint64_t off,
-		uint64_t written, uint64_t size, uint32_t flags)
-{
-	struct zufs_map_done_in in = {
-		.inode = file->handle, .fh = file->fh, .map_id = map->id, .off = off,
-		.written_bytes = written, .size_bytes = size, .mtime = local_now(),
-		.flags = flags,
-	};
-	struct zufs_attr attr;
-
-	return local_send(file->local, ZUFS_OP_MAP_DONE, &in, sizeof(in), NULL, 0, &attr,
-			  sizeof(attr));
-}
-
-static char *address(const struct zus_local_file *file, const struct zufs_extent *e,
-		     uint64_t off)
-{
-	return zus_local_dev_addr(file->local, e->dev, e->dev_off + (off - e->file_off));
-}
-
-/* The extent that holds off, or NULL. */
-static const struct zufs_extent *extent_at(const struct map *map, uint64_t off)
-{
-	uint32_t i;
-
-	for (i = 0; i < map->count; i++)
-		if (off >= map->extents[i].file_off &&
-		    off - map->extents[i].file_off < map->extents[i].len_bytes)
-			return &map->extents[i];
-	return NULL;
-}
+#include "local_map.h"
 
 /* --------------------------------------------------------------------- read */
 
-static size_t copy_out(const struct zus_local_file *file, const struct map *map,
+static size_t copy_out(const struct zus_local_file *file, const struct local_map *map,
 		       char *buf, size_t bytes, uint64_t off)
 {
 	const struct zufs_extent *e;
 	size_t total = 0, n;
 
-	while (total < bytes && (e = extent_at(map, off + total))) {
+	while (total < bytes && (e = local_map_at(map, off + total))) {
 		uint64_t at = off + total;
 
 		n = bytes - total;
 		if (n > e->file_off + e->len_bytes - at)
 			n = e->file_off + e->len_bytes - at;
 		if (e->type == ZUFS_EXT_DATA)
-			memcpy(buf + total, address(file, e, at), n);
+			memcpy(buf + total, local_map_addr(file, e, at), n);
 		else if (e->type == ZUFS_EXT_INLINE)
 			memcpy(buf + total, map->reply + e->dev_off + (at - e->file_off), n);
 		else
@@ -109,22 +34,14 @@ static size_t copy_out(const struct zus_local_file *file, const struct map *map,
 	return total;
 }
 
-/* EINVAL for what has no bytes. */
-static int get_regular(struct zus_local_file *file, struct zus_attr *attr)
-{
-	int err = local_getattr(file->local, file->handle, attr);
-
-	return err ? err : S_ISREG(attr->mode) ? 0 : -EINVAL;
-}
-
-static ssize_t read_locked(struct zus_local_file *file, struct map *map, char *buf,
+static ssize_t read_locked(struct zus_local_file *file, struct local_map *map, char *buf,
 			   size_t bytes, uint64_t off)
 {
 	struct zus_attr attr;
 	size_t total = 0;
 	int err;
 
-	err = get_regular(file, &attr);
+	err = local_get_regular(file, &attr);
 	if (err)
 		return err;
 	if (off >= attr.size_bytes)
@@ -132,7 +49,7 @@ static ssize_t read_locked(struct zus_local_file *file, struct map *map, char *b
 	if (bytes > attr.size_bytes - off)
 		bytes = attr.size_bytes - off;
 	while (total < bytes) {
-		err = ask(file, off + total, bytes - total, attr.size_bytes, ZUFS_MAP_READ,
+		err = local_map_ask(file, off + total, bytes - total, attr.size_bytes, ZUFS_MAP_READ,
 			  map);
 		if (err)
 			return total ? (ssize_t)total : err;
@@ -144,7 +61,7 @@ static ssize_t read_locked(struct zus_local_file *file, struct map *map, char *b
 ssize_t zus_local_pread(struct zus_local_file *file, void *buf, size_t bytes, uint64_t off)
 {
 	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
-	struct map *map = malloc(sizeof(*map));
+	struct local_map *map = local_map_new();
 	ssize_t ret = -ENOMEM;
 
 	if (map) {
@@ -158,27 +75,20 @@ ssize_t zus_local_pread(struct zus_local_file *file, void *buf, size_t bytes, ui
 
 /* -------------------------------------------------------------------- write */
 
-/* What lies in the last block behind the end must read as zero later. */
-static int zero_tail(struct zus_local_file *file, struct map *map,
-		     const struct zus_attr *attr, uint64_t size)
+/* What the write leaves of a NEW extent; [off, end) is what it copies there. */
+static void zero_edges(const struct zus_local_file *file, const struct zufs_extent *e,
+		       uint64_t off, uint64_t end)
 {
-	const struct zufs_extent *e;
-	int err;
+	uint64_t first = e->file_off, last = first + e->len_bytes;
 
-	if (size % BLOCK == 0 || attr->flags & ZUS_ATTR_INLINE)
-		return 0;
-	err = ask(file, size, round_up(size) - size, size, ZUFS_MAP_WRITE | ZUFS_MAP_ZERO,
-		  map);
-	if (err)
-		return err;
-	e = extent_at(map, size);
-	if (e && e->type == ZUFS_EXT_DATA)
-		memset(address(file, e, size), 0, round_up(size) - size);
-	return 0;
+	if (first < off)
+		zus_zero_nt(local_map_addr(file, e, first), off - first);
+	if (end < last)
+		zus_zero_nt(local_map_addr(file, e, end), last - end);
 }
 
-/* Zeroes what the write leaves of a NEW extent, and copies the rest. No fence. */
-static size_t copy_in(const struct zus_local_file *file, const struct map *map,
+/* No fence. */
+static size_t copy_in(const struct zus_local_file *file, const struct local_map *map,
 		      const char *buf, size_t bytes, uint64_t off, bool *commit)
 {
 	size_t total = 0, n;
@@ -186,17 +96,17 @@ static size_t copy_in(const struct zus_local_file *file, const struct map *map,
 
 	for (i = 0; i < map->count; i++) {
 		const struct zufs_extent *e = &map->extents[i];
-		uint64_t at = off + total;
+		uint64_t at = off + total, end = e->file_off + e->len_bytes;
 
-		if (e->flags & ZUFS_EXTF_NEW)
-			zus_zero_nt(address(file, e, e->file_off), e->len_bytes);
 		*commit |= e->flags != 0;
-		if (total == bytes || at - e->file_off >= e->len_bytes)
-			continue;
 		n = bytes - total;
-		if (n > e->file_off + e->len_bytes - at)
-			n = e->file_off + e->len_bytes - at;
-		zus_copy_nt(address(file, e, at), buf + total, n);
+		if (n > end - at)
+			n = end - at;
+		if (e->flags & ZUFS_EXTF_NEW)
+			zero_edges(file, e, n ? at : e->file_off, n ? at + n : e->file_off);
+		if (!n)
+			continue;
+		zus_copy_nt(local_map_addr(file, e, at), buf + total, n);
 		total += n;
 	}
 	return total;
@@ -219,7 +129,7 @@ static ssize_t write_inline(struct zus_local_file *file, const char *buf, size_t
 }
 
 /* How many of the bytes that were asked for the answer covers. */
-static uint64_t mapped_bytes(const struct map *map, uint64_t bytes, uint64_t off)
+static uint64_t mapped_bytes(const struct local_map *map, uint64_t bytes, uint64_t off)
 {
 	const struct zufs_extent *last = &map->extents[map->count - 1];
 	uint64_t covered = last->file_off + last->len_bytes - off;
@@ -228,7 +138,7 @@ static uint64_t mapped_bytes(const struct map *map, uint64_t bytes, uint64_t off
 }
 
 /* What the word makes part of the file is durable. The server is told at once. */
-static int commit_word(struct zus_local_file *file, const struct map *map, uint64_t off,
+static int commit_word(struct zus_local_file *file, const struct local_map *map, uint64_t off,
 		       uint64_t written, uint64_t size)
 {
 	uint64_t *word = (uint64_t *)(void *)zus_local_dev_addr(file->local, map->word.dev,
@@ -246,14 +156,14 @@ static int commit_word(struct zus_local_file *file, const struct map *map, uint6
 	return 0;
 }
 
-static ssize_t write_mapped(struct zus_local_file *file, struct map *map, const char *buf,
+static ssize_t write_mapped(struct zus_local_file *file, struct local_map *map, const char *buf,
 			    size_t bytes, uint64_t off, uint64_t size)
 {
 	bool commit = false;
 	size_t n;
 	int err;
 
-	err = ask(file, off, bytes, size, ZUFS_MAP_WRITE, map);
+	err = local_map_ask(file, off, bytes, size, ZUFS_MAP_WRITE, map);
 	if (err)
 		return err;
 	n = copy_in(file, map, buf, bytes, off, &commit);
@@ -264,11 +174,11 @@ static ssize_t write_mapped(struct zus_local_file *file, struct map *map, const 
 		err = commit_word(file, map, off, n, off + n > size ? off + n : size);
 		return err ? err : (ssize_t)n;
 	}
-	err = done(file, map, off, n, off + n > size ? off + n : size, ZUFS_MAP_WRITE);
+	err = local_map_done(file, map, off, n, off + n > size ? off + n : size);
 	return err ? err : (ssize_t)n;
 }
 
-static ssize_t write_locked(struct zus_local_file *file, struct map *map, const char *buf,
+static ssize_t write_locked(struct zus_local_file *file, struct local_map *map, const char *buf,
 			    size_t bytes, uint64_t off)
 {
 	struct zus_attr attr;
@@ -278,9 +188,9 @@ static ssize_t write_locked(struct zus_local_file *file, struct map *map, const 
 
 	if (off > INT64_MAX || bytes > INT64_MAX - off)
 		return -EFBIG;
-	err = get_regular(file, &attr);
+	err = local_get_regular(file, &attr);
 	if (!err && off > attr.size_bytes)
-		err = zero_tail(file, map, &attr, attr.size_bytes);
+		err = local_zero_tail(file, map, &attr, attr.size_bytes);
 	if (err)
 		return err;
 	while (total < bytes) {
@@ -301,7 +211,7 @@ ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t by
 			 uint64_t off)
 {
 	pthread_rwlock_t *lock = local_inode_lock(file->local, file->handle);
-	struct map *map = malloc(sizeof(*map));
+	struct local_map *map = local_map_new();
 	ssize_t ret = -ENOMEM;
 
 	if (map) {
@@ -318,14 +228,14 @@ ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t by
 int local_before_truncate(struct zus_local *local, uint64_t handle, uint64_t size_bytes)
 {
 	struct zus_local_file file = { .local = local, .handle = handle };
-	struct map *map = malloc(sizeof(*map));
+	struct local_map *map = local_map_new();
 	struct zus_attr attr;
 	int err = map ? 0 : -ENOMEM;
 
 	if (!err)
-		err = get_regular(&file, &attr);
+		err = local_get_regular(&file, &attr);
 	if (!err)
-		err = zero_tail(&file, map, &attr,
+		err = local_zero_tail(&file, map, &attr,
 				size_bytes < attr.size_bytes ? size_bytes : attr.size_bytes);
 	free(map);
 	return err;
@@ -356,7 +266,7 @@ int zus_local_fsync(struct zus_local_file *file, int datasync)
 	return local_send(file->local, ZUFS_OP_FSYNC, &in, sizeof(in), NULL, 0, NULL, 0);
 }
 
-static int fault(struct zus_local_file *file, struct map *map, uint64_t off, int write,
+static int fault(struct zus_local_file *file, struct local_map *map, uint64_t off, int write,
 		 void **page)
 {
 	uint32_t flags = ZUFS_MAP_FAULT | (write ? ZUFS_MAP_WRITE : ZUFS_MAP_READ);
@@ -364,30 +274,30 @@ static int fault(struct zus_local_file *file, struct map *map, uint64_t off, int
 	struct zus_attr attr;
 	int err;
 
-	off -= off % BLOCK;
-	err = get_regular(file, &attr);
+	off -= off % LOCAL_BLOCK;
+	err = local_get_regular(file, &attr);
 	if (!err && attr.flags & ZUS_ATTR_INLINE)
 		err = -EINVAL;
 	if (!err && off >= attr.size_bytes)
 		err = -EFAULT;
 	if (!err)
-		err = ask(file, off, BLOCK, attr.size_bytes, flags, map);
+		err = local_map_ask(file, off, LOCAL_BLOCK, attr.size_bytes, flags, map);
 	if (err)
 		return err;
-	e = extent_at(map, off);
+	e = local_map_at(map, off);
 	if (e->type != ZUFS_EXT_DATA)
 		return 0;
-	*page = address(file, e, off);
+	*page = local_map_addr(file, e, off);
 	if (!(e->flags & (ZUFS_EXTF_NEW | ZUFS_EXTF_COMMIT)))
 		return 0;
 	if (e->flags & ZUFS_EXTF_NEW)
-		memset(*page, 0, BLOCK);
-	return done(file, map, off, BLOCK, attr.size_bytes, flags);
+		memset(*page, 0, LOCAL_BLOCK);
+	return local_map_done(file, map, off, LOCAL_BLOCK, attr.size_bytes);
 }
 
 int zus_local_fault(struct zus_local_file *file, uint64_t off, int write, void **page)
 {
-	struct map *map = malloc(sizeof(*map));
+	struct local_map *map = local_map_new();
 	int err;
 
 	*page = NULL;
