@@ -40,7 +40,26 @@ struct zus_local_device {
 	uint64_t data_off;	/* 0: 2 MiB */
 	uint32_t tier;		/* 0: ZUS_TIER_T1 */
 	uint32_t numa_node;
+	uint32_t flags;		/* ZUS_LOCAL_PAGE_CACHE */
+	uint32_t reserved;
+	uint8_t uuid[16];	/* zero: one is made up */
 };
+
+/* What is stored is durable when the file has been written back: not ZUS_DEVF_SYNCHRONOUS. */
+#define ZUS_LOCAL_PAGE_CACHE	(1u << 0)
+
+/*
+ * What the plugin says by zus_invalidate(). Called in any thread, with any locks of the
+ * plugin's: it may wait for nothing, and what is in the structure goes when it returns. 0,
+ * or an error that zus_invalidate() has. With token not 0 zus_local_invalidated() is called
+ * for it, from any thread, once.
+ */
+struct zus_local_inval {
+	uint64_t token;
+	struct zus_invalidate what;
+};
+
+typedef int zus_local_inval_fn(void *arg, const struct zus_local_inval *inval);
 
 struct zus_local_config {
 	const struct zus_plugin *plugin;
@@ -48,11 +67,18 @@ struct zus_local_config {
 	const struct zus_local_device *devices;
 	uint32_t num_devices;
 	uint32_t flags;		/* ZUS_MOUNT_* */
+	uint64_t incarnation;	/* 0: 1 */
+	uint8_t fs_uuid[16];
+	zus_local_inval_fn *invalidate; /* NULL: nothing is cached */
+	void *arg;		/* of invalidate */
 };
 
 /* umount gives every reference back, ends the mount and frees local. */
 int zus_local_mount(const struct zus_local_config *config, struct zus_local **local);
 int zus_local_umount(struct zus_local *local);
+
+/* Before umount. Who waits is told that nobody is shown any more what was known before. */
+void zus_local_invalidated(struct zus_local *local, uint64_t token);
 
 /* Name of the rule that the last reply with EIO broke, in this thread; or "". */
 const char *zus_local_broken_rule(void);

@@ -68,14 +68,22 @@ static void local_stop(struct zus_server *server)
 	(void)server;
 }
 
-const struct zus_transport zus_transport_local = {
-	.name = "local",
-	.open = local_open,
-	.map_devices = local_map_devices,
-	.unmap_devices = local_unmap_devices,
-	.run = local_run,
-	.stop = local_stop,
-	.close = local_close,
+#define LOCAL_TRANSPORT \
+	.name = "local", \
+	.open = local_open, \
+	.map_devices = local_map_devices, \
+	.unmap_devices = local_unmap_devices, \
+	.run = local_run, \
+	.stop = local_stop, \
+	.close = local_close
+
+const struct zus_transport zus_transport_local = { LOCAL_TRANSPORT };
+
+/* For who keeps what he was answered, and wants to be told. */
+static const struct zus_transport transport_told = {
+	LOCAL_TRANSPORT,
+	.invalidate = local_invalidate,
+	.recall_wait = local_inval_wait,
 };
 
 /* ----------------------------------------------------------------- channels */
@@ -289,6 +297,8 @@ void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *calle
 
 /* -------------------------------------------------------------------- mount */
 
+static const uint8_t no_uuid[16];
+
 static int open_device(struct zus_device *dev, const struct zus_local_device *from,
 		       uint32_t id)
 {
@@ -300,7 +310,10 @@ static int open_device(struct zus_device *dev, const struct zus_local_device *fr
 	dev->data_off = from->data_off ? from->data_off : ZUS_PMD_BYTES;
 	dev->tier = from->tier ? from->tier : ZUS_TIER_T1;
 	dev->numa_node = from->numa_node;
-	dev->uuid[0] = (uint8_t)(id + 1);
+	dev->flags = from->flags & ZUS_LOCAL_PAGE_CACHE ? 0 : ZUS_DEVF_SYNCHRONOUS;
+	memcpy(dev->uuid, from->uuid, sizeof(dev->uuid));
+	if (!memcmp(dev->uuid, no_uuid, sizeof(no_uuid)))
+		dev->uuid[0] = (uint8_t)(id + 1);
 	if (!dev->size_bytes || dev->size_bytes % ZUS_BLOCK_BYTES)
 		return -EINVAL;
 	if (dev->tier != ZUS_TIER_T1)
@@ -331,6 +344,7 @@ static void free_local(struct zus_local *local)
 		channel_free(ch);
 	}
 	zus_server_close(local->server);
+	local_inval_free(local);
 	for (i = 0; i < local->num_devices; i++)
 		if (local->devices[i].addr)
 			munmap(local->devices[i].addr, local->devices[i].size_bytes);
@@ -344,7 +358,7 @@ static int send_mount(struct zus_local *local, const struct zus_local_config *co
 {
 	const char *options = config->options ? config->options : "";
 	struct zufs_mount_in in = {
-		.incarnation = 1,
+		.incarnation = config->incarnation ? config->incarnation : 1,
 		.num_devices = local->num_devices,
 		.options_bytes = (uint32_t)strlen(options) + 1,
 		.flags = config->flags,
@@ -373,9 +387,10 @@ static int send_mount(struct zus_local *local, const struct zus_local_config *co
 		devices[i].id = dev->id;
 		devices[i].tier = dev->tier;
 		devices[i].numa_node = dev->numa_node;
-		devices[i].flags = ZUFS_DEVF_SYNCHRONOUS;
+		devices[i].flags = dev->flags;
 	}
 	memcpy(devices + i, options, in.options_bytes);
+	memcpy(in.fs_uuid, config->fs_uuid, sizeof(in.fs_uuid));
 	call.payload = devices;
 	call.payload_bytes = (uint32_t)bytes;
 	err = bytes > ZUFS_PAYLOAD_MAX_BYTES ? -E2BIG : zus_local_call(local, &call);
@@ -399,8 +414,14 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **ma
 	pthread_mutex_init(&local->lock, NULL);
 	for (i = 0; i < LOCAL_LOCKS; i++)
 		pthread_rwlock_init(&local->inode_lock[i], NULL);
-	err = zus_server_new(config->plugin, &server_config, &zus_transport_local,
-			     &local->server);
+	local->config_inval = config->invalidate;
+	local->config_arg = config->arg;
+	local->ended_fd = -1;
+	err = config->invalidate ? local_inval_init(local) : 0;
+	if (!err)
+		err = zus_server_new(config->plugin, &server_config,
+				     config->invalidate ? &transport_told : &zus_transport_local,
+				     &local->server);
 	if (err)
 		goto out_free;
 	local->server->transport_priv = local;

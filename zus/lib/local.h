@@ -28,6 +28,10 @@ struct zus_local {
 	uint64_t root;			/* handle */
 	uint32_t uid, gid, pid;		/* of the caller, as requests say it */
 	struct zufs_mount_out mounted;
+	zus_local_inval_fn *config_inval; /* or NULL */
+	void *config_arg;
+	struct local_inval *ended;	/* under lock */
+	int ended_fd;			/* eventfd: there are some */
 	/* As the kernel's inode lock; hashed by handle, taken in rising order. */
 	pthread_rwlock_t inode_lock[LOCAL_LOCKS];
 };
@@ -43,5 +47,12 @@ const char *local_check_reply(const struct zus_local *local,
 			      const struct zufs_req_hdr *request,
 			      const struct zufs_reply_hdr *reply);
 const char *local_check_attr(const struct zufs_attr *attr);
+
+/* local_inval.c */
+int local_inval_init(struct zus_local *local);
+void local_inval_free(struct zus_local *local);
+int local_invalidate(struct zus_mount_entry *mount, const struct zufs_invalidate *wire);
+int local_inval_wait(struct zus_mount_entry *mount, struct zufs_recall_done *done,
+		     uint32_t max);
 
 #endif /* ZUS_LOCAL_PRIVATE_H */
