@@ -807,6 +807,12 @@ struct zus_file_ops {
 /* -------------------------------------------------------------- descriptor */
 
 #define ZUS_PLUGIN_NODEV	(1u << 0) /* has no devices */
+/*
+ * Works on T1 devices without ZUS_DEVF_SYNCHRONOUS, too, as mapped files are: there flushed
+ * cache lines are durable only when the file has been written back, which it sees to in
+ * fsync. Other plugins get such a device only from who can bear to lose all.
+ */
+#define ZUS_PLUGIN_PAGECACHE	(1u << 1)
 
 /*
  * What a plugin exports as "zus_plugin". It and the tables stay valid and
