@@ -8,7 +8,7 @@
 
 # The suite's defaults have no such filesystem. Many tests fill what there is, so all of a
 # large device is for those that say how much they need.
-scratch_size=--size=1280m
+scratch_size=--size=1600m
 # shellcheck disable=SC2154
 if grep -qs '^_require_\(fs_space\|scratch_size\)' "$here/tests/generic/${seq:-}"; then
 	scratch_size=
