@@ -27,7 +27,7 @@ import time
 import machine
 
 LISTS = pathlib.Path(__file__).resolve().parents[1] / "xfstests"
-LIMIT_S = 1500
+LIMIT_S = 3300
 LINE = re.compile(r"generic/(\d+)\s+(.*)")
 SECONDS = re.compile(r"(\d+)s$")
 DETAIL_LINES = 40
