@@ -41,9 +41,10 @@ struct worker {
 	unsigned int index;
 	uint64_t random;
 	uint64_t *numbers;	/* of its sectors, the last one written */
+	uint8_t *by;		/* and by which operation */
 	uint64_t next;
 	uint64_t count[OP_COUNT];
-	char failed[160];
+	char failed[240];
 };
 
 static struct {
@@ -54,6 +55,8 @@ static struct {
 	uint64_t pins;		/* recalls that shall have to wait */
 	_Atomic uint32_t ended;	/* workers */
 } run;
+
+static const char *op_name(enum op op);
 
 static uint64_t pick(struct worker *w, uint64_t below)
 {
@@ -71,25 +74,43 @@ static void fill(uint64_t *words, uint64_t sector, uint64_t number)
 		words[i] = i % 2 ? number : sector * THREADS + i;
 }
 
-static int check(struct worker *w, const void *got, uint64_t sector, uint64_t number,
-		 const char *how)
+/* Of what differs the first, how many do, and what it should be from. */
+static int differs(struct worker *w, const uint64_t *words, const uint64_t *want, uint64_t own,
+		   const char *how)
 {
-	uint64_t want[WORDS], words[WORDS];
-	unsigned int i;
+	unsigned int first = 0, count = 0, i;
+
+	for (i = WORDS; i--;) {
+		if (words[i] == want[i])
+			continue;
+		first = i;
+		count++;
+	}
+	if (!count)
+		return 0;
+	snprintf(w->failed, sizeof(w->failed),
+		 "%s: sector %llu word %u is %#llx, not %#llx (%u words differ; last changed by %s)",
+		 how, (unsigned long long)(own * THREADS + w->index), first,
+		 (unsigned long long)words[first], (unsigned long long)want[first], count,
+		 w->numbers[own] ? op_name((enum op)w->by[own]) : "nobody");
+	return -1;
+}
+
+/* What the worker's own sector holds. */
+static int check(struct worker *w, const void *got, uint64_t own, const char *how)
+{
+	uint64_t want[WORDS] = { 0 }, words[WORDS];
 
 	memcpy(words, got, SECTOR);
-	if (number)
-		fill(want, sector, number);
-	else
-		memset(want, 0, sizeof(want));
-	for (i = 0; i < WORDS && words[i] == want[i]; i++)
-		;
-	if (i == WORDS)
-		return 0;
-	snprintf(w->failed, sizeof(w->failed), "%s: sector %llu word %u is %#llx, not %#llx", how,
-		 (unsigned long long)sector, i, (unsigned long long)words[i],
-		 (unsigned long long)want[i]);
-	return -1;
+	if (w->numbers[own])
+		fill(want, own * THREADS + w->index, w->numbers[own]);
+	return differs(w, words, want, own, how);
+}
+
+static void changed(struct worker *w, uint64_t own, enum op op)
+{
+	w->numbers[own] = w->next;
+	w->by[own] = (uint8_t)op;
 }
 
 static int said(struct worker *w, const char *what, long got)
@@ -115,7 +136,7 @@ static struct place pick_place(struct worker *w)
 	return p;
 }
 
-static int write_by(struct worker *w, int fd)
+static int write_by(struct worker *w, int fd, enum op op)
 {
 	struct place p = pick_place(w);
 	uint64_t buf[WORDS];
@@ -123,18 +144,18 @@ static int write_by(struct worker *w, int fd)
 
 	fill(buf, p.sector, ++w->next);
 	n = pwrite(fd, buf, SECTOR, p.off);
-	w->numbers[p.own] = w->next;
+	changed(w, p.own, op);
 	return n == SECTOR ? 0 : said(w, "pwrite", n);
 }
 
 static int do_write(struct worker *w)
 {
-	return write_by(w, run.fd);
+	return write_by(w, run.fd, OP_WRITE);
 }
 
 static int do_write_dsync(struct worker *w)
 {
-	return write_by(w, run.dsync_fd);
+	return write_by(w, run.dsync_fd, OP_WRITE_DSYNC);
 }
 
 static int do_store(struct worker *w)
@@ -142,7 +163,7 @@ static int do_store(struct worker *w)
 	struct place p = pick_place(w);
 
 	fill((uint64_t *)(void *)p.mapped, p.sector, ++w->next);
-	w->numbers[p.own] = w->next;
+	changed(w, p.own, OP_STORE);
 	return 0;
 }
 
@@ -152,7 +173,7 @@ static int do_write_own(struct worker *w)
 	struct place p = pick_place(w);
 	ssize_t n = pwrite(pick(w, 4) ? run.fd : run.dsync_fd, p.mapped, SECTOR, p.off);
 
-	return n == SECTOR ? check(w, p.mapped, p.sector, w->numbers[p.own], "to itself") :
+	return n == SECTOR ? check(w, p.mapped, p.own, "to itself") :
 			     said(w, "pwrite of the mapping", n);
 }
 
@@ -168,7 +189,7 @@ static int do_load(struct worker *w)
 {
 	struct place p = pick_place(w);
 
-	return check(w, p.mapped, p.sector, w->numbers[p.own], "mapping");
+	return check(w, p.mapped, p.own, "mapping");
 }
 
 static int do_fsync(struct worker *w)
@@ -182,7 +203,7 @@ static int do_read(struct worker *w)
 	uint64_t buf[WORDS];
 	ssize_t n = pread(run.fd, buf, SECTOR, p.off);
 
-	return n == SECTOR ? check(w, buf, p.sector, w->numbers[p.own], "pread") :
+	return n == SECTOR ? check(w, buf, p.own, "pread") :
 			     said(w, "pread", n);
 }
 
@@ -199,6 +220,11 @@ static const struct {
 	[OP_FSYNC] = { "fsync", do_fsync },
 	[OP_READ] = { "read", do_read },
 };
+
+static const char *op_name(enum op op)
+{
+	return ops[op].name;
+}
 
 static void *work(void *arg)
 {
@@ -375,9 +401,8 @@ static int all_at_the_end(struct worker *w)
 		sector = own * THREADS + w->index;
 		if (pread(run.fd, buf, SECTOR, (off_t)(sector * SECTOR)) != SECTOR)
 			return said(w, "pread", -1);
-		if (check(w, buf, sector, w->numbers[own], "at the end, pread") ||
-		    check(w, run.map + sector * SECTOR, sector, w->numbers[own],
-			  "at the end, mapping"))
+		if (check(w, buf, own, "at the end, pread") ||
+		    check(w, run.map + sector * SECTOR, own, "at the end, mapping"))
 			return -1;
 	}
 	return 0;
@@ -409,7 +434,8 @@ START_TEST(model)
 		workers[i].index = i;
 		workers[i].random = vt_random() | 1;
 		workers[i].numbers = calloc(run.sectors / THREADS, sizeof(uint64_t));
-		ck_assert_ptr_nonnull(workers[i].numbers);
+		workers[i].by = calloc(run.sectors / THREADS, sizeof(*workers[i].by));
+		ck_assert(workers[i].numbers && workers[i].by);
 		ck_assert(!pthread_create(&workers[i].thread, NULL, work, &workers[i]));
 	}
 	if (run.pins)
