@@ -71,6 +71,7 @@ struct zus_local_config {
 	uint8_t fs_uuid[16];
 	zus_local_inval_fn *invalidate; /* NULL: nothing is cached */
 	void *arg;		/* of invalidate */
+	const char *run_dir;	/* of the statistics file; NULL: there is none */
 };
 
 /* umount gives every reference back, ends the mount and frees local. */

@@ -401,7 +401,10 @@ static int send_mount(struct zus_local *local, const struct zus_local_config *co
 
 int zus_local_mount(const struct zus_local_config *config, struct zus_local **made)
 {
-	struct zus_server_config server_config = { .flags = ZUS_SERVER_NO_STATS_FILE };
+	struct zus_server_config server_config = {
+		.run_dir = config->run_dir,
+		.flags = config->run_dir ? 0 : ZUS_SERVER_NO_STATS_FILE,
+	};
 	struct zus_local *local = calloc(1, sizeof(*local));
 	uint32_t i;
 	int err;

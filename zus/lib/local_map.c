@@ -124,7 +124,10 @@ int local_zero_range(struct zus_local_file *file, struct local_map *map,
 int local_zero_tail(struct zus_local_file *file, struct local_map *map,
 		    const struct zus_attr *attr, uint64_t size)
 {
+	uint64_t end = local_round_up(size);
+
 	if (attr->flags & ZUS_ATTR_INLINE)
 		return 0;
-	return local_zero_range(file, map, attr, size, local_round_up(size));
+	/* the very last byte that a file can have is none */
+	return local_zero_range(file, map, attr, size, end > INT64_MAX ? INT64_MAX : end);
 }
