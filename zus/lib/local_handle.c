@@ -117,15 +117,16 @@ void zus_local_info(struct zus_local *local, struct zus_local_info *info)
 /* ------------------------------------------------------------------- lookup */
 
 /* Of what is answered as LOOKUP is. */
-static int send_entry(struct zus_local *local, struct zus_local_call *call,
+static int send_entry(struct zus_local *local, const struct zus_local_call *parts,
 		      struct zus_local_entry *entry)
 {
-	struct zufs_entry out;
+	struct zufs_entry out = { .handle = 0 };
+	struct zus_local_call call = *parts;
 	int err;
 
-	call->out = &out;
-	call->out_bytes = sizeof(out);
-	err = local_call_retry(local, call);
+	call.out = &out;
+	call.out_bytes = sizeof(out);
+	err = local_call_retry(local, &call);
 	if (!err)
 		local_entry(entry, &out);
 	return err;
@@ -514,7 +515,7 @@ int zus_handle_setattr(struct zus_local *local, uint64_t handle, const struct zu
 
 int zus_handle_readlink(struct zus_local *local, uint64_t handle, char *buf, size_t bytes)
 {
-	char target[ZUFS_SYMLINK_MAX];
+	char target[ZUFS_SYMLINK_MAX] = "";
 	struct zufs_readlink_in in = { .inode = handle };
 	struct zus_local_call call = {
 		.op = ZUFS_OP_READLINK, .in = &in, .in_bytes = sizeof(in),
