@@ -25,6 +25,7 @@ VM_PROGS :=
 .DELETE_ON_ERROR:
 
 -include zus/rules.mk
+-include zus/fuse/rules.mk
 -include zusfs-examples/rules.mk
 -include tests/rules.mk
 -include tests/bench/rules.mk

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* call.c - a request's caller, and its replies. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "private.h"
+
+/*
+ * libfuse holds the request's lock here, and zf_end() waits for that: the caller's memory
+ * lasts longer.
+ */
+static void interrupted(fuse_req_t req, void *arg)
+{
+	struct zf_call *call = arg;
+
+	(void)req;
+	zus_local_interrupt(call->local, &call->caller);
+}
+
+void zf_begin(struct zf_call *call, fuse_req_t req)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	*call = (struct zf_call) {
+		.fuse = fuse_req_userdata(req), .req = req,
+		.caller = { .uid = ctx->uid, .gid = ctx->gid, .pid = (uint32_t)ctx->pid },
+	};
+	call->local = call->fuse->local;
+	zus_local_as(&call->caller);
+	fuse_req_interrupt_func(req, interrupted, call);
+}
+
+void zf_end(struct zf_call *call)
+{
+	fuse_req_interrupt_func(call->req, NULL, NULL);
+	zus_local_as(NULL);
+}
+
+void zf_done(struct zf_call *call, int err)
+{
+	zf_end(call);
+	fuse_reply_err(call->req, -err);
+}
+
+void zf_done_entry(struct zf_call *call, int err, fuse_ino_t parent, const char *name,
+		   const struct zus_local_entry *entry)
+{
+	struct fuse_entry_param param;
+	fuse_ino_t id;
+
+	if (!err)
+		err = zf_node_add(call->fuse, entry, parent, name, &id);
+	if (err) {
+		zf_done(call, err);
+		return;
+	}
+	zf_entry_param(call->fuse, entry, id, &param);
+	zf_end(call);
+	/* the caller gave up, and the kernel did not take it */
+	if (fuse_reply_entry(call->req, &param) == -ENOENT)
+		zf_node_forget(call->fuse, id, 1);
+}
+
+void zf_done_attr(struct zf_call *call, int err, const struct zus_attr *attr)
+{
+	struct stat st;
+
+	if (err) {
+		zf_done(call, err);
+		return;
+	}
+	zf_stat(attr, &st);
+	zf_end(call);
+	fuse_reply_attr(call->req, &st, call->fuse->timeout_sec);
+}
+
+struct zus_name zf_name(const char *name)
+{
+	return (struct zus_name) { name, (uint32_t)strlen(name) };
+}
+
+struct zus_time zf_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (struct zus_time) { now.tv_sec, (uint32_t)now.tv_nsec, 0 };
+}
+
+/* The kernel does not send them; who is in another pid namespace has none that we know. */
+bool zf_capable(const struct zf_call *call, int cap)
+{
+	unsigned long long effective = 0;
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", call->caller.pid);
+	file = call->caller.pid ? fopen(path, "re") : NULL;
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "CapEff: %llx", &effective) == 1)
+			break;
+	fclose(file);
+	return effective >> cap & 1;
+}
