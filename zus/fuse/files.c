@@ -177,7 +177,7 @@ void zf_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)ino;
 	zf_begin(&call, req);
 	if (call.fuse->locks)
-		zf_locks_release(&call, zf_file(fi), fi->lock_owner, fi->flock_release);
+		zf_locks_release(&call, zf_file(fi));
 	zf_file_close(zf_file(fi));
 	zf_done(&call, 0);
 }
@@ -220,13 +220,17 @@ void zf_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_
 {
 	struct zf_file *file = zf_file(fi);
 	struct zf_call call;
-	ssize_t ret;
+	ssize_t ret = 0;
 
 	(void)ino;
 	zf_begin(&call, req);
+	/* what was stored through a mapping was allowed when it was */
 	if (fi->writepage)
 		call.caller.req_flags = ZUFS_REQ_WRITEBACK;
-	ret = zus_local_pwrite(file->file, buf, size, (uint64_t)off);
+	else
+		ret = zf_may(&call, file->handle, ZF_APPEND);
+	if (!ret)
+		ret = zus_local_pwrite(file->file, buf, size, (uint64_t)off);
 	if (ret < 0) {
 		zf_done(&call, (int)ret);
 		return;

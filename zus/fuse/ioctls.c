@@ -93,8 +93,8 @@ static int set_flags(struct zf_call *call, uint64_t handle, const struct zus_att
 		.flags = flags, .projid = projid,
 	};
 
-	if (flags & ZUS_ATTR_DIRSYNC && !S_ISDIR(attr->mode))
-		return -EOPNOTSUPP;
+	if (flags & (ZUS_ATTR_DIRSYNC | ZUS_ATTR_PROJINHERIT) && !S_ISDIR(attr->mode))
+		return -EINVAL;
 	return zus_handle_setattr(call->local, handle, &set, NULL);
 }
 

@@ -4,9 +4,10 @@
  * does is kept here, without a thread of his own, and asked for again when the plugin says
  * that a lock went, after a second, or when he gets a signal.
  *
- * Of who has locks as much is noted as a close needs: FUSE says whose files_struct closes a
- * file, and does not say it of locks that belong to the open file (F_OFD_SETLK). Those are
- * what is left when the file has been closed for the last time.
+ * Of who has locks as much is noted as a close needs, so that who has none makes no call.
+ * FUSE says whose files_struct closes a file, and does not say it of locks that belong to
+ * the open file (F_OFD_SETLK): those are what is left when it has been closed for the last
+ * time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,12 +17,14 @@
 
 #include "ops.h"
 
-#define RETRY_SEC	1
+#define RETRY_MS	1000u
 
 struct holder {
 	struct holder *next;
 	uint64_t handle;
 	uint64_t owner;
+	uint32_t kind;			/* ZUS_LOCK_POSIX, FLOCK */
+	uint32_t type;			/* of FLOCK: ZUS_LOCK_* */
 	const struct zf_file *file;	/* through which it last took one */
 };
 
@@ -52,28 +55,35 @@ struct zf_locks {
 
 /* -------------------------------------------------------------------- holders */
 
-static struct holder **find(struct zf_locks *locks, uint64_t handle, uint64_t owner)
+/* With lock. */
+static struct holder **find(struct zf_locks *locks, const struct zf_file *file,
+			    const struct zus_lock *lock)
 {
 	struct holder **link = &locks->holders;
 
-	while (*link && ((*link)->handle != handle || (*link)->owner != owner))
+	while (*link && ((*link)->handle != file->handle || (*link)->owner != lock->owner ||
+			 !((*link)->kind & lock->flags)))
 		link = &(*link)->next;
 	return link;
 }
 
 /* Before it asks for a lock: without memory for it, it would never be unlocked. */
-static int note_holder(struct zf_locks *locks, const struct zf_file *file, uint64_t owner)
+static int note_holder(struct zf_locks *locks, const struct zf_file *file,
+		       const struct zus_lock *lock)
 {
 	struct holder *holder = malloc(sizeof(*holder)), *known;
 
 	if (!holder)
 		return -ENOLCK;
 	pthread_mutex_lock(&locks->lock);
-	known = *find(locks, file->handle, owner);
+	known = *find(locks, file, lock);
 	if (known) {
 		known->file = file;
 	} else {
-		*holder = (struct holder) { locks->holders, file->handle, owner, file };
+		*holder = (struct holder) {
+			.next = locks->holders, .handle = file->handle, .owner = lock->owner,
+			.kind = lock->flags & (ZUS_LOCK_POSIX | ZUS_LOCK_FLOCK), .file = file,
+		};
 		locks->holders = holder;
 		holder = NULL;
 	}
@@ -82,24 +92,39 @@ static int note_holder(struct zf_locks *locks, const struct zf_file *file, uint6
 	return 0;
 }
 
-static void unlock_all(struct zf_file *file, uint64_t owner, uint32_t kind)
+/* A flock that was granted: of which type it is. */
+static void note_type(struct zf_locks *locks, const struct zf_file *file,
+		      const struct zus_lock *lock)
 {
-	const struct zus_lock none = {
-		.owner = owner, .end = ZUS_LOCK_END, .type = ZUS_LOCK_UNLCK, .flags = kind,
-	};
-	int err = zus_local_lock(file->file, &none, NULL);
+	struct holder *holder;
 
-	if (err)
-		zus_log(ZUS_LOG_WARN, "a lock was not taken back when its file was closed: error %d",
-			-err);
+	pthread_mutex_lock(&locks->lock);
+	holder = *find(locks, file, lock);
+	if (holder)
+		holder->type = lock->type;
+	pthread_mutex_unlock(&locks->lock);
 }
 
-static bool forget_holder(struct zf_locks *locks, uint64_t handle, uint64_t owner)
+/* false: it may have none; *type: what it has, of a flock. */
+static bool holds(struct zf_locks *locks, const struct zf_file *file,
+		  const struct zus_lock *lock, uint32_t *type)
+{
+	struct holder *holder;
+
+	pthread_mutex_lock(&locks->lock);
+	holder = *find(locks, file, lock);
+	*type = holder ? holder->type : ZUS_LOCK_UNLCK;
+	pthread_mutex_unlock(&locks->lock);
+	return holder != NULL;
+}
+
+static bool forget_holder(struct zf_locks *locks, const struct zf_file *file,
+			  const struct zus_lock *lock)
 {
 	struct holder **link, *holder;
 
 	pthread_mutex_lock(&locks->lock);
-	link = find(locks, handle, owner);
+	link = find(locks, file, lock);
 	holder = *link;
 	if (holder)
 		*link = holder->next;
@@ -108,36 +133,52 @@ static bool forget_holder(struct zf_locks *locks, uint64_t handle, uint64_t owne
 	return holder != NULL;
 }
 
-void zf_locks_flush(struct zf_call *call, struct zf_file *file, uint64_t owner)
+/* All that the owner has of the file, if it has any. */
+static int unlock_all(struct zf_locks *locks, struct zf_file *file, uint64_t owner, uint32_t kind)
 {
-	if (forget_holder(call->fuse->locks, file->handle, owner))
-		unlock_all(file, owner, ZUS_LOCK_POSIX);
+	const struct zus_lock none = {
+		.owner = owner, .end = ZUS_LOCK_END, .type = ZUS_LOCK_UNLCK, .flags = kind,
+	};
+
+	return forget_holder(locks, file, &none) ? zus_local_lock(file->file, &none, NULL) : 0;
 }
 
-/* Whose locks were taken through the file and are left; 0: nobody's. */
-static uint64_t next_owner(struct zf_locks *locks, const struct zf_file *file)
+static void unlock_at_close(struct zf_locks *locks, struct zf_file *file, uint64_t owner,
+			    uint32_t kind)
+{
+	int err = unlock_all(locks, file, owner, kind);
+
+	if (err)
+		zus_log(ZUS_LOG_WARN, "a lock was not taken back when its file was closed: error %d",
+			-err);
+}
+
+void zf_locks_flush(struct zf_call *call, struct zf_file *file, uint64_t owner)
+{
+	unlock_at_close(call->fuse->locks, file, owner, ZUS_LOCK_POSIX);
+}
+
+/* Whose locks were taken through the file and are left. */
+static bool next_left(struct zf_locks *locks, const struct zf_file *file, struct holder *left)
 {
 	struct holder *holder;
-	uint64_t owner;
 
 	pthread_mutex_lock(&locks->lock);
 	holder = locks->holders;
 	while (holder && holder->file != file)
 		holder = holder->next;
-	owner = holder ? holder->owner : 0;
+	if (holder)
+		*left = *holder;
 	pthread_mutex_unlock(&locks->lock);
-	return owner;
+	return holder != NULL;
 }
 
-void zf_locks_release(struct zf_call *call, struct zf_file *file, uint64_t flock_owner,
-		      bool flock)
+void zf_locks_release(struct zf_call *call, struct zf_file *file)
 {
-	uint64_t owner;
+	struct holder left;
 
-	if (flock)
-		unlock_all(file, flock_owner, ZUS_LOCK_FLOCK);
-	while ((owner = next_owner(call->fuse->locks, file)))
-		zf_locks_flush(call, file, owner);
+	while (next_left(call->fuse->locks, file, &left))
+		unlock_at_close(call->fuse->locks, file, left.owner, left.kind);
 }
 
 /* -------------------------------------------------------------------- waiters */
@@ -206,6 +247,8 @@ static void try_again(struct zf_locks *locks, struct waiter *waiter)
 		zus_local_as(&waiter->caller);
 		err = zus_local_lock(waiter->file->file, &waiter->want, NULL);
 		zus_local_as(NULL);
+		if (!err)
+			note_type(locks, waiter->file, &waiter->want);
 	}
 	if (err == -EAGAIN)
 		enqueue(locks, waiter);
@@ -235,6 +278,7 @@ static void wake_all(struct zf_locks *locks)
 
 static void wait_for_change(struct zf_locks *locks)
 {
+	uint32_t ms = locks->fuse->config.lock_retry_ms;
 	struct timespec end;
 
 	if (!locks->waiters) {
@@ -242,7 +286,9 @@ static void wait_for_change(struct zf_locks *locks)
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += RETRY_SEC;
+	ms = ms ? ms : RETRY_MS;
+	end.tv_sec += ms / 1000 + (end.tv_nsec + ms % 1000 * 1000000) / 1000000000;
+	end.tv_nsec = (end.tv_nsec + ms % 1000 * 1000000) % 1000000000;
 	if (pthread_cond_timedwait(&locks->change, &locks->lock, &end) == ETIMEDOUT)
 		wake_all(locks);
 }
@@ -290,21 +336,60 @@ static void begin_to_wait(struct zf_call *call, struct zf_file *file, fuse_ino_t
 	enqueue(call->fuse->locks, waiter);
 }
 
+/* As flock(2): a lock is let go before it is made another. 1: it is what it shall be. */
+static int let_go(struct zf_locks *locks, struct zf_file *file, const struct zus_lock *want)
+{
+	uint32_t type;
+
+	if (!holds(locks, file, want, &type) || type == want->type)
+		return type == want->type && type != ZUS_LOCK_UNLCK;
+	return unlock_all(locks, file, want->owner, ZUS_LOCK_FLOCK);
+}
+
+static bool all_of_it(const struct zus_lock *lock)
+{
+	return !lock->start && lock->end == ZUS_LOCK_END;
+}
+
+static int unlock(struct zf_locks *locks, struct zf_file *file, const struct zus_lock *none)
+{
+	uint32_t type;
+
+	if (all_of_it(none))
+		return unlock_all(locks, file, none->owner, none->flags);
+	return holds(locks, file, none, &type) ? zus_local_lock(file->file, none, NULL) : 0;
+}
+
+static int lock_now(struct zf_locks *locks, struct zf_file *file, const struct zus_lock *want)
+{
+	int err = want->flags & ZUS_LOCK_FLOCK ? let_go(locks, file, want) : 0;
+
+	if (err)
+		return err < 0 ? err : 0;
+	err = note_holder(locks, file, want);
+	if (!err)
+		err = zus_local_lock(file->file, want, NULL);
+	if (!err)
+		note_type(locks, file, want);
+	return err;
+}
+
 static void set_lock(fuse_req_t req, fuse_ino_t id, struct zf_file *file,
 		     const struct zus_lock *want)
 {
-	bool posix = want->flags & ZUS_LOCK_POSIX, wait = want->flags & ZUS_LOCK_WAIT;
+	struct zf_locks *locks;
 	struct zf_call call;
 	uint64_t wakes;
-	int err = 0;
+	int err;
 
 	zf_begin(&call, req);
-	wakes = wakes_so_far(call.fuse->locks);
-	if (posix && want->type != ZUS_LOCK_UNLCK)
-		err = note_holder(call.fuse->locks, file, want->owner);
-	if (!err)
-		err = zus_local_lock(file->file, want, NULL);
-	if (err == -EAGAIN && wait)
+	locks = call.fuse->locks;
+	wakes = wakes_so_far(locks);
+	if (want->type == ZUS_LOCK_UNLCK)
+		err = unlock(locks, file, want);
+	else
+		err = lock_now(locks, file, want);
+	if (err == -EAGAIN && want->flags & ZUS_LOCK_WAIT)
 		begin_to_wait(&call, file, id, want, wakes);
 	else
 		zf_done(&call, err);
@@ -330,7 +415,8 @@ void zf_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 {
 	struct zus_lock want = wanted(fi, lock);
 
-	want.flags |= wait ? ZUS_LOCK_WAIT : 0;
+	if (wait && want.type != ZUS_LOCK_UNLCK)
+		want.flags |= ZUS_LOCK_WAIT;
 	set_lock(req, ino, zf_file(fi), &want);
 }
 
@@ -342,7 +428,8 @@ void zf_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 		.pid = (uint32_t)fuse_req_ctx(req)->pid,
 		.type = type == LOCK_SH ? ZUS_LOCK_RDLCK :
 			type == LOCK_EX ? ZUS_LOCK_WRLCK : ZUS_LOCK_UNLCK,
-		.flags = ZUS_LOCK_FLOCK | (op & LOCK_NB ? 0 : ZUS_LOCK_WAIT),
+		.flags = ZUS_LOCK_FLOCK |
+			 (op & LOCK_NB || type == LOCK_UN ? 0 : ZUS_LOCK_WAIT),
 	};
 
 	set_lock(req, ino, zf_file(fi), &want);

@@ -11,31 +11,16 @@
 
 /* ------------------------------------------------------------------- lookup */
 
-/* For file handles, of inodes that the kernel has forgotten: "." is the inode itself. */
-static int lookup_dot(struct zf_call *call, fuse_ino_t id, uint64_t handle, const char *name,
-		      struct zus_local_entry *self)
+/* For file handles: "." is the inode itself, which the kernel has forgotten. */
+static int lookup_dot(struct zf_call *call, fuse_ino_t id, const char *name,
+		      struct zus_local_entry *entry)
 {
-	struct zus_local_entry parent;
-	uint64_t ino, gen;
-	int err;
+	uint64_t handle = zf_node_handle(call->fuse, id), ino, gen;
 
+	if (name[1])
+		return handle ? zus_handle_parent(call->local, handle, entry) : -ESTALE;
 	zf_node_was(call->fuse, id, &ino, &gen);
-	if (handle) {
-		struct zus_attr attr;
-
-		err = zus_handle_getattr(call->local, handle, &attr);
-		ino = attr.ino;
-		gen = attr.gen;
-		if (err)
-			return err;
-	}
-	err = zus_handle_iget(call->local, ino, gen, self);
-	if (err || !name[1])
-		return err;
-	err = zus_handle_parent(call->local, self->handle, &parent);
-	zus_local_forget(call->local, self->handle, 1);
-	*self = parent;
-	return err;
+	return zus_handle_iget(call->local, ino, gen, entry);
 }
 
 /* That a name is not there is kept, too. */
@@ -60,7 +45,7 @@ void zf_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	handle = zf_node_handle(call.fuse, parent);
 	if (dots)
 		err = zf_has(call.fuse, ZUS_MF_EXPORT) ?
-		      lookup_dot(&call, parent, handle, name, &entry) : -ESTALE;
+		      lookup_dot(&call, parent, name, &entry) : -ESTALE;
 	else
 		err = handle ? zus_handle_lookup(call.local, handle, &str, &entry) : -ESTALE;
 	if (err == -ENOENT)
@@ -99,6 +84,7 @@ void zf_readlink(fuse_req_t req, fuse_ino_t ino)
 		return;
 	}
 	target[ret] = 0;
+	zf_accessed(&call, handle, 0);
 	zf_end(&call);
 	fuse_reply_readlink(req, target);
 }

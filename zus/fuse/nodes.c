@@ -326,12 +326,18 @@ fuse_ino_t zf_node_find(struct zus_fuse *fuse, uint64_t ino, uint64_t gen)
 void zf_node_was(struct zus_fuse *fuse, fuse_ino_t id, uint64_t *ino, uint64_t *gen)
 {
 	struct zf_nodes *nodes = fuse->nodes;
+	struct node *node;
 	struct past *past;
 
 	*ino = swap_root(nodes, id);
 	pthread_mutex_lock(&nodes->lock);
 	past = &nodes->past[bucket(*ino)];
 	*gen = past->ino == *ino ? past->gen : nodes->root.gen;
+	node = by_id(nodes, id);
+	if (node) {
+		*ino = node->ino;
+		*gen = node->gen;
+	}
 	pthread_mutex_unlock(&nodes->lock);
 }
 

@@ -86,7 +86,7 @@ void zf_node_renamed(struct zus_fuse *fuse, fuse_ino_t parent, const char *name,
 /* 0: unknown. */
 uint64_t zf_node_handle(struct zus_fuse *fuse, fuse_ino_t id);
 fuse_ino_t zf_node_find(struct zus_fuse *fuse, uint64_t ino, uint64_t gen);
-/* What an id that is no more known was, as far as that is remembered. */
+/* What an id is, or was, as far as that is remembered. */
 void zf_node_was(struct zus_fuse *fuse, fuse_ino_t id, uint64_t *ino, uint64_t *gen);
 /* Calls each() with every name that led the kernel to the node. */
 void zf_node_names(struct zus_fuse *fuse, fuse_ino_t id,
@@ -144,8 +144,7 @@ void zf_locks_delete(struct zf_locks *locks);
 void zf_locks_wake(struct zf_locks *locks, fuse_ino_t id);
 /* The owner closed the file, or one of its like; then: it was closed for the last time. */
 void zf_locks_flush(struct zf_call *call, struct zf_file *file, uint64_t owner);
-void zf_locks_release(struct zf_call *call, struct zf_file *file, uint64_t flock_owner,
-		      bool flock);
+void zf_locks_release(struct zf_call *call, struct zf_file *file);
 
 /* ----------------------------------------------------------------- ops.c */
 

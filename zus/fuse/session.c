@@ -98,6 +98,7 @@ static int mount_plugin(struct zus_fuse *fuse)
 		.plugin = fuse->config.plugin, .options = fuse->config.options,
 		.devices = fuse->config.devices, .num_devices = fuse->config.num_devices,
 		.flags = fuse->config.mount_flags, .invalidate = zf_invalidate, .arg = fuse,
+		.run_dir = fuse->config.run_dir,
 	};
 	struct timespec now;
 	int err;
@@ -146,6 +147,25 @@ static void log_line(enum fuse_log_level level, const char *format, va_list args
 	zus_log((int)level < ZUS_LOG_ERR ? ZUS_LOG_ERR : (int)level, "%s", line);
 }
 
+/* The kernel only shows them: what reading sets is attrs.c's. Users other than root may not. */
+static void show_atime(const struct zus_fuse_config *config)
+{
+	static const uint64_t how[] = {
+		[ZUS_FUSE_RELATIME] = MOUNT_ATTR_RELATIME,
+		[ZUS_FUSE_STRICTATIME] = MOUNT_ATTR_STRICTATIME,
+		[ZUS_FUSE_NOATIME] = MOUNT_ATTR_NOATIME,
+	};
+	struct mount_attr attr = {
+		.attr_set = how[config->atime], .attr_clr = MOUNT_ATTR__ATIME,
+	};
+
+	if (config->flags & ZUS_FUSE_NODIRATIME)
+		attr.attr_set |= MOUNT_ATTR_NODIRATIME;
+	if (attr.attr_set && !geteuid() &&
+	    mount_setattr(AT_FDCWD, config->mountpoint, 0, &attr, sizeof(attr)))
+		zus_log(ZUS_LOG_INFO, "/proc/mounts does not show what reading does to access times");
+}
+
 int zus_fuse_open(const struct zus_fuse_config *config, struct zus_fuse **made)
 {
 	struct zus_fuse *fuse = calloc(1, sizeof(*fuse));
@@ -160,6 +180,8 @@ int zus_fuse_open(const struct zus_fuse_config *config, struct zus_fuse **made)
 	err = fuse->inval ? mount_plugin(fuse) : -ENOMEM;
 	if (!err)
 		err = mount_fuse(fuse);
+	if (!err)
+		show_atime(config);
 	if (err)
 		zus_fuse_close(fuse);
 	else

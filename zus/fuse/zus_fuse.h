@@ -52,6 +52,8 @@ struct zus_fuse_config {
 	 */
 	uint32_t cache_ms;
 	uint32_t threads;	/* that serve requests, at most; 0: 16 */
+	uint32_t lock_retry_ms;	/* who waits for a lock asks again so often; 0: 1000 */
+	const char *run_dir;	/* of the statistics file; NULL: there is none */
 };
 
 /*

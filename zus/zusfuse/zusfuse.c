@@ -47,10 +47,11 @@ static const char usage_text[] =
 	"\n"
 	"  -f, --foreground     stay in the foreground, log to stderr\n"
 	"  -o OPTION[,...]      ro, rw, relatime, strictatime, noatime, nodiratime, [no]dev,\n"
-	"                       [no]suid, [no]exec; those of fuse(8); kept_ms=N; all others\n"
-	"                       are the plugin's\n"
+	"                       [no]suid, [no]exec; those of fuse(8); kept_ms=N and\n"
+	"                       lock_retry_ms=N, see zusfuse(8); all others are the plugin's\n"
 	"      --volatile       take a device that is no persistent memory, though the plugin\n"
 	"                       is not made for it: all may be lost when the machine stops\n"
+	"      --run-dir DIR    keep a statistics file there, as zusd(8) does\n"
 	"      --lacks          list what a filesystem has through the module and not here\n"
 	"  -l, --log-level L    err, warn, notice, info or debug (default notice)\n"
 	"  -h, --help           show this\n"
@@ -64,11 +65,13 @@ static const char usage_text[] =
 enum {
 	OPT_VOLATILE = 256,
 	OPT_LACKS,
+	OPT_RUN_DIR,
 };
 
 static const struct option long_options[] = {
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "volatile", no_argument, NULL, OPT_VOLATILE },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
 	{ "lacks", no_argument, NULL, OPT_LACKS },
 	{ "log-level", required_argument, NULL, 'l' },
 	{ "help", no_argument, NULL, 'h' },
@@ -156,14 +159,16 @@ static bool own_option(struct zus_fuse_config *config, const char *key)
 	return true;
 }
 
-static int set_kept(struct zus_fuse_config *config, const char *value)
+static int set_ms(const char *key, const char *value, uint32_t *ms)
 {
 	char *end = NULL;
 	long number = value ? strtol(value, &end, 10) : 0;
 
-	if (!value || end == value || *end || number < 1 || number > 86400000)
-		return usage_error("kept_ms is 1 to 86400000", value);
-	config->cache_ms = (uint32_t)number;
+	if (!value || end == value || *end || number < 1 || number > 86400000) {
+		fprintf(stderr, "zusfuse: %s is 1 to 86400000\nTry 'zusfuse --help'.\n", key);
+		return 2;
+	}
+	*ms = (uint32_t)number;
 	return 0;
 }
 
@@ -173,7 +178,9 @@ static int one_option(struct tool *tool, const char *whole, const char *key, con
 	if (!value && own_option(&tool->config, key))
 		return 0;
 	if (!strcmp(key, "kept_ms"))
-		return set_kept(&tool->config, value);
+		return set_ms(key, value, &tool->config.cache_ms);
+	if (!strcmp(key, "lock_retry_ms"))
+		return set_ms(key, value, &tool->config.lock_retry_ms);
 	return append(is_fuse_option(key) ? tool->fuse_options : tool->plugin_options, whole);
 }
 
@@ -207,6 +214,9 @@ static int parse_option(struct tool *tool, int opt)
 	case 'l':
 		tool->log_level = parse_level(optarg);
 		return tool->log_level < 0 ? usage_error("unknown log level", optarg) : 0;
+	case OPT_RUN_DIR:
+		tool->config.run_dir = optarg;
+		return 0;
 	case OPT_LACKS:
 		show_lacks();
 		return -1;
