@@ -193,10 +193,10 @@ def random_calls_do_as_the_model(top):
             resize(max(len(model), off + length))
         elif kind == 7:
             fallocate(fd, rng.choice((KEEP, ZERO | KEEP)) if off >= len(model) else KEEP, off, length)
-        elif kind == 8 and not (off | length) % BLOCK and off + length < len(model):
+        elif kind == 8 and not lacks("shifts") and not (off | length) % BLOCK and off + length < len(model):
             fallocate(fd, COLLAPSE, off, length)
             del model[off:off + length]
-        elif kind == 9 and not (off | length) % BLOCK and off < len(model) < 2 * MOST:
+        elif kind == 9 and not lacks("shifts") and not (off | length) % BLOCK and off < len(model) < 2 * MOST:
             fallocate(fd, INSERT, off, length)
             model[off:off] = bytes(length)
         elif kind == 10:

@@ -276,7 +276,9 @@ def map_sync_where_maps_are_durable(top):
     """toyfs promises nothing of its maps, as they end with the mount."""
     path = make(top)
     fails("ENOTSUP", map_sync, os.open(path, os.O_RDWR), SIZE)
-    fails("ENOTSUP", map_sync, os.open(__file__, os.O_RDONLY), PAGE)
+    # where the tests lie it may be known, and then it is not open for writing
+    holds(error_of(map_sync, os.open(__file__, os.O_RDONLY), PAGE) in ("ENOTSUP", "EACCES"),
+          "another filesystem")
 
 
 main()

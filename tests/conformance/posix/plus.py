@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reading directories with attributes: what it saves, and that nothing is lost by it."""
 
-import glob
 import os
 import random
 import subprocess
@@ -13,20 +12,11 @@ SEED = int(os.environ.get("PLUS_SEED", "1"))
 NAMES = int(os.environ.get("PLUS_NAMES", "10000"))
 
 
-def calls():
-    """{operation: how often the server was asked}"""
-    found = {}
-    for path in glob.glob("/sys/fs/zuf/mounts/*/ops/*"):
-        with open(path) as file:
-            found[os.path.basename(path)] = int(file.readline().split()[1])
-    return found
-
-
 def asked(top, function):
     told(top)
-    before = calls()
+    before = all_asked()
     function()
-    after = calls()
+    after = all_asked()
     more = {op: after[op] - before[op] for op in after if after[op] != before[op]}
     print("   ", more)
     return sum(more.values())

@@ -4,7 +4,6 @@
 
 import difflib
 import errno
-import glob
 import os
 import random
 import struct
@@ -26,12 +25,6 @@ def put(path, name, value, flags=0):
 
 def names(path):
     return sorted(os.listxattr(path, follow_symlinks=False))
-
-
-def calls(op):
-    """How many of these the server was asked."""
-    with open(glob.glob(f"/sys/fs/zuf/mounts/*/ops/{op}")[0]) as file:
-        return int(file.readline().split()[1])
 
 
 def one_of_each(top):
@@ -222,18 +215,18 @@ def none_are_asked_for_where_none_are(top):
     drop_caches()
     for i in range(50):
         os.lstat(f"{top}/{i}")
-    before = calls("getxattr"), calls("listxattr")
+    before = asked("getxattr"), asked("listxattr")
     for i in range(50):
         for name in ("security.selinux", "system.posix_acl_access", "user.a"):
             fails("ENODATA", get, f"{top}/{i}", name)
         same(names(f"{top}/{i}"), [])
-    same((calls("getxattr"), calls("listxattr")), before, "calls")
+    same((asked("getxattr"), asked("listxattr")), before, "calls")
     put(f"{top}/7", "user.a", b"1")
     same(get(f"{top}/7", "user.a"), b"1")
-    same(calls("getxattr"), before[0] + 1)
+    same(asked("getxattr"), before[0] + 1)
     os.removexattr(f"{top}/7", "user.a")
     fails("ENODATA", get, f"{top}/7", "user.a")
-    same(calls("getxattr"), before[0] + 1)
+    same(asked("getxattr"), before[0] + 1)
 
 
 # ----------------------------------------------------------------------- ACLs
@@ -315,7 +308,7 @@ def acl_is_kept(top):
     path = f"{top}/f"
     touch(path)
     rng = random.Random(SEED)
-    for count in (1, 30, 500, 3000):
+    for count in (1, 30, 500) if lacks("long-acls") else (1, 30, 500, 3000):
         users = ",".join(f"u:{100 + i}:{rng.choice(['r', 'rw', 'rwx', 'x'])}" for i in range(count))
         code, said = shell(f"setfacl --set-file=- f <<END\n{users.replace(',', chr(10))}\nu::rw\ng::r\no::r\nm::rwx\nEND", top)
         same((code, said), (0, ""), f"{count} entries")
