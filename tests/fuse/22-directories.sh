@@ -13,6 +13,7 @@ all_free()
 	[ "$(in_use)" = 1 ]
 }
 
+export PLUS_NAMES=4000
 fuse_up toyfs
 posix readdir
 await all_free

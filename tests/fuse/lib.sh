@@ -10,15 +10,17 @@
 #	. "$TOP/tests/fuse/lib.sh"
 #
 # It then runs with `set -eu`, in $TEST_DIR; what it mounted is unmounted when it ends,
-# however it ends.
+# however it ends.  With FUSE_BUILD=build/asan in the environment it takes zusfuse and the
+# plugins from there.
 
 : "${TOP:?run this through tests/run}"
 BUILD=${BUILD:-$TOP/build}
-ZUS=$BUILD/zus
+FUSE_BUILD=$(realpath "$TOP/${FUSE_BUILD:-build}")
+ZUS=$FUSE_BUILD/zus
 POSIX=$TOP/tests/conformance/posix
 # A hang guard, never a measure
 WAIT_SECONDS=30
-export ZUS_PLUGIN_PATH=${ZUS_PLUGIN_PATH:-$BUILD/zusfs-examples}
+export ZUS_PLUGIN_PATH=${ZUS_PLUGIN_PATH:-$FUSE_BUILD/zusfs-examples}
 export ZUFS_LACKS=$TOP/tests/fuse/lacks
 
 fail() { echo "FAIL: $*" >&2; exit 1; }
@@ -32,7 +34,7 @@ expect()
 	"$@" >output 2>&1 </dev/null || got=$?
 	cat output
 	[ "$got" = "$want" ] || fail "status $got, not $want: $*"
-	grep -qE -- "$regex" output || fail "no '$regex' from: $*"
+	[ -z "$regex" ] || grep -qE -- "$regex" output || fail "no '$regex' from: $*"
 }
 
 # await COMMAND...: until it succeeds, at most WAIT_SECONDS
@@ -47,8 +49,14 @@ await()
 
 mounted() { grep -q " $TEST_DIR/$1 " /proc/self/mounts; }
 
-# Those whose command line names this test's folder
-servers() { pgrep -f -- "^$ZUS/zusfuse .*$TEST_DIR/" || true; }
+# Those that this test has started
+servers()
+{
+	local pid
+	for pid in $(pgrep -x zusfuse); do
+		! grep -qsz "^TEST_DIR=$TEST_DIR\$" "/proc/$pid/environ" || echo "$pid"
+	done
+}
 no_server() { [ -z "$(servers)" ]; }
 
 # device NAME SIZE TYPE: a file, made for the type

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -380,10 +381,13 @@ static int load(struct tool *tool, const char *name)
 
 static int find_mountpoint(struct tool *tool, const char *path)
 {
+	struct statvfs fs;
 	struct stat st;
 
+	/* attributes of what is dead may still be in the kernel's memory */
 	tool->config.mountpoint = realpath(path, NULL);
-	if (!tool->config.mountpoint || stat(tool->config.mountpoint, &st)) {
+	if (!tool->config.mountpoint || stat(tool->config.mountpoint, &st) ||
+	    statvfs(tool->config.mountpoint, &fs)) {
 		if (errno == ENOTCONN)
 			zus_log(ZUS_LOG_ERR, "%s: who served what is mounted there is gone; 'fusermount3 -u %s' first",
 				path, path);

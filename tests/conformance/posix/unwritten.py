@@ -62,6 +62,7 @@ def reads_as_zeros_and_is_told_apart(top):
     buf = mmap.mmap(-1, 10 * BLOCK)
     buf[:] = b"x" * len(buf)
     same((os.preadv(direct, [buf], 0), buf[:]), (10 * BLOCK, bytes(10 * BLOCK)))
+    content(fd)
     before = asked("map")
     for _ in range(10):
         content(fd)
