@@ -118,6 +118,8 @@ fuse_reset()
 
 if [ -n "${TEST_DIR:-}" ]; then
 	set -eu
+	# what a server in the background would say to nobody
+	export ASAN_OPTIONS=log_path=$TEST_DIR/sanitizer UBSAN_OPTIONS=log_path=$TEST_DIR/sanitizer
 	[ -w /dev/fuse ] || skip "there is no /dev/fuse, or it is not ours to open"
 	AWAIT_FIFO=$(mktemp -u "$TEST_DIR/await-XXXXXX")
 	mkfifo "$AWAIT_FIFO"
@@ -125,6 +127,10 @@ if [ -n "${TEST_DIR:-}" ]; then
 	{
 		local status=$?
 		fuse_reset "$TEST_DIR"
+		if compgen -G "$TEST_DIR/sanitizer.*" >/dev/null; then
+			cat "$TEST_DIR"/sanitizer.*
+			status=1
+		fi
 		exit $status
 	}
 	trap lib_end EXIT

@@ -17,6 +17,17 @@ static int may_open(struct zf_call *call, uint64_t handle, int flags)
 	return zf_may(call, handle, flags & O_APPEND && !(flags & O_TRUNC) ? ZF_APPEND : ZF_WRITE);
 }
 
+static void file_opened(struct zus_fuse *fuse, struct zf_file *file)
+{
+	pthread_mutex_lock(&fuse->files_lock);
+	file->next = fuse->files;
+	file->link = &fuse->files;
+	if (file->next)
+		file->next->link = &file->next;
+	fuse->files = file;
+	pthread_mutex_unlock(&fuse->files_lock);
+}
+
 static struct zf_file *file_new(uint64_t handle, int flags)
 {
 	struct zf_file *file = calloc(1, sizeof(*file));
@@ -40,17 +51,30 @@ int zf_file_open(struct zf_call *call, fuse_ino_t ino, int flags, struct zf_file
 	if (!file)
 		return -ENOMEM;
 	err = zus_handle_open(call->local, handle, (uint32_t)flags, &file->file);
-	if (err)
+	if (err) {
 		free(file);
-	else
-		*made = file;
-	return err;
+		return err;
+	}
+	file_opened(call->fuse, file);
+	*made = file;
+	return 0;
 }
 
-void zf_file_close(struct zf_file *file)
+void zf_file_close(struct zus_fuse *fuse, struct zf_file *file)
 {
+	pthread_mutex_lock(&fuse->files_lock);
+	*file->link = file->next;
+	if (file->next)
+		file->next->link = file->link;
+	pthread_mutex_unlock(&fuse->files_lock);
 	zus_local_close(file->file);
 	free(file);
+}
+
+void zf_files_end(struct zus_fuse *fuse)
+{
+	while (fuse->files)
+		zf_file_close(fuse, fuse->files);
 }
 
 void zf_done_open(struct zf_call *call, int err, struct zf_file *file,
@@ -64,7 +88,7 @@ void zf_done_open(struct zf_call *call, int err, struct zf_file *file,
 	zf_end(call);
 	/* the caller gave up, and the kernel has no file */
 	if (fuse_reply_open(call->req, fi) == -ENOENT)
-		zf_file_close(file);
+		zf_file_close(call->fuse, file);
 }
 
 void zf_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -122,11 +146,13 @@ static int create(struct zf_call *call, fuse_ino_t parent, const char *name, mod
 	file = file_new(0, flags);
 	err = file ? create_open(call, dir, &new.args, flags, entry, file) : -ENOMEM;
 	zf_new_end(&new);
-	if (err)
+	if (err) {
 		free(file);
-	else
-		*made = file;
-	return err;
+		return err;
+	}
+	file_opened(call->fuse, file);
+	*made = file;
+	return 0;
 }
 
 void zf_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -144,7 +170,7 @@ void zf_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (!err) {
 		err = zf_node_add(call.fuse, &entry, parent, name, &id);
 		if (err)
-			zf_file_close(file);
+			zf_file_close(call.fuse, file);
 	}
 	if (err) {
 		zf_done(&call, err);
@@ -154,7 +180,7 @@ void zf_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	fi->fh = (uintptr_t)file;
 	zf_end(&call);
 	if (fuse_reply_create(req, &param, fi) == -ENOENT) {
-		zf_file_close(file);
+		zf_file_close(call.fuse, file);
 		zf_node_forget(call.fuse, id, 1);
 	}
 }
@@ -178,7 +204,7 @@ void zf_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	zf_begin(&call, req);
 	if (call.fuse->locks)
 		zf_locks_release(&call, zf_file(fi));
-	zf_file_close(zf_file(fi));
+	zf_file_close(call.fuse, zf_file(fi));
 	zf_done(&call, 0);
 }
 

@@ -2,7 +2,11 @@
 /*
  * inval.c - tells the kernel what the plugin changed by itself. The kernel takes locks for
  * it that callers hold while they wait for an answer, so no thread that serves requests may
- * tell it: there is a queue, and one thread.
+ * tell it: there is a queue, and a thread.
+ *
+ * A request whose effect on attributes the kernel does not know of is answered when they are
+ * forgotten. That takes no lock, but must not wait in a queue behind what does: so there is
+ * a queue, and a thread, for each of the two.
  */
 #include <errno.h>
 #include <signal.h>
@@ -19,6 +23,7 @@ struct entry {
 	uint64_t ino;
 	uint64_t gen;
 	uint64_t token;
+	fuse_req_t req;			/* an ioctl to be answered, or NULL */
 	uint32_t flags;			/* ZUS_INVAL_* */
 	uint32_t name_bytes;
 	char name[];
@@ -100,16 +105,20 @@ int zf_invalidate(void *arg, const struct zus_local_inval *told)
 	return err;
 }
 
-void zf_inval_attr(struct zus_fuse *fuse, fuse_ino_t id)
+void zf_done_ioctl_attr(struct zf_call *call, fuse_ino_t id)
 {
 	struct entry *entry = calloc(1, sizeof(*entry) + 1);
 
-	if (entry)
+	zf_end(call);
+	if (entry) {
 		entry->id = id;
-	if (!entry || put(fuse->inval, entry)) {
-		zus_log(ZUS_LOG_WARN, "no memory: attributes of node %llu may be shown as they were",
+		entry->req = call->req;
+	}
+	if (!entry || put(call->fuse->inval_attr, entry)) {
+		zus_log(ZUS_LOG_WARN, "attributes of node %llu may be shown as they were",
 			(unsigned long long)id);
 		free(entry);
+		fuse_reply_ioctl(call->req, 0, NULL, 0);
 	}
 }
 
@@ -146,6 +155,8 @@ static void finish(struct zus_fuse *fuse, struct entry *entry)
 {
 	if (entry->token)
 		zus_local_invalidated(fuse->local, entry->token);
+	if (entry->req)
+		fuse_reply_ioctl(entry->req, 0, NULL, 0);
 	free(entry);
 }
 
@@ -188,6 +199,8 @@ void zf_inval_stop(struct zf_inval *inval)
 {
 	struct entry *entry;
 
+	if (!inval)
+		return;
 	pthread_mutex_lock(&inval->lock);
 	inval->closed = true;
 	pthread_cond_signal(&inval->more);

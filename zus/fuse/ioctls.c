@@ -168,8 +168,8 @@ static const struct {
 };
 
 /* ENOTTY: another one. */
-static int serve_known(struct zf_call *call, fuse_ino_t ino, uint64_t handle, unsigned int cmd,
-		       const struct arg *arg)
+static int serve_known(struct zf_call *call, uint64_t handle, unsigned int cmd,
+		       const struct arg *arg, bool *changes)
 {
 	struct zus_attr attr;
 	size_t i;
@@ -181,11 +181,8 @@ static int serve_known(struct zf_call *call, fuse_ino_t ino, uint64_t handle, un
 	if (i == sizeof(known) / sizeof(known[0]) || !zf_has(call->fuse, ZUS_MF_FILEATTR))
 		return -ENOTTY;
 	err = zus_handle_getattr(call->local, handle, &attr);
-	if (!err)
-		err = known[i].serve(call, handle, &attr, arg);
-	if (!err && known[i].changes)
-		zf_inval_attr(call->fuse, ino);
-	return err;
+	*changes = known[i].changes;
+	return err ? err : known[i].serve(call, handle, &attr, arg);
 }
 
 /* -------------------------------------------------------------------- others */
@@ -216,16 +213,19 @@ void zf_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *ptr,
 	};
 	struct zf_file *file = zf_file(fi);
 	struct zf_call call;
+	bool changes = false;
 	int32_t result = 0;
 	int err;
 
 	(void)ptr;
 	zf_begin(&call, req);
-	err = arg.out ? serve_known(&call, ino, file->handle, cmd, &arg) : -ENOMEM;
+	err = arg.out ? serve_known(&call, file->handle, cmd, &arg, &changes) : -ENOMEM;
 	if (err == -ENOTTY)
 		err = serve_plugin(&call, file, cmd, flags, &arg, &result);
 	if (err) {
 		zf_done(&call, err);
+	} else if (changes) {
+		zf_done_ioctl_attr(&call, ino);
 	} else {
 		zf_end(&call);
 		fuse_reply_ioctl(req, result, arg.out, out_bytes);

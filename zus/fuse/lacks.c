@@ -18,7 +18,6 @@ static const struct zus_fuse_lack lacks[] = {
 	{ "FIFREEZE, FITHAW", "the kernel refuses them before it asks" },
 	{ "inotify(7), fanotify(7) of what the plugin changed by itself",
 	  "what is invalidated makes no event" },
-	{ "F_SETLEASE", "the kernel refuses leases of FUSE files" },
 	{ "locks in /proc/locks, locks of directories by the plugin, and whether a lock is an open file's",
 	  "FUSE keeps no record, passes none on, and does not say" },
 	{ "chattr(1) +i against stores through mappings", "the kernel does not know of it" },

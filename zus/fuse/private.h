@@ -21,9 +21,11 @@ struct zus_fuse {
 	struct zus_local_info info;
 	struct fuse_session *session;
 	struct zf_nodes *nodes;
-	struct zf_inval *inval;
+	struct zf_inval *inval, *inval_attr;
 	struct zf_locks *locks;		/* NULL without ZUS_MF_LOCKS */
 	double timeout_sec;		/* of names and attributes */
+	pthread_mutex_t files_lock;
+	struct zf_file *files;		/* that are open; under files_lock */
 	void (*ready)(void *arg);
 	void *ready_arg;
 	bool stopping;			/* atomic */
@@ -34,6 +36,7 @@ struct zf_file {
 	struct zus_local_file *file;
 	uint64_t handle;
 	bool writable;
+	struct zf_file *next, **link;	/* of all that are open */
 };
 
 static inline struct zf_file *zf_file(const struct fuse_file_info *fi)
@@ -131,8 +134,8 @@ int zf_inval_start(struct zf_inval *inval);
 /* What comes later is refused; who waits is told. */
 void zf_inval_stop(struct zf_inval *inval);
 void zf_inval_delete(struct zf_inval *inval);
-/* What an operation changed that the kernel does not know it changes. */
-void zf_inval_attr(struct zus_fuse *fuse, fuse_ino_t id);
+/* end; reply to the ioctl when the kernel has forgotten attributes that it changed. */
+void zf_done_ioctl_attr(struct zf_call *call, fuse_ino_t id);
 
 /* --------------------------------------------------------------- locks.c */
 

@@ -174,10 +174,12 @@ int zus_fuse_open(const struct zus_fuse_config *config, struct zus_fuse **made)
 	if (!fuse)
 		return -ENOMEM;
 	fuse->config = *config;
+	pthread_mutex_init(&fuse->files_lock, NULL);
 	fuse_set_log_func(log_line);
 	fuse->timeout_sec = config->cache_ms ? config->cache_ms / 1000.0 : KEPT_SEC;
 	fuse->inval = zf_inval_new(fuse);
-	err = fuse->inval ? mount_plugin(fuse) : -ENOMEM;
+	fuse->inval_attr = zf_inval_new(fuse);
+	err = fuse->inval && fuse->inval_attr ? mount_plugin(fuse) : -ENOMEM;
 	if (!err)
 		err = mount_fuse(fuse);
 	if (!err)
@@ -210,6 +212,8 @@ int zus_fuse_run(struct zus_fuse *fuse, void (*ready)(void *arg), void *arg)
 
 	fuse->ready = ready;
 	fuse->ready_arg = arg;
+	if (!err)
+		err = zf_inval_start(fuse->inval_attr);
 	if (!err && fuse->locks)
 		err = zf_locks_start(fuse->locks);
 	return err ? err : loop(fuse);
@@ -282,14 +286,17 @@ void zus_fuse_close(struct zus_fuse *fuse)
 		zf_locks_stop(fuse->locks);
 	if (fuse->session)
 		fuse_session_unmount(fuse->session);
-	if (fuse->inval)
-		zf_inval_stop(fuse->inval);
+	zf_inval_stop(fuse->inval);
+	zf_inval_stop(fuse->inval_attr);
 	if (fuse->session)
 		fuse_session_destroy(fuse->session);
+	zf_files_end(fuse);
 	if (fuse->local)
 		zus_local_umount(fuse->local);
 	zf_nodes_delete(fuse->nodes);
 	zf_locks_delete(fuse->locks);
 	zf_inval_delete(fuse->inval);
+	zf_inval_delete(fuse->inval_attr);
+	pthread_mutex_destroy(&fuse->files_lock);
 	free(fuse);
 }

@@ -18,13 +18,13 @@
 
 #define fail(...)	(zus_log(ZUS_LOG_ERR, __VA_ARGS__), -EINVAL)
 
-/* One that is open. The file stays so until the process ends: it is its lock. */
-struct opened {
-	const char *path;	/* absolute; lasts as long */
+/* They stay open until the process ends: that is their lock. */
+static struct opened {
+	const char *path;	/* absolute */
 	int fd;
 	uint64_t size_bytes;
 	struct zufs_devtable table;
-};
+} opened[ZUFS_DEVICES_MAX];
 
 static int open_one(struct opened *dev, const char *path)
 {
@@ -125,7 +125,6 @@ static int check_durable(const struct devices *devices, const struct zus_plugin 
 int devices_open(struct devices *devices, const struct zus_plugin *plugin, char *const *paths,
 		 uint32_t count, int may_lose)
 {
-	struct opened dev;
 	uint32_t i;
 
 	*devices = (struct devices) { .count = 0 };
@@ -136,8 +135,8 @@ int devices_open(struct devices *devices, const struct zus_plugin *plugin, char 
 	if (count > ZUFS_DEVICES_MAX)
 		return fail("more than %u devices are given", ZUFS_DEVICES_MAX);
 	for (i = 0; i < count; i++)
-		if (open_one(&dev, paths[i]) || read_table(&dev, plugin, count) ||
-		    take_one(devices, &dev))
+		if (open_one(&opened[i], paths[i]) || read_table(&opened[i], plugin, count) ||
+		    take_one(devices, &opened[i]))
 			return -EINVAL;
 	return check_durable(devices, plugin, may_lose);
 }

@@ -18,6 +18,8 @@ def asked(top, function):
     function()
     after = all_asked()
     more = {op: after[op] - before[op] for op in after if after[op] != before[op]}
+    if lacks("told"):
+        more.pop("batch", None)     # of what was forgotten before
     print("   ", more)
     return sum(more.values())
 
