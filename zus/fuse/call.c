@@ -94,6 +94,7 @@ struct zus_time zf_now(void)
 /* The kernel does not send them; who is in another pid namespace has none that we know. */
 bool zf_capable(const struct zf_call *call, int cap)
 {
+	static const char key[] = "CapEff:";
 	unsigned long long effective = 0;
 	char path[64], line[256];
 	FILE *file;
@@ -103,8 +104,8 @@ bool zf_capable(const struct zf_call *call, int cap)
 	if (!file)
 		return false;
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "CapEff: %llx", &effective) == 1)
-			break;
+		if (!strncmp(line, key, strlen(key)))
+			effective = strtoull(line + strlen(key), NULL, 16);
 	fclose(file);
 	return effective >> cap & 1;
 }

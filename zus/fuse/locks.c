@@ -17,7 +17,7 @@
 
 #include "ops.h"
 
-#define RETRY_MS	1000u
+#define RETRY_MS	1000
 
 struct holder {
 	struct holder *next;
@@ -278,7 +278,7 @@ static void wake_all(struct zf_locks *locks)
 
 static void wait_for_change(struct zf_locks *locks)
 {
-	uint32_t ms = locks->fuse->config.lock_retry_ms;
+	long ms = locks->fuse->config.lock_retry_ms;
 	struct timespec end;
 
 	if (!locks->waiters) {
@@ -287,8 +287,9 @@ static void wait_for_change(struct zf_locks *locks)
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	ms = ms ? ms : RETRY_MS;
-	end.tv_sec += ms / 1000 + (end.tv_nsec + ms % 1000 * 1000000) / 1000000000;
-	end.tv_nsec = (end.tv_nsec + ms % 1000 * 1000000) % 1000000000;
+	end.tv_nsec += ms % 1000 * 1000000;
+	end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
 	if (pthread_cond_timedwait(&locks->change, &locks->lock, &end) == ETIMEDOUT)
 		wake_all(locks);
 }

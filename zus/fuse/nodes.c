@@ -175,8 +175,9 @@ static void drop_name(struct zf_nodes *nodes, fuse_ino_t parent, const char *str
 {
 	struct node_name **link = name_bucket(nodes, parent, str), *name, **of_node;
 
-	while ((name = *link) && (name->parent != parent || strcmp(name->name, str) != 0))
-		link = &name->next_hash;
+	for (; (name = *link); link = &name->next_hash)
+		if (name->parent == parent && !strcmp(name->name, str))
+			break;
 	if (!name)
 		return;
 	*link = name->next_hash;

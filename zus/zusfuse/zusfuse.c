@@ -48,7 +48,7 @@ static const char usage_text[] =
 	"\n"
 	"  -f, --foreground     stay in the foreground, log to stderr\n"
 	"  -o OPTION[,...]      ro, rw, relatime, strictatime, noatime, nodiratime, [no]dev,\n"
-	"                       [no]suid, [no]exec; those of fuse(8); kept_ms=N and\n"
+	"                       [no]suid, [no]exec; those of mount.fuse3(8); kept_ms=N and\n"
 	"                       lock_retry_ms=N, see zusfuse(8); all others are the plugin's\n"
 	"      --volatile       take a device that is no persistent memory, though the plugin\n"
 	"                       is not made for it: all may be lost when the machine stops\n"
