@@ -11,23 +11,26 @@ UNITDIR ?= /lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 INSTALL_MODULE ?= 1
 INSTALL := install
+TOOLS := zusd zusctl mkfs.zufs zusfuse
 
 .PHONY: install install-module uninstall
 
 install: user $(if $(INSTALL_MODULE),install-module)
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(PREFIX)/sbin $(PLUGINDIR) $(UNITDIR) \
 		$(COMPLETIONDIR) $(PREFIX)/include/zufs $(PREFIX)/share/man/man8)
-	$(INSTALL) -m 755 $(BUILD)/zus/zusd $(BUILD)/zus/zusctl $(BUILD)/zus/mkfs.zufs \
-		$(DESTDIR)$(PREFIX)/sbin
-	$(INSTALL) -m 644 $(BUILD)/zus/libzus.so.1 $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 755 $(addprefix $(BUILD)/zus/,$(TOOLS)) $(DESTDIR)$(PREFIX)/sbin
+	$(INSTALL) -m 644 $(BUILD)/zus/libzus.so.1 $(BUILD)/zus/libzusfuse.so.1 $(DESTDIR)$(LIBDIR)
 	ln -sf libzus.so.1 $(DESTDIR)$(LIBDIR)/libzus.so
+	ln -sf libzusfuse.so.1 $(DESTDIR)$(LIBDIR)/libzusfuse.so
 	$(INSTALL) -m 644 $(BUILD)/zusfs-examples/*.so $(DESTDIR)$(PLUGINDIR)
-	$(INSTALL) -m 644 api/*.h zus/include/*.h $(DESTDIR)$(PREFIX)/include/zufs
+	$(INSTALL) -m 644 api/*.h zus/include/*.h zus/fuse/zus_fuse.h \
+		$(DESTDIR)$(PREFIX)/include/zufs
 	$(INSTALL) -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(INSTALL) -m 644 dist/zusd@.service $(DESTDIR)$(UNITDIR)
 	$(INSTALL) -m 644 dist/bash-completion $(DESTDIR)$(COMPLETIONDIR)/zusd
-	ln -sf zusd $(DESTDIR)$(COMPLETIONDIR)/zusctl
-	ln -sf zusd $(DESTDIR)$(COMPLETIONDIR)/mkfs.zufs
+	for tool in $(filter-out zusd,$(TOOLS)); do \
+		ln -sf zusd $(DESTDIR)$(COMPLETIONDIR)/$$tool; \
+	done
 	$(if $(DESTDIR),,ldconfig)
 
 # For the kernel that runs, from its own headers
@@ -44,10 +47,10 @@ install-module:
 	$(if $(DESTDIR),,depmod $(KREL))
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,zusd zusctl mkfs.zufs)
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libzus.so libzus.so.1)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,$(TOOLS))
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libzus.so libzus.so.1 libzusfuse.so libzusfuse.so.1)
 	rm -rf $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/include/zufs
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,zusd.8 zusctl.8 mkfs.zufs.8 ztoyfs.8)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(TOOLS:%=%.8) ztoyfs.8)
 	rm -f $(DESTDIR)$(UNITDIR)/zusd@.service
-	rm -f $(addprefix $(DESTDIR)$(COMPLETIONDIR)/,zusd zusctl mkfs.zufs)
+	rm -f $(addprefix $(DESTDIR)$(COMPLETIONDIR)/,$(TOOLS))
 	rm -f $(DESTDIR)/lib/modules/$(KREL)/updates/zuf.ko
