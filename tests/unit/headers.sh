@@ -19,7 +19,7 @@ check()
 	fi
 }
 
-for header in "$TOP"/api/*.h "$TOP"/zus/include/*.h; do
+for header in "$TOP"/api/*.h "$TOP"/zus/include/*.h "$TOP"/zus/fuse/zus_fuse.h; do
 	# shellcheck disable=SC2086
 	{
 		check $C -I"$TOP/api" -I"$TOP/zus/include" "$header"
