@@ -99,17 +99,23 @@ done
 "$ZUS/zusfuse" -f --volatile -o mode=call nullfs "$here/null" "$here/mnt" >log 2>&1 &
 server=$!
 await mounted mnt
-exec 5<>mnt/data
+mkfifo stored
 python3 -c "
-import mmap, os
-fd = os.open('mnt/data', os.O_RDWR)
-mmap.mmap(fd, 4096)[:6] = b'stored'"
+import mmap, os, signal
+view = mmap.mmap(os.open('mnt/data', os.O_RDWR), 4096)
+view[:6] = b'stored'
+os.close(os.open('stored', os.O_WRONLY))
+signal.pause()" &
+holder=$!
+exec 5<>mnt/data
+read -r <stored || true
 kill -TERM $server
 wait $server || fail "status $? with a file in use: $(cat log)"
 grep -q 'in use' log || fail "it does not say so: $(cat log)"
 ! mounted mnt || fail "still mounted"
 ! echo x 2>/dev/null >&5 || fail "written to what is gone"
 exec 5<&-
+kill $holder
 expect 0 '' zusfuse --volatile -o mode=call nullfs null mnt
 [ "$(head -c 6 mnt/data)" = stored ] || fail "what was stored is lost"
 umount mnt
