@@ -55,6 +55,7 @@ int zf_file_open(struct zf_call *call, fuse_ino_t ino, int flags, struct zf_file
 		free(file);
 		return err;
 	}
+	file->id = ino;
 	file_opened(call->fuse, file);
 	*made = file;
 	return 0;
@@ -69,6 +70,34 @@ void zf_file_close(struct zus_fuse *fuse, struct zf_file *file)
 	pthread_mutex_unlock(&fuse->files_lock);
 	zus_local_close(file->file);
 	free(file);
+}
+
+/* Numbers of nodes, ended by 0; NULL: no memory, or none. */
+static fuse_ino_t *writable_files(struct zus_fuse *fuse)
+{
+	const struct zf_file *file;
+	fuse_ino_t *ids;
+	size_t count = 0;
+
+	pthread_mutex_lock(&fuse->files_lock);
+	for (file = fuse->files; file; file = file->next)
+		count += file->writable;
+	ids = count ? calloc(count + 1, sizeof(*ids)) : NULL;
+	for (file = fuse->files; file && ids; file = file->next)
+		if (file->writable)
+			ids[--count] = file->id;
+	pthread_mutex_unlock(&fuse->files_lock);
+	return ids;
+}
+
+/* syncfs(2) would begin to write a FUSE filesystem's pages, and not wait for the end. */
+void zf_files_write_back(struct zus_fuse *fuse)
+{
+	fuse_ino_t *ids = writable_files(fuse), *id;
+
+	for (id = ids; id && *id; id++)
+		fuse_lowlevel_notify_inval_inode(fuse->session, *id, 0, 0);
+	free(ids);
 }
 
 void zf_files_end(struct zus_fuse *fuse)
@@ -150,7 +179,6 @@ static int create(struct zf_call *call, fuse_ino_t parent, const char *name, mod
 		free(file);
 		return err;
 	}
-	file_opened(call->fuse, file);
 	*made = file;
 	return 0;
 }
@@ -168,7 +196,8 @@ void zf_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	zf_begin(&call, req);
 	err = create(&call, parent, name, mode, fi->flags, &entry, &file);
 	if (!err) {
-		err = zf_node_add(call.fuse, &entry, parent, name, &id);
+		err = zf_node_add(call.fuse, &entry, parent, name, &file->id);
+		file_opened(call.fuse, file);
 		if (err)
 			zf_file_close(call.fuse, file);
 	}
@@ -176,6 +205,7 @@ void zf_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		zf_done(&call, err);
 		return;
 	}
+	id = file->id;
 	zf_entry_param(call.fuse, &entry, id, &param);
 	fi->fh = (uintptr_t)file;
 	zf_end(&call);

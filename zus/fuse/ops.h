@@ -30,6 +30,8 @@ void zf_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 /* files.c */
 int zf_file_open(struct zf_call *call, fuse_ino_t ino, int flags, struct zf_file **made);
 void zf_file_close(struct zus_fuse *fuse, struct zf_file *file);
+/* What is dirty of files that are open for writing reaches the plugin, mapped or not. */
+void zf_files_write_back(struct zus_fuse *fuse);
 /* Those that are left when the connection has ended before they were closed. */
 void zf_files_end(struct zus_fuse *fuse);
 void zf_done_open(struct zf_call *call, int err, struct zf_file *file,

@@ -35,6 +35,7 @@ struct zus_fuse {
 struct zf_file {
 	struct zus_local_file *file;
 	uint64_t handle;
+	fuse_ino_t id;
 	bool writable;
 	struct zf_file *next, **link;	/* of all that are open */
 };

@@ -274,9 +274,9 @@ void zus_fuse_stop(struct zus_fuse *fuse)
 	fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0) {
 		fstat(fd, &st);
-		syncfs(fd);
 		close(fd);
 	}
+	zf_files_write_back(fuse);
 	force(mountpoint, st.st_dev);
 }
 
