@@ -7,16 +7,19 @@
 
 handle() { python3 -B "$POSIX/handle-file.py" "$@"; }
 
+# all files of toyfs end with the mount: no handle of before leads to another one, though its
+# number is the same
 fuse_up toyfs
-posix handles
-# all files of toyfs end with the mount: no handle of before leads to another one
 echo old >mnt/file
+ino=$(stat -c %i mnt/file)
 handle save mnt/file
 fuse_down
 fuse_mount toyfs
 echo new >mnt/file
+[ "$(stat -c %i mnt/file)" = "$ino" ] || fail "it has another number"
 handle open mnt >found
 echo "mnt/file: ESTALE" | diff - found
+posix handles
 fuse_down
 # those of nullfs stay
 fuse_up nullfs mode=call,files=2
