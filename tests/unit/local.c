@@ -38,11 +38,16 @@ static struct zus_mount *mounted;
 static struct zus_caller asked_by;
 static sem_t in_lookup;
 static uint64_t interrupted_id;
+static int left_busy;		/* how often "busy" is so once a signal has come */
 
 static int look_lookup(struct zus_req *req, struct zus_inode *dir, const struct zus_name *name,
 		       struct zus_entry *out)
 {
 	asked_by = zus_req_caller(req);
+	if (name->bytes == 4 && !memcmp(name->str, "busy", 4)) {
+		sem_post(&in_lookup);
+		return zus_req_interrupted(req) && !left_busy-- ? -ENOENT : ZUS_BUSY_RETRY;
+	}
 	if (name->bytes != 4 || memcmp(name->str, "wait", 4) != 0)
 		return toyfs->inode_ops->lookup(req, dir, name, out);
 	sem_post(&in_lookup);
@@ -144,28 +149,41 @@ START_TEST(each_request_says_who_makes_it)
 }
 END_TEST
 
-static void *wait_in_lookup(void *arg)
+static struct zus_local_caller waiting;
+
+static void *wait_in_lookup(void *name)
 {
 	struct zus_local_entry entry;
 	intptr_t err;
 
-	zus_local_as(arg);
-	err = look(info.root.handle, "wait", &entry);
+	zus_local_as(&waiting);
+	err = look(info.root.handle, name, &entry);
 	zus_local_as(NULL);
 	return (void *)err;
 }
 
-START_TEST(a_signal_reaches_the_request)
+/* What a lookup of the name by another thread ends with, when its caller has a signal. */
+static int signalled(char *name, int killed)
 {
-	struct zus_local_caller caller = { .uid = 1 };
 	pthread_t thread;
 	void *err;
 
-	ck_assert_int_eq(pthread_create(&thread, NULL, wait_in_lookup, &caller), 0);
+	waiting = (struct zus_local_caller) { .uid = 1 };
+	ck_assert_int_eq(pthread_create(&thread, NULL, wait_in_lookup, name), 0);
 	sem_wait(&in_lookup);
-	zus_local_interrupt(fs, &caller);
+	zus_local_interrupt(fs, &waiting, killed);
 	ck_assert_int_eq(pthread_join(thread, &err), 0);
-	ck_assert_int_eq((intptr_t)err, -EINTR);
+	return (int)(intptr_t)err;
+}
+
+START_TEST(a_signal_reaches_the_request)
+{
+	ck_assert_int_eq(signalled("wait", 0), -EINTR);
+	/* what the plugin puts off goes on, unless the caller is to end */
+	left_busy = 100;
+	ck_assert_int_eq(signalled("busy", 0), -ENOENT);
+	left_busy = 1 << 30;
+	ck_assert_int_eq(signalled("busy", 1), -EINTR);
 }
 END_TEST
 

@@ -2,6 +2,7 @@
 /* call.c - a request's caller, and its replies. */
 #include <errno.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +10,38 @@
 
 #include "private.h"
 
+/* A number in base 16 of /proc/PID/status; 0: there is none, or nobody that we see. */
+static unsigned long long proc_status(uint32_t pid, const char *key)
+{
+	unsigned long long number = 0;
+	char path[64], line[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	file = pid ? fopen(path, "re") : NULL;
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, strlen(key)))
+			number = strtoull(line + strlen(key), NULL, 16);
+	fclose(file);
+	return number;
+}
+
 /*
- * libfuse holds the request's lock here, and zf_end() waits for that: the caller's memory
- * lasts longer.
+ * FUSE does not say which signal it was; one that ends the process leaves SIGKILL for each
+ * of its threads. libfuse holds the request's lock here, and zf_end() waits for that: the
+ * caller's memory lasts longer.
  */
 static void interrupted(fuse_req_t req, void *arg)
 {
+	const unsigned long long sigkill = 1ull << (SIGKILL - 1);
 	struct zf_call *call = arg;
+	uint32_t pid = call->caller.pid;
 
 	(void)req;
-	zus_local_interrupt(call->local, &call->caller);
+	zus_local_interrupt(call->local, &call->caller,
+			    ((proc_status(pid, "SigPnd:") | proc_status(pid, "ShdPnd:")) & sigkill) != 0);
 }
 
 void zf_begin(struct zf_call *call, fuse_req_t req)
@@ -94,18 +117,5 @@ struct zus_time zf_now(void)
 /* The kernel does not send them; who is in another pid namespace has none that we know. */
 bool zf_capable(const struct zf_call *call, int cap)
 {
-	static const char key[] = "CapEff:";
-	unsigned long long effective = 0;
-	char path[64], line[256];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%u/status", call->caller.pid);
-	file = call->caller.pid ? fopen(path, "re") : NULL;
-	if (!file)
-		return false;
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			effective = strtoull(line + strlen(key), NULL, 16);
-	fclose(file);
-	return effective >> cap & 1;
+	return proc_status(call->caller.pid, "CapEff:") >> cap & 1;
 }

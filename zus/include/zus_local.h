@@ -127,19 +127,22 @@ int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count);
  * zus_local_as: for all requests of the calling thread from now on, until it is called
  * again; NULL: nobody else. *caller stays as it is meanwhile, and serves one thread.
  * zus_local_interrupt: any thread, with the caller still valid: it got a signal. The request
- * that it has out, and each later one, says so, and the plugin is told.
+ * that it has out, and each later one, says so, and the plugin is told. With killed it waits
+ * no more for a plugin that is busy, but has EINTR; signals that programs live on after do not
+ * end what they do with files.
  */
 struct zus_local_caller {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t pid;
 	uint16_t req_flags;	/* ZUFS_REQ_* of <zus_api.h> */
-	uint16_t interrupted;	/* private, as what follows; 0 and NULL at first */
+	uint8_t interrupted;	/* private, as what follows; 0 and NULL at first */
+	uint8_t killed;
 	void *channel;
 };
 
 void zus_local_as(struct zus_local_caller *caller);
-void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *caller);
+void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *caller, int killed);
 
 /* ------------------------------------------------------------------- names */
 

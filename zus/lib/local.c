@@ -166,9 +166,9 @@ static void encode(struct zus_local *local, struct local_channel *ch,
 	memset(ch->reply, 0x5a, ZUFS_FIXED_OFF + 1024);
 }
 
-bool local_caller_interrupted(void)
+bool local_caller_killed(void)
 {
-	return thread_caller && zus_load(&thread_caller->interrupted);
+	return thread_caller && zus_load(&thread_caller->killed);
 }
 
 /* From here on, or up to here, an interrupt of the caller is the request's. */
@@ -278,13 +278,15 @@ int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count)
 	return local_force(local, &msg);
 }
 
-void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *caller)
+void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *caller, int killed)
 {
 	struct zufs_forced msg = { .op = ZUFS_OP_INTERRUPT };
 	struct local_channel *ch;
 
 	pthread_mutex_lock(&local->lock);
 	zus_store(&caller->interrupted, 1);
+	if (killed)
+		zus_store(&caller->killed, 1);
 	ch = caller->channel;
 	if (ch) {
 		zus_store(&ch->request->interrupted, 1);

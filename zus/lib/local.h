@@ -39,8 +39,8 @@ struct zus_local {
 /* One forced message, in a BATCH of its own. */
 int local_force(struct zus_local *local, struct zufs_forced *msg);
 
-/* The calling thread's requests are made for somebody who has a signal. */
-bool local_caller_interrupted(void);
+/* The calling thread's requests are made for somebody who is to end. */
+bool local_caller_killed(void);
 
 /* Name of a broken rule, or NULL. request is as it was sent. */
 const char *local_check_reply(const struct zus_local *local,

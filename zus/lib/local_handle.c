@@ -26,13 +26,13 @@ struct zufs_time local_now(void)
 	return now;
 }
 
-/* Until the server no longer says "busy", or the caller has a signal. */
+/* Until the server no longer says "busy", or the caller is to end. */
 int local_call_retry(struct zus_local *local, struct zus_local_call *call)
 {
 	int ret;
 
 	while ((ret = zus_local_call(local, call)) == ZUS_BUSY_RETRY) {
-		if (local_caller_interrupted())
+		if (local_caller_killed())
 			return -EINTR;
 		sched_yield();
 	}
