@@ -18,6 +18,9 @@ device "$here/null" 64m znullfs
 expect 0 'Usage: zusfuse' zusfuse --help
 expect 0 '^zusfuse [0-9].*plugin ABI' zusfuse --version
 expect 0 'FS_IOC_SHUTDOWN: ' zusfuse --lacks
+# the page has the same list
+zusfuse --lacks >lacks
+sed -n 's/^| \(.*\) | \(.*\) |$/\1: \2/p' "$TOP/docs/fuse.md" | grep -v '^what: why$' | diff - lacks
 expect 2 'no plugin given' zusfuse
 expect 2 'no mountpoint given' zusfuse toyfs
 expect 2 'zusfuse --help' zusfuse --frob

@@ -21,7 +21,7 @@
 
 #include "unit.h"
 
-#define BLOCK	4096u
+#define BLOCK	4096ul
 #define MIB	(1ull << 20)
 
 static struct zus_local *fs;
