@@ -78,6 +78,7 @@ static void fill(uint64_t *words, uint64_t sector, uint64_t number)
 static int differs(struct worker *w, const uint64_t *words, const uint64_t *want, uint64_t own,
 		   const char *how)
 {
+	unsigned long long sector = own * THREADS + w->index;
 	unsigned int first = 0, count = 0, i;
 
 	for (i = WORDS; i--;) {
@@ -90,8 +91,8 @@ static int differs(struct worker *w, const uint64_t *words, const uint64_t *want
 		return 0;
 	snprintf(w->failed, sizeof(w->failed),
 		 "%s: sector %llu word %u is %#llx, not %#llx (%u words differ; last changed by %s)",
-		 how, (unsigned long long)(own * THREADS + w->index), first,
-		 (unsigned long long)words[first], (unsigned long long)want[first], count,
+		 how, sector, first, (unsigned long long)words[first],
+		 (unsigned long long)want[first], count,
 		 w->numbers[own] ? op_name((enum op)w->by[own]) : "nobody");
 	return -1;
 }
