@@ -24,8 +24,12 @@ $(ZUS_SO): $(ZUS_LIB_OBJS) zus/lib/libzus.map
 		$(ZUS_LIB_LIBS)
 	@ln -sf $(@F).1 $@
 
-$(BUILD)/zus/zusd: $(BUILD)/obj/zus/zusd/zusd.o $(ZUS_SO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $< $(ZUS_LINK)
+# What zusd and zusfuse share
+ZUS_BACKGROUND_OBJ := $(BUILD)/obj/zus/tools/background.o
+$(BUILD)/obj/zus/zusd/zusd.o: override CPPFLAGS += -Izus/tools
+
+$(BUILD)/zus/zusd: $(BUILD)/obj/zus/zusd/zusd.o $(ZUS_BACKGROUND_OBJ) $(ZUS_SO)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $(filter %.o,$^) $(ZUS_LINK)
 
 $(BUILD)/zus/mkfs.zufs: $(BUILD)/obj/zus/tools/mkfs.o $(ZUS_SO)
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $< $(ZUS_LINK) -lblkid -luuid

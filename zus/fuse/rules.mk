@@ -10,7 +10,7 @@ USER_PROGS += $(BUILD)/zus/zusfuse
 
 $(ZUSFUSE_OBJS): override CFLAGS += -fvisibility=hidden -Wmissing-prototypes \
 	-Wstrict-prototypes -Wpointer-arith -Wframe-larger-than=16384
-$(ZUSFUSE_OBJS) $(ZUSFUSE_TOOL_OBJS): override CPPFLAGS += -Izus/fuse
+$(ZUSFUSE_OBJS) $(ZUSFUSE_TOOL_OBJS): override CPPFLAGS += -Izus/fuse -Izus/tools
 
 $(ZUSFUSE_SO): $(ZUSFUSE_OBJS) $(ZUS_SO) zus/fuse/libzusfuse.map
 	@mkdir -p $(@D)
@@ -19,6 +19,6 @@ $(ZUSFUSE_SO): $(ZUSFUSE_OBJS) $(ZUS_SO) zus/fuse/libzusfuse.map
 		$(ZUSFUSE_OBJS) $(ZUS_LINK) -lfuse3
 	@ln -sf $(@F).1 $@
 
-$(BUILD)/zus/zusfuse: $(ZUSFUSE_TOOL_OBJS) $(ZUSFUSE_SO)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $(ZUSFUSE_TOOL_OBJS) \
+$(BUILD)/zus/zusfuse: $(ZUSFUSE_TOOL_OBJS) $(ZUS_BACKGROUND_OBJ) $(ZUSFUSE_SO)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $(filter %.o,$^) \
 		-L$(BUILD)/zus -lzusfuse $(ZUS_LINK)

@@ -10,11 +10,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <zus_api.h>
 #include <zus_server.h>
+
+#include "background.h"
 
 #ifndef ZUS_VERSION
 #define ZUS_VERSION "1.0"
@@ -89,21 +90,6 @@ static int parse_number(const char *text, long min, long max, long *number)
 	return errno || end == text || *end || *number < min || *number > max;
 }
 
-static int parse_level(const char *text)
-{
-	static const char *const names[] = {
-		[ZUS_LOG_ERR] = "err", [ZUS_LOG_WARN] = "warn",
-		[ZUS_LOG_NOTICE] = "notice", [ZUS_LOG_INFO] = "info",
-		[ZUS_LOG_DEBUG] = "debug",
-	};
-	int i;
-
-	for (i = ZUS_LOG_ERR; i <= ZUS_LOG_DEBUG; i++)
-		if (!strcmp(text, names[i]))
-			return i;
-	return -1;
-}
-
 static void show_version(void)
 {
 	printf("zusd %s, kernel ABI %d.%d, plugin ABI %d.%d\n", ZUS_VERSION,
@@ -141,7 +127,7 @@ static int parse_option(struct zusd *d, int opt)
 		d->no_mlock = 1;
 		return 0;
 	case 'l':
-		d->log_level = parse_level(optarg);
+		d->log_level = background_log_level(optarg);
 		return d->log_level < 0 ? usage_error("unknown log level", optarg) : 0;
 	case 'h':
 		fputs(usage_text, stdout);
@@ -195,20 +181,6 @@ static int start_signals(struct zusd *d)
 	return -err;
 }
 
-/* Before any thread is made: all of them inherit the mask. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigfillset(&set);
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGILL);
-	sigdelset(&set, SIGABRT);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
-}
-
 /* -------------------------------------------------------------------- ready */
 
 static int write_pidfile(const char *path)
@@ -236,7 +208,6 @@ static void tell(int fd, const char *line)
 static void ready(void *arg)
 {
 	struct zusd *d = arg;
-	int null_fd;
 
 	if (d->pidfile) {
 		int err = write_pidfile(d->pidfile);
@@ -246,20 +217,10 @@ static void ready(void *arg)
 	}
 	zus_log(ZUS_LOG_NOTICE, "ready");
 	tell(d->ready_fd, "READY\n");
-	tell(d->parent_fd, "READY\n");
+	background_ready(&d->parent_fd);
 	d->ready_fd = -1;
-	d->parent_fd = -1;
-	if (d->foreground)
-		return;
-	null_fd = open("/dev/null", O_RDWR);
-	if (null_fd >= 0) {
-		zus_log_open("zusd", 1, d->log_level);
-		dup2(null_fd, 0);
-		dup2(null_fd, 1);
-		dup2(null_fd, 2);
-		if (null_fd > 2)
-			close(null_fd);
-	}
+	if (!d->foreground)
+		background_detach("zusd", d->log_level);
 }
 
 /* -------------------------------------------------------------------- serve */
@@ -283,15 +244,16 @@ static void raise_file_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int serve(struct zusd *d)
+static int serve(void *arg)
 {
+	struct zusd *d = arg;
 	struct zus_server_config config = {
 		.channels_per_cpu = d->channels,
 		.run_dir = d->run_dir,
 	};
 	int err;
 
-	block_signals();
+	background_block_signals();
 	raise_file_limit();
 	lock_memory(d);
 	err = zus_server_open(d->plugin, &config, &d->server);
@@ -309,16 +271,6 @@ static int serve(struct zusd *d)
 }
 
 /* Relative names are as the caller meant them: before chdir(2). */
-static int load(struct zusd *d, const char *name)
-{
-	char message[1024] = "";
-	int err = zus_plugin_load(name, &d->plugin, message, sizeof(message));
-
-	if (err)
-		zus_log(ZUS_LOG_ERR, "%s", message[0] ? message : strerror(-err));
-	return err;
-}
-
 static int absolute_pidfile(struct zusd *d)
 {
 	char *dir, *path;
@@ -336,49 +288,6 @@ static int absolute_pidfile(struct zusd *d)
 	return 0;
 }
 
-/* The starting process waits for READY or for the child's end. */
-static int wait_for_child(pid_t child, int fd)
-{
-	char line[16];
-	ssize_t len;
-	int status;
-
-	do {
-		len = read(fd, line, sizeof(line));
-	} while (len < 0 && errno == EINTR);
-	if (len > 0)
-		return 0;
-	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
-		return WEXITSTATUS(status);
-	return 1;
-}
-
-static int serve_in_background(struct zusd *d)
-{
-	int fds[2];
-	pid_t child;
-
-	if (pipe2(fds, O_CLOEXEC)) {
-		perror("zusd: pipe");
-		return 1;
-	}
-	child = fork();
-	if (child < 0) {
-		perror("zusd: fork");
-		return 1;
-	}
-	if (child) {
-		close(fds[1]);
-		return wait_for_child(child, fds[0]);
-	}
-	close(fds[0]);
-	setsid();
-	if (chdir("/"))
-		return 1;
-	d->parent_fd = fds[1];
-	return serve(d);
-}
-
 int main(int argc, char **argv)
 {
 	struct zusd d = { .ready_fd = -1, .parent_fd = -1, .log_level = ZUS_LOG_NOTICE };
@@ -393,7 +302,7 @@ int main(int argc, char **argv)
 		return usage_error(optind == argc ? "no plugin given" :
 						    "more than one plugin given", NULL);
 	zus_log_open("zusd", 0, d.log_level);
-	if (absolute_pidfile(&d) || load(&d, argv[optind]))
+	if (absolute_pidfile(&d) || background_load(argv[optind], &d.plugin))
 		return 1;
-	return d.foreground ? serve(&d) : serve_in_background(&d);
+	return d.foreground ? serve(&d) : background_run("zusd", &d.parent_fd, serve, &d);
 }

@@ -11,12 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <zus_fuse.h>
 #include <zus_server.h>
 
+#include "background.h"
 #include "devices.h"
 
 #ifndef ZUS_VERSION
@@ -85,20 +85,6 @@ static int usage_error(const char *what, const char *value)
 	fprintf(stderr, "zusfuse: %s%s%s\nTry 'zusfuse --help'.\n", what, value ? ": " : "",
 		value ? value : "");
 	return 2;
-}
-
-static int parse_level(const char *text)
-{
-	static const char *const names[] = {
-		[ZUS_LOG_ERR] = "err", [ZUS_LOG_WARN] = "warn", [ZUS_LOG_NOTICE] = "notice",
-		[ZUS_LOG_INFO] = "info", [ZUS_LOG_DEBUG] = "debug",
-	};
-	int i;
-
-	for (i = ZUS_LOG_ERR; i <= ZUS_LOG_DEBUG; i++)
-		if (!strcmp(text, names[i]))
-			return i;
-	return -1;
 }
 
 static void show_lacks(void)
@@ -213,7 +199,7 @@ static int parse_option(struct tool *tool, int opt)
 		tool->may_lose = 1;
 		return 0;
 	case 'l':
-		tool->log_level = parse_level(optarg);
+		tool->log_level = background_log_level(optarg);
 		return tool->log_level < 0 ? usage_error("unknown log level", optarg) : 0;
 	case OPT_RUN_DIR:
 		tool->config.run_dir = optarg;
@@ -267,49 +253,24 @@ static int start_signals(struct tool *tool)
 	return -err;
 }
 
-/* Before any thread is made: all of them inherit the mask. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigfillset(&set);
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGILL);
-	sigdelset(&set, SIGABRT);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
-}
-
 /* -------------------------------------------------------------------- serve */
 
 static void ready(void *arg)
 {
 	struct tool *tool = arg;
-	int null_fd;
 
 	zus_log(ZUS_LOG_INFO, "mounted");
 	if (tool->foreground)
 		return;
-	if (write(tool->parent_fd, "READY\n", 6) < 0)
-		zus_log(ZUS_LOG_WARN, "who started this is gone");
-	close(tool->parent_fd);
-	zus_log_open("zusfuse", 1, tool->log_level);
-	null_fd = open("/dev/null", O_RDWR);
-	if (null_fd < 0)
-		return;
-	dup2(null_fd, 0);
-	dup2(null_fd, 1);
-	dup2(null_fd, 2);
-	if (null_fd > 2)
-		close(null_fd);
+	background_ready(&tool->parent_fd);
+	background_detach("zusfuse", tool->log_level);
 }
 
 static int serve(struct tool *tool)
 {
 	int err;
 
-	block_signals();
+	background_block_signals();
 	if (zus_fuse_open(&tool->config, &tool->fuse))
 		return 1;	/* said there */
 	err = start_signals(tool);
@@ -324,60 +285,16 @@ static int serve(struct tool *tool)
 	return err ? 1 : 0;
 }
 
-/* The starting process waits for READY or for the child's end. */
-static int wait_for_child(pid_t child, int fd)
+/* One that ended before it was mounted has failed, whatever it says. */
+static int serve_in_background(void *arg)
 {
-	char line[16];
-	ssize_t len;
-	int status;
+	struct tool *tool = arg;
+	int status = serve(tool);
 
-	do {
-		len = read(fd, line, sizeof(line));
-	} while (len < 0 && errno == EINTR);
-	if (len > 0)
-		return 0;
-	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
-		return WEXITSTATUS(status);
-	return 1;
-}
-
-static int serve_in_background(struct tool *tool)
-{
-	int fds[2];
-	pid_t child;
-
-	if (pipe2(fds, O_CLOEXEC)) {
-		perror("zusfuse: pipe");
-		return 1;
-	}
-	child = fork();
-	if (child < 0) {
-		perror("zusfuse: fork");
-		return 1;
-	}
-	if (child) {
-		close(fds[1]);
-		return wait_for_child(child, fds[0]);
-	}
-	close(fds[0]);
-	setsid();
-	if (chdir("/"))
-		return 1;
-	tool->parent_fd = fds[1];
-	return serve(tool);
+	return status ? status : tool->parent_fd >= 0;
 }
 
 /* --------------------------------------------------------------------- begin */
-
-static int load(struct tool *tool, const char *name)
-{
-	char message[1024] = "";
-	int err = zus_plugin_load(name, &tool->plugin, message, sizeof(message));
-
-	if (err)
-		zus_log(ZUS_LOG_ERR, "%s", message[0] ? message : strerror(-err));
-	return err;
-}
 
 static int find_mountpoint(struct tool *tool, const char *path)
 {
@@ -406,7 +323,7 @@ static int prepare(struct tool *tool, char **words, int count)
 {
 	struct zus_fuse_config *config = &tool->config;
 
-	if (load(tool, words[0]) || find_mountpoint(tool, words[count - 1]) ||
+	if (background_load(words[0], &tool->plugin) || find_mountpoint(tool, words[count - 1]) ||
 	    devices_open(&tool->devices, tool->plugin, words + 1, (uint32_t)count - 2,
 			 tool->may_lose))
 		return 1;
@@ -437,5 +354,6 @@ int main(int argc, char **argv)
 	zus_log_open("zusfuse", 0, tool.log_level);
 	if (prepare(&tool, argv + optind, argc - optind))
 		return 1;
-	return tool.foreground ? serve(&tool) : serve_in_background(&tool);
+	return tool.foreground ? serve(&tool) :
+	       background_run("zusfuse", &tool.parent_fd, serve_in_background, &tool);
 }
