@@ -29,27 +29,6 @@ struct fill {
 /* With attributes an entry takes no fewer. */
 #define PLUS_BYTES_MIN	152u
 
-void zf_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct zf_file *file = NULL;
-	struct zf_call call;
-	int err;
-
-	zf_begin(&call, req);
-	err = zf_file_open(&call, ino, fi->flags, &file);
-	zf_done_open(&call, err, file, fi);
-}
-
-void zf_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	zf_release(req, ino, fi);
-}
-
-void zf_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
-{
-	zf_fsync(req, ino, datasync, fi);
-}
-
 /* 1: no room. */
 static int add(struct fill *fill, const char *name, struct fuse_entry_param *param, off_t cookie)
 {

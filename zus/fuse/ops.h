@@ -52,9 +52,6 @@ void zf_copy(fuse_req_t req, fuse_ino_t from_ino, off_t from_off, struct fuse_fi
 	     fuse_ino_t to_ino, off_t to_off, struct fuse_file_info *to, size_t bytes, int flags);
 
 /* dirs.c */
-void zf_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void zf_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void zf_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void zf_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		struct fuse_file_info *fi);
 void zf_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
