@@ -144,15 +144,19 @@ static int inherit(struct zf_new *new, struct acl *acl)
 	return 0;
 }
 
-int zf_new_init(struct zf_call *call, struct zf_new *new, uint64_t dir, const char *name,
+int zf_new_init(struct zf_call *call, struct zf_new *new, fuse_ino_t parent, const char *name,
 		uint32_t mode)
 {
+	uint64_t dir = zf_node_handle(call->fuse, parent);
 	struct zus_attr attr;
 	struct acl acl = { .count = 0 };
 	void *value;
-	int err = zus_handle_getattr(call->local, dir, &attr);
+	int err = dir ? zf_may(call, dir, ZF_ADD_NAME) : -ESTALE;
 
+	if (!err)
+		err = zus_handle_getattr(call->local, dir, &attr);
 	*new = (struct zf_new) {
+		.dir = dir,
 		.args = {
 			.name = zf_name(name), .now = zf_now(), .mode = mode,
 			.uid = call->caller.uid, .gid = call->caller.gid,

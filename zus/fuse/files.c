@@ -163,17 +163,14 @@ static int create_open(struct zf_call *call, uint64_t dir, const struct zus_crea
 static int create(struct zf_call *call, fuse_ino_t parent, const char *name, mode_t mode,
 		  int flags, struct zus_local_entry *entry, struct zf_file **made)
 {
-	uint64_t dir = zf_node_handle(call->fuse, parent);
 	struct zf_file *file;
 	struct zf_new new;
-	int err = dir ? zf_may(call, dir, ZF_ADD_NAME) : -ESTALE;
+	int err = zf_new_init(call, &new, parent, name, mode);
 
-	if (!err)
-		err = zf_new_init(call, &new, dir, name, mode);
 	if (err)
 		return err;
 	file = file_new(0, flags);
-	err = file ? create_open(call, dir, &new.args, flags, entry, file) : -ENOMEM;
+	err = file ? create_open(call, new.dir, &new.args, flags, entry, file) : -ENOMEM;
 	zf_new_end(&new);
 	if (err) {
 		free(file);

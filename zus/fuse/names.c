@@ -94,18 +94,15 @@ void zf_readlink(fuse_req_t req, fuse_ino_t ino)
 static int make(struct zf_call *call, fuse_ino_t parent, const char *name, uint32_t mode,
 		const struct zus_create *more, struct zus_local_entry *entry)
 {
-	uint64_t dir = zf_node_handle(call->fuse, parent);
 	struct zf_new new;
-	int err = dir ? zf_may(call, dir, ZF_ADD_NAME) : -ESTALE;
+	int err = zf_new_init(call, &new, parent, name, mode);
 
-	if (!err)
-		err = zf_new_init(call, &new, dir, name, mode);
 	if (err)
 		return err;
 	new.args.target = more->target;
 	new.args.rdev_major = more->rdev_major;
 	new.args.rdev_minor = more->rdev_minor;
-	err = zus_handle_create(call->local, dir, &new.args, entry);
+	err = zus_handle_create(call->local, new.dir, &new.args, entry);
 	zf_new_end(&new);
 	return err;
 }

@@ -112,12 +112,14 @@ int zf_may(struct zf_call *call, uint64_t handle, enum zf_change change);
 
 /* What a new inode gets of its directory: mode, owner, ACLs. */
 struct zf_new {
+	uint64_t dir;			/* handle */
 	struct zus_create args;
 	struct zus_xattr xattrs[2];
 	void *values[2];
 };
 
-int zf_new_init(struct zf_call *call, struct zf_new *new, uint64_t dir, const char *name,
+/* ESTALE, EPERM, or what the plugin says: it cannot be made there. */
+int zf_new_init(struct zf_call *call, struct zf_new *new, fuse_ino_t parent, const char *name,
 		uint32_t mode);
 void zf_new_end(struct zf_new *new);
 /* The ACL follows the mode: before the mode is set. */
