@@ -16,6 +16,11 @@ $(UNIT_C_PROGS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o \
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(filter %.o,$^) \
 		$(ZUS_LINK) $$(pkg-config --libs check)
 
+# What is of zlogfs has its objects, as the plugin has them
+UNIT_ZLOGFS := $(filter zlogfs-%,$(UNIT_NAMES))
+$(UNIT_ZLOGFS:%=$(BUILD)/tests/unit/%): $(zlogfs_OBJS)
+$(UNIT_ZLOGFS:%=$(BUILD)/obj/tests/unit/%.o): override CPPFLAGS += -Izusfs-examples/zlogfs
+
 $(UNIT_SCRIPTS:%=$(BUILD)/tests/unit/%): $(BUILD)/tests/unit/%: tests/unit/%.sh
 	@mkdir -p $(@D)
 	@install -m 755 $< $@

@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * apply.c - the applier: what the log's records have changed comes into the tree, in their
+ * order, many at once. What a boundary wants to be kept goes to history first. Nothing here
+ * is lost with a crash: the log has it until a checkpoint says that it is applied, and who
+ * applies twice has applied once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pending.h"
+
+#define BATCH_MAX	64u
+
+/* What a batch has taken out of the tree, whose blocks are free behind its end. */
+struct dropped {
+	uint64_t addr;
+	uint32_t blocks;
+};
+
+/* What was pending, and blocks that were freed, in their order. */
+struct batch {
+	struct zl_work *work[BATCH_MAX];
+	uint32_t n;
+	struct dropped dropped[BATCH_MAX];
+	uint32_t num_dropped;
+};
+
+static struct zl_pending *pending_of(struct zl_work *work)
+{
+	return zus_container_of(work, struct zl_pending, work);
+}
+
+/* -------------------------------------------------------------------- queues */
+
+static struct zl_work *oldest(struct zl_fs *fs, struct zl_log **from)
+{
+	struct zl_work *work, *first = NULL;
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.num_logs; i++) {
+		work = TAILQ_FIRST(&fs->logs[i].queue);
+		if (work && (!first || work->order < first->order)) {
+			first = work;
+			*from = &fs->logs[i];
+		}
+	}
+	return first;
+}
+
+void zl_logs_lock(struct zl_fs *fs)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.num_logs; i++)
+		pthread_mutex_lock(&fs->logs[i].lock);
+}
+
+void zl_logs_unlock(struct zl_fs *fs)
+{
+	uint32_t i;
+
+	for (i = fs->geo.num_logs; i--;)
+		pthread_mutex_unlock(&fs->logs[i].lock);
+}
+
+uint64_t zl_logs_level(struct zl_fs *fs)
+{
+	uint64_t max = 0;
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.num_logs; i++)
+		max = fs->logs[i].last_tid > max ? fs->logs[i].last_tid : max;
+	for (i = 0; i < fs->geo.num_logs; i++)
+		fs->logs[i].last_tid = max;
+	return max;
+}
+
+/*
+ * All logs at once, so that nothing is taken without what it stands on; and no record that
+ * comes later gets a lower tid.
+ */
+static void take_queues(struct zl_fs *fs)
+{
+	struct zl_log *log = NULL;
+	struct zl_work *work;
+
+	zl_logs_lock(fs);
+	while ((work = oldest(fs, &log))) {
+		TAILQ_REMOVE(&log->queue, work, link);
+		TAILQ_INSERT_TAIL(&fs->batch, work, link);
+	}
+	fs->batch_tid = zl_logs_level(fs);
+	zl_logs_unlock(fs);
+}
+
+/* ------------------------------------------------------------------- history */
+
+static bool wanted(const struct zl_fs *fs, const struct zl_elem *elem, uint64_t until_tid)
+{
+	return zl_boundary_between(fs, zl_get64(elem->head.create_tid), until_tid);
+}
+
+/* What was there until a record, if a boundary wants it. */
+static int keep(struct zl_fs *fs, const struct zl_elem *elem, uint64_t until_tid)
+{
+	struct zl_elem past, old;
+	int err;
+
+	if (!wanted(fs, elem, until_tid))
+		return 0;
+	memcpy(&past, elem, elem->head.lines * ZLF_LINE_BYTES);
+	past.head.rec_type |= ZLF_REC_HISTORY;
+	past.head.end_tid = htole64(until_tid);
+	zl_bits_set(fs, zl_get64(past.head.addr), zl_elem_blocks(&past.head));
+	err = zl_tree_put(fs, &past, &old);
+	return err < 0 ? err : 0;
+}
+
+/* An extent's past is told by what leaves the file, block by block. */
+static bool tells_past(const struct zl_elem *elem)
+{
+	return elem->head.rec_type != ZLF_REC_EXTENT;
+}
+
+static int keep_old_of(struct zl_fs *fs, const struct zl_pending *p)
+{
+	const struct zl_key key = zl_elem_key(&p->elem.head);
+	struct zl_elem elem;
+	int err;
+
+	if (!tells_past(&p->elem))
+		return 0;
+	err = zl_tree_find_staged(fs, &key, &elem);
+	if (!err && zl_get64(elem.head.end_tid) < p->work.tid)
+		return keep(fs, &elem, p->work.tid);
+	/* a mount that meets what has been overtaken in the tree already */
+	if (!err && p->detached && p->elem.head.lines)
+		return keep(fs, &p->elem, p->ended_tid);
+	return err == -ENOENT ? 0 : err;
+}
+
+/*
+ * History is durable before the batch takes from the tree what it is of: so a crash in
+ * between finds both, and the batch does the same again.
+ */
+static int keep_history(struct zl_fs *fs, const struct batch *batch)
+{
+	uint32_t i;
+	int err = 0, end;
+
+	if (!fs->num_boundaries)
+		return 0;
+	zl_tree_begin(fs);
+	for (i = 0; i < batch->n && !err; i++)
+		if (batch->work[i]->kind == ZL_WORK_PENDING)
+			err = keep_old_of(fs, pending_of(batch->work[i]));
+	end = zl_tree_commit(fs);
+	return err ? err : end;
+}
+
+/* ---------------------------------------------------------------------- items */
+
+/* For repair, and for who moves blocks: nobody relies on it. */
+static void store_hints(struct zl_fs *fs, const struct zlf_elem *elem, uint32_t blocks)
+{
+	struct zlf_hint hint = { elem->obj, elem->key };
+	uint64_t addr = zl_get64(elem->addr), off;
+	struct zl_dev *dev = &fs->devs[zl_addr_dev(addr, &off)];
+	uint64_t at = dev->hints_off + (off - dev->first_segment_off) / ZLF_BLOCK_BYTES *
+					       sizeof(hint);
+	uint32_t i;
+
+	for (i = 0; i < blocks; i++) {
+		zl_pm_write(&dev->pm, ZL_META, at + i * sizeof(hint), &hint, sizeof(hint));
+		hint.key = htole64(zl_get64(hint.key) + (elem->rec_type == ZLF_REC_EXTENT));
+	}
+}
+
+static void drop_run(struct zl_fs *fs, struct batch *batch, uint64_t addr, uint32_t blocks)
+{
+	if (!blocks)
+		return;
+	zl_bits_clear(fs, addr, blocks);
+	batch->dropped[batch->num_dropped++] = (struct dropped) { addr, blocks };
+}
+
+static void drop(struct zl_fs *fs, struct batch *batch, const struct zl_elem *old, uint64_t tid)
+{
+	if (old->head.lines && !wanted(fs, old, tid))
+		drop_run(fs, batch, zl_get64(old->head.addr), zl_elem_blocks(&old->head));
+}
+
+static int put_one(struct zl_fs *fs, struct zl_pending *p, struct zl_elem *old)
+{
+	uint32_t blocks = zl_elem_blocks(&p->elem.head);
+	int err = zl_tree_put(fs, &p->elem, old);
+
+	if (!err && blocks) {
+		zl_bits_set(fs, zl_get64(p->elem.head.addr), blocks);
+		store_hints(fs, &p->elem.head, blocks);
+	}
+	return err;
+}
+
+static int apply_pending(struct zl_fs *fs, struct batch *batch, struct zl_pending *p)
+{
+	const struct zl_key key = zl_elem_key(&p->elem.head);
+	struct zl_elem old;
+	int err;
+
+	if (p->elem.head.lines)
+		err = put_one(fs, p, &old);
+	else
+		err = zl_tree_del(fs, &key, p->work.tid, &old);
+	/* what was put again is still where it was */
+	if (!err && tells_past(&p->elem) &&
+	    !(p->elem.head.lines && p->elem.head.addr == old.head.addr))
+		drop(fs, batch, &old, p->work.tid);
+	return err < 0 ? err : 0;
+}
+
+static int apply_freed(struct zl_fs *fs, struct batch *batch, const struct zl_freed *freed)
+{
+	const struct zl_elem *elem = &freed->elem;
+
+	if (wanted(fs, elem, freed->work.tid))
+		return keep(fs, elem, freed->work.tid);
+	drop_run(fs, batch, zl_get64(elem->head.addr), zl_elem_blocks(&elem->head));
+	return 0;
+}
+
+static int apply_one(struct zl_fs *fs, struct batch *batch, struct zl_work *work)
+{
+	if (work->kind == ZL_WORK_PENDING)
+		return apply_pending(fs, batch, pending_of(work));
+	return apply_freed(fs, batch, zus_container_of(work, struct zl_freed, work));
+}
+
+static void free_dropped(struct zl_fs *fs, const struct batch *batch)
+{
+	uint32_t i;
+
+	for (i = 0; i < batch->num_dropped && !fs->recovering; i++)
+		zl_blocks_free(fs, batch->dropped[i].addr, batch->dropped[i].blocks);
+}
+
+/* From here on nobody changes it. */
+static void stage_pending(struct zl_pending *p)
+{
+	pthread_mutex_lock(&p->obj->lock);
+	p->staged = true;
+	pthread_mutex_unlock(&p->obj->lock);
+}
+
+static void stage(struct zl_fs *fs, struct batch *batch, uint32_t max)
+{
+	struct zl_work *work;
+
+	if (max > BATCH_MAX)
+		max = BATCH_MAX;
+	while (batch->n < max && (work = TAILQ_FIRST(&fs->batch)) &&
+	       work->kind != ZL_WORK_RANGE) {
+		TAILQ_REMOVE(&fs->batch, work, link);
+		if (work->kind == ZL_WORK_PENDING)
+			stage_pending(pending_of(work));
+		batch->work[batch->n++] = work;
+	}
+}
+
+static void unstage_pending(struct zl_pending *p)
+{
+	struct zl_obj *obj = p->obj;
+
+	pthread_mutex_lock(&obj->lock);
+	if (!p->detached)
+		zl_pending_remove(p);
+	pthread_mutex_unlock(&obj->lock);
+	zl_pending_free(p);
+}
+
+static void unstage(struct batch *batch)
+{
+	uint32_t i;
+
+	for (i = 0; i < batch->n; i++) {
+		if (batch->work[i]->kind == ZL_WORK_PENDING)
+			unstage_pending(pending_of(batch->work[i]));
+		else
+			free(zus_container_of(batch->work[i], struct zl_freed, work));
+	}
+}
+
+/* What failed stays where it is: in the log, for a mount to come. */
+static int apply_items(struct zl_fs *fs, uint32_t max)
+{
+	struct batch batch;
+	uint32_t i;
+	int err, end;
+
+	batch.n = batch.num_dropped = 0;
+	stage(fs, &batch, max);
+	err = keep_history(fs, &batch);
+	zl_tree_begin(fs);
+	for (i = 0; i < batch.n && !err; i++)
+		err = apply_one(fs, &batch, batch.work[i]);
+	end = zl_tree_commit(fs);
+	err = err ? err : end;
+	if (!err)
+		free_dropped(fs, &batch);
+	else
+		zl_freeze(fs, "changes could not be applied; the tree", (uint64_t)-err);
+	unstage(&batch);
+	return err;
+}
+
+/* --------------------------------------------------------------------- ranges */
+
+/* The next elements that the range ends; *n of them, from *next on. */
+static int range_some(struct zl_fs *fs, const struct zl_range *range, struct zl_key *keys,
+		      struct zl_elem *elems, uint32_t max, uint32_t *n, uint64_t *next)
+{
+	struct zl_key key = { .obj = range->obj->id, .key = *next, .rec_type = range->rec_type };
+	int err;
+
+	for (*n = 0; *n < max; ) {
+		err = zl_tree_next_staged(fs, &key, &elems[*n]);
+		if (err)
+			return err;
+		keys[*n] = zl_elem_key(&elems[*n].head);
+		if (keys[*n].obj != key.obj || keys[*n].rec_type != key.rec_type ||
+		    (keys[*n].key >= range->to && range->to != UINT64_MAX))
+			return -ENOENT;
+		key.key = *next = keys[*n].key + 1;
+		*n += zl_get64(elems[*n].head.end_tid) < range->work.tid;
+		if (!*next)
+			return -ENOENT;
+	}
+	return 0;
+}
+
+static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t max, bool *more)
+{
+	struct batch batch = { .n = 0 };
+	struct zl_elem elems[16], old;
+	struct zl_key keys[16];
+	uint32_t n, i;
+	int err, end;
+
+	if (max > 16)
+		max = 16;
+	zl_tree_begin(fs);
+	err = range_some(fs, range, keys, elems, max, &n, &fs->range_next);
+	*more = !err;
+	err = err == -ENOENT ? 0 : err;
+	for (i = 0; i < n && !err; i++)
+		err = keep(fs, &elems[i], range->work.tid);
+	end = zl_tree_commit(fs);
+	err = err ? err : end;
+	zl_tree_begin(fs);
+	for (i = 0; i < n && !err; i++) {
+		err = zl_tree_del(fs, &keys[i], range->work.tid, &old);
+		if (!err)
+			drop(fs, &batch, &old, range->work.tid);
+		err = err < 0 ? err : 0;
+	}
+	end = zl_tree_commit(fs);
+	err = err ? err : end;
+	if (!err)
+		free_dropped(fs, &batch);
+	return err;
+}
+
+static void range_end(struct zl_fs *fs, struct zl_range *range)
+{
+	struct zl_obj *obj = range->obj;
+
+	TAILQ_REMOVE(&fs->batch, &range->work, link);
+	pthread_mutex_lock(&obj->lock);
+	TAILQ_REMOVE(&obj->ranges, range, in_obj);
+	pthread_mutex_unlock(&obj->lock);
+	fs->range_next = 0;
+	free(range);
+	zl_obj_put(obj);
+}
+
+static int apply_range(struct zl_fs *fs, struct zl_range *range, uint32_t max)
+{
+	bool more;
+	int err;
+
+	if (fs->range_next < range->from)
+		fs->range_next = range->from;
+	err = range_step(fs, range, max, &more);
+	if (err)
+		zl_freeze(fs, "a range could not be applied; the tree", (uint64_t)-err);
+	if (err || !more)
+		range_end(fs, range);
+	return err;
+}
+
+/* ---------------------------------------------------------------------- steps */
+
+int zl_step_apply(struct zl_fs *fs, uint32_t max_items)
+{
+	struct zl_work *work;
+	int err;
+
+	if (__atomic_load_n(&fs->frozen, __ATOMIC_ACQUIRE))
+		return -EROFS;
+	if (TAILQ_EMPTY(&fs->batch))
+		take_queues(fs);
+	work = TAILQ_FIRST(&fs->batch);
+	if (!work) {
+		fs->applied_tid = fs->batch_tid;
+		return 0;
+	}
+	if (work->kind == ZL_WORK_RANGE)
+		err = apply_range(fs, zus_container_of(work, struct zl_range, work), max_items);
+	else
+		err = apply_items(fs, max_items);
+	if (!err && TAILQ_EMPTY(&fs->batch))
+		fs->applied_tid = fs->batch_tid;
+	return err ? err : 1;
+}
+
+int zl_apply_all(struct zl_fs *fs)
+{
+	int ret = 1;
+
+	/* what there is, then what came meanwhile, once */
+	while (ret == 1 && !TAILQ_EMPTY(&fs->batch))
+		ret = zl_step_apply(fs, BATCH_MAX);
+	if (ret == 1)
+		ret = zl_step_apply(fs, BATCH_MAX);
+	while (ret == 1 && !TAILQ_EMPTY(&fs->batch))
+		ret = zl_step_apply(fs, BATCH_MAX);
+	return ret < 0 ? ret : 0;
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * data.c - where the bytes of files are: the answers to MAP, and what MAP_DONE makes of them.
+ * A write that may not touch what is there gets other blocks, and its record, behind their
+ * bytes, puts them in the place of the old ones.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "ops.h"
+
+/* -------------------------------------------------------------------- extents */
+
+static uint64_t extent_end(const struct zl_elem *extent)
+{
+	return zl_get64(extent->head.key) + zl_get32(extent->head.len);
+}
+
+static uint64_t block_addr(const struct zl_elem *extent, uint64_t bn)
+{
+	return zl_get64(extent->head.addr) +
+	       (bn - zl_get64(extent->head.key)) * (ZLF_BLOCK_BYTES / ZLF_LINE_BYTES);
+}
+
+int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end)
+{
+	struct zl_elem next;
+	int err = zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn, extent);
+
+	if (err && err != -ENOENT)
+		return err;
+	if (!err && extent_end(extent) > bn) {
+		*end = extent_end(extent);
+		return 0;
+	}
+	err = zl_obj_next(&zi->obj, ZLF_REC_EXTENT, bn, &next);
+	if (err && err != -ENOENT)
+		return err;
+	*end = err ? UINT64_MAX : zl_get64(next.head.key);
+	return -ENOENT;
+}
+
+/* ------------------------------------------------------------------ reservations */
+
+static struct zl_write *write_over(const struct zl_inode *zi, uint64_t bn, uint64_t end)
+{
+	struct zl_write *w;
+
+	for (w = zi->writes; w; w = w->next)
+		if (w->bn < end && w->bn + w->blocks > bn)
+			return w;
+	return NULL;
+}
+
+static int remember_write(struct zl_inode *zi, uint64_t map_id, uint64_t bn, uint64_t addr,
+			  uint32_t blocks, enum zl_write_kind kind)
+{
+	struct zl_write *w = malloc(sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct zl_write) { zi->writes, map_id, bn, addr, blocks, kind };
+	zi->writes = w;
+	return 0;
+}
+
+static void drop_write(struct zl_fs *fs, struct zl_write *w, uint32_t kept)
+{
+	if (w->kind != ZL_WRITE_UNWRITTEN && kept < w->blocks)
+		zl_blocks_free(fs, w->addr + kept * (ZLF_BLOCK_BYTES / ZLF_LINE_BYTES),
+			       w->blocks - kept);
+	free(w);
+}
+
+void zl_writes_free(struct zl_inode *zi)
+{
+	struct zl_write *w;
+
+	while ((w = zi->writes)) {
+		zi->writes = w->next;
+		drop_write(zi->obj.fs, w, 0);
+	}
+}
+
+/* -------------------------------------------------------------------------- map */
+
+static uint32_t policy_of(const struct zl_inode *zi)
+{
+	uint32_t policy = zl_get32(zi->body.policy);
+
+	return policy ? policy : zi->obj.fs->policy;
+}
+
+/* May the bytes that are there be overwritten? */
+static bool in_place(const struct zl_inode *zi, const struct zl_elem *extent)
+{
+	struct zl_fs *fs = zi->obj.fs;
+
+	switch (policy_of(zi)) {
+	case ZLF_POLICY_INPLACE:
+		return true;
+	case ZLF_POLICY_COW:
+		return false;
+	default:
+		return zl_get64(extent->head.create_tid) >
+		       __atomic_load_n(&fs->boundary_tid, __ATOMIC_ACQUIRE);
+	}
+}
+
+static int answer(struct zus_req *req, uint64_t bn, uint64_t blocks, uint64_t addr, uint16_t type,
+		  uint16_t flags)
+{
+	struct zus_extent ext = { .file_off = bn * ZLF_BLOCK_BYTES,
+				  .len_bytes = blocks * ZLF_BLOCK_BYTES, .type = type,
+				  .flags = flags };
+
+	if (addr)
+		ext.dev = zl_addr_dev(addr, &ext.dev_off);
+	return zus_req_extent(req, &ext);
+}
+
+/* Old bytes to a new place: of the blocks that the write covers in part. */
+static void copy_edges(struct zl_fs *fs, const struct zus_map *args, const struct zl_elem *old,
+		       uint64_t bn, uint64_t blocks, uint64_t addr)
+{
+	uint64_t first = args->off, last = args->off + args->len_bytes, i, at, off;
+	struct zl_dev *dev = &fs->devs[zl_addr_dev(addr, &off)];
+	bool all = args->flags & ZUS_MAP_FAULT;
+
+	for (i = 0; i < blocks; i++) {
+		at = (bn + i) * ZLF_BLOCK_BYTES;
+		if (all || at < first || at + ZLF_BLOCK_BYTES > last)
+			zl_pm_copy(&dev->pm, ZL_DATA, off + i * ZLF_BLOCK_BYTES,
+				   zl_media(fs, block_addr(old, bn + i)), ZLF_BLOCK_BYTES);
+	}
+}
+
+/* Blocks for up to *blocks from bn on, near what is in front of them. */
+static uint64_t alloc_blocks(struct zl_inode *zi, uint64_t bn, uint64_t *blocks)
+{
+	struct zl_fs *fs = zi->obj.fs;
+	uint32_t per = fs->geo.segment_blocks, want, got = 0;
+	struct zl_elem before;
+	uint64_t goal = 0, addr;
+
+	want = *blocks > per ? per : (uint32_t)*blocks;
+	if (bn && !zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn - 1, &before))
+		goal = block_addr(&before, extent_end(&before));
+	addr = zl_blocks_alloc(fs, ZL_SPACE_WRITE, want, goal, want == per && !(bn % per), &got);
+	*blocks = got;
+	return addr;
+}
+
+/* Other blocks for a write: *blocks from bn on; old: what is there, or NULL. */
+static int map_elsewhere(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
+			 const struct zl_elem *old, uint64_t bn, uint64_t *blocks)
+{
+	struct zl_fs *fs = zi->obj.fs;
+	uint64_t addr = alloc_blocks(zi, bn, blocks);
+	enum zl_write_kind kind = old ? ZL_WRITE_COPIED : ZL_WRITE_NEW;
+	int err;
+
+	if (!addr)
+		return -ENOSPC;
+	if (old)
+		copy_edges(fs, args, old, bn, *blocks, addr);
+	err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)*blocks, kind);
+	if (err) {
+		zl_blocks_free(fs, addr, (uint32_t)*blocks);
+		return err;
+	}
+	return answer(req, bn, *blocks, addr, ZUS_EXT_DATA,
+		      old ? ZUS_EXTF_COMMIT : ZUS_EXTF_NEW);
+}
+
+/* For a fault that writes: copied and published at once, so that the page is what it says. */
+static int map_fault_cow(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
+			 const struct zl_elem *old, uint64_t bn, uint64_t *blocks, struct zl_op *op)
+{
+	struct zl_fs *fs = zi->obj.fs;
+	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT, .key = htole64(bn) };
+	uint64_t addr = alloc_blocks(zi, bn, blocks), freed;
+	int err;
+
+	if (!addr)
+		return -ENOSPC;
+	copy_edges(fs, args, old, bn, *blocks, addr);
+	zl_pm_fence();
+	elem.addr = htole64(addr);
+	elem.len = htole32((uint32_t)*blocks);
+	err = zl_op_cut(op, zi, bn, bn + *blocks, &freed);
+	zl_op_set(op, &zi->obj, &elem, NULL, 0);
+	if (!err)
+		err = zl_op_commit(op);
+	if (err) {
+		zl_blocks_free(fs, addr, (uint32_t)*blocks);
+		return err;
+	}
+	return answer(req, bn, *blocks, addr, ZUS_EXT_DATA, 0);
+}
+
+/* A block that is allocated and was never written: in its place, as NEW. */
+static int map_unwritten(struct zus_req *req, struct zl_inode *zi, const struct zl_elem *old,
+			 uint64_t bn, uint64_t blocks)
+{
+	uint64_t addr = block_addr(old, bn);
+	int err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)blocks,
+				 ZL_WRITE_UNWRITTEN);
+
+	return err ? err : answer(req, bn, blocks, addr, ZUS_EXT_DATA, ZUS_EXTF_NEW);
+}
+
+/* One extent of the answer; *next: the block behind it. */
+static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
+		   uint64_t bn, uint64_t end, uint64_t *next, struct zl_op *op)
+{
+	bool write = args->flags & ZUS_MAP_WRITE, there, unwritten;
+	struct zl_elem extent;
+	uint64_t limit, blocks;
+	int err = zl_extent_at(zi, bn, &extent, &limit);
+
+	if (err && err != -ENOENT)
+		return err;
+	there = !err;
+	unwritten = there && extent.head.flags & ZLF_EF_UNWRITTEN;
+	if (!(args->flags & ZUS_MAP_REPORT) && limit > end)
+		limit = end;
+	if (limit > ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES)
+		limit = ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES;
+	blocks = limit - bn;
+	if (!write || (args->flags & ZUS_MAP_ZERO && (!there || unwritten)))
+		err = answer(req, bn, blocks, there ? block_addr(&extent, bn) : 0,
+			     !there ? ZUS_EXT_HOLE : unwritten ? ZUS_EXT_UNWRITTEN : ZUS_EXT_DATA,
+			     0);
+	else if (write_over(zi, bn, bn + 1))
+		return ZUS_BUSY_RETRY;
+	else if (unwritten)
+		err = map_unwritten(req, zi, &extent, bn, blocks);
+	else if (there && in_place(zi, &extent))
+		err = answer(req, bn, blocks, block_addr(&extent, bn), ZUS_EXT_DATA, 0);
+	else if (there && args->flags & ZUS_MAP_FAULT)
+		err = map_fault_cow(req, zi, args, &extent, bn, &blocks, op);
+	else
+		err = map_elsewhere(req, zi, args, there ? &extent : NULL, bn, &blocks);
+	*next = bn + blocks;
+	return err;
+}
+
+int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
+{
+	struct zl_inode *zi = zl_inode_of_zus(inode);
+	uint64_t begin = args->off / ZLF_BLOCK_BYTES, bn = begin, next = 0;
+	uint64_t end = (args->off + args->len_bytes + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
+	struct zl_op op = { .num_allocs = 0 };
+	int err = 0;
+
+	if (!S_ISREG(zl_get32(zi->body.mode)))
+		return -EINVAL;
+	if (args->flags & ZUS_MAP_STAY)
+		return ZUS_BUSY_RETRY;
+	if (args->flags & ZUS_MAP_WRITE)
+		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
+	if (err)
+		return err;
+	pthread_mutex_lock(&zi->obj.lock);
+	while (!err && bn < end && zus_req_extents_left(req)) {
+		err = map_one(req, zi, args, bn, end, &next, &op);
+		bn = err ? bn : next;
+		if (op.num_items)
+			break;		/* a record of its own */
+	}
+	pthread_mutex_unlock(&zi->obj.lock);
+	zl_pm_fence();			/* edges that were copied */
+	if (args->flags & ZUS_MAP_WRITE)
+		zl_op_end(&op);
+	return bn > begin ? 0 : err;	/* a part is an answer, too */
+}
+
+/* --------------------------------------------------------------------- map done */
+
+/* A copy that ended inside a block: what it left there is the old bytes, not none. */
+static void finish_copied(struct zl_inode *zi, const struct zl_write *w, uint64_t end)
+{
+	uint64_t bn = end / ZLF_BLOCK_BYTES, off, within = end % ZLF_BLOCK_BYTES, limit;
+	struct zl_fs *fs = zi->obj.fs;
+	struct zl_elem old;
+	struct zl_dev *dev;
+
+	if (w->kind != ZL_WRITE_COPIED || !within || bn < w->bn || bn >= w->bn + w->blocks ||
+	    zl_extent_at(zi, bn, &old, &limit))
+		return;
+	dev = &fs->devs[zl_addr_dev(w->addr, &off)];
+	off += (bn - w->bn) * ZLF_BLOCK_BYTES;
+	zl_pm_copy(&dev->pm, ZL_DATA, off + within,
+		   (const uint8_t *)zl_media(fs, block_addr(&old, bn)) + within,
+		   ZLF_BLOCK_BYTES - within);
+}
+
+static uint32_t kept_blocks(const struct zl_write *w, uint64_t written_end)
+{
+	uint64_t end = (written_end + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
+
+	if (end <= w->bn)
+		return 0;
+	return end - w->bn < w->blocks ? (uint32_t)(end - w->bn) : w->blocks;
+}
+
+/* The write of this map, kept in part at least, that begins at or behind bn, and first. */
+static const struct zl_write *next_write(const struct zl_inode *zi,
+					 const struct zus_map_done *args, uint64_t bn)
+{
+	uint64_t end = args->off + args->written_bytes;
+	const struct zl_write *w, *first = NULL;
+
+	for (w = zi->writes; w; w = w->next)
+		if (w->map_id == args->map_id && w->bn >= bn && kept_blocks(w, end) &&
+		    (!first || w->bn < first->bn))
+			first = w;
+	return first;
+}
+
+/* What was there goes: of neighbours at once, as they may be in one extent's place. */
+static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
+		       const struct zl_write *w, uint64_t *done, struct zlf_inode *body)
+{
+	uint64_t written = args->off + args->written_bytes;
+	uint64_t end = w->bn + kept_blocks(w, written), freed;
+	const struct zl_write *next;
+	int err;
+
+	if (w->kind == ZL_WRITE_UNWRITTEN)
+		return zl_op_split(op, zi, w->bn, end);
+	if (w->bn < *done)
+		return 0;
+	while ((next = next_write(zi, args, end)) && next->bn == end && next->kind == w->kind)
+		end += kept_blocks(next, written);
+	err = zl_op_cut(op, zi, w->bn, end, &freed);
+	if (!err)
+		body->blocks = htole64(zl_get64(body->blocks) + (end - w->bn) - freed);
+	*done = end;
+	return err;
+}
+
+static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
+		      struct zlf_inode *body)
+{
+	uint64_t end = args->off + args->written_bytes, bn = 0, done = 0;
+	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT };
+	const struct zl_write *w;
+	int err;
+
+	while ((w = next_write(zi, args, bn))) {
+		finish_copied(zi, w, end);
+		err = op_make_way(op, zi, args, w, &done, body);
+		if (err)
+			return err;
+		elem.key = htole64(w->bn);
+		elem.addr = htole64(w->addr);
+		elem.len = htole32(kept_blocks(w, end));
+		zl_op_set(op, &zi->obj, &elem, NULL, 0);
+		bn = w->bn + 1;
+	}
+	return 0;
+}
+
+static int op_done(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args)
+{
+	uint64_t end = args->off + args->written_bytes, size = zl_get64(zi->body.size_bytes);
+	uint32_t mask = ZLF_IM_MTIME | ZLF_IM_CTIME_TOO;
+	struct zlf_inode body = zi->body;
+	int err = op_publish(op, zi, args, &body);
+
+	if (err)
+		return err;
+	zl_pm_fence();
+	if (end > size && args->size_bytes > size)
+		body.size_bytes = htole64(end < args->size_bytes ? end : args->size_bytes);
+	if (body.blocks != zi->body.blocks || body.size_bytes != zi->body.size_bytes)
+		mask |= ZLF_IM_SIZE;
+	body.mtime = zl_time(&args->mtime);
+	zl_op_inode(op, zi, mask, &body);
+	return zl_op_commit(op);
+}
+
+/* What the map had reserved: published, or free again. */
+static void end_writes(struct zl_inode *zi, const struct zus_map_done *args, bool published)
+{
+	struct zl_write **link = &zi->writes, *w;
+
+	while ((w = *link)) {
+		if (w->map_id != args->map_id) {
+			link = &w->next;
+			continue;
+		}
+		*link = w->next;
+		drop_write(zi->obj.fs, w, !published ? 0 :
+			   kept_blocks(w, args->off + args->written_bytes));
+	}
+}
+
+int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_map_done *args,
+		struct zus_attr *out)
+{
+	struct zl_inode *zi = zl_inode_of_zus(inode);
+	struct zl_op op;
+	int err = 0;
+
+	if (args->written_bytes)
+		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
+	pthread_mutex_lock(&zi->obj.lock);
+	if (args->written_bytes && !err) {
+		err = op_done(&op, zi, args);
+		zl_op_end(&op);
+	}
+	end_writes(zi, args, args->written_bytes && !err);
+	if (out)
+		zl_attr(zi, out);
+	pthread_mutex_unlock(&zi->obj.lock);
+	return err;
+}

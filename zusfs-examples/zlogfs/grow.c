@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * grow.c - nodes join the tree and leave it. Each step is made by the store of one word, a
+ * parent's or the anchor's. What a crash can leave beside it is the bit of a node that has
+ * not joined, or has left: so an intent names each node first, and a mount sets its bit to
+ * what the tree says. Elements that a split has moved are valid in both nodes until the left
+ * one's word is stored, too; its parent bounds what is looked for in it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crc32c.h"
+#include "node.h"
+
+/* ------------------------------------------------------------------- intents */
+
+static uint64_t intent_off(const struct zl_fs *fs, uint32_t i)
+{
+	return zl_get64(fs->devs[0].super->intents_off) + i * sizeof(struct zlf_intent);
+}
+
+static void intent_store(struct zl_fs *fs, uint32_t i, const struct zlf_node *header,
+			 uint64_t node)
+{
+	struct zlf_intent intent = {
+		.level = htole32(zl_get16(header->level)), .node = htole64(node),
+		.obj = header->obj, .key = header->key, .tid = header->create_tid,
+		.rec_type = header->rec_type,
+	};
+
+	intent.crc = htole32(zl_crc_of(fs->crc_seed, &intent, 0, sizeof(intent)));
+	zl_pm_write(&fs->devs[0].pm, ZL_INTENT, intent_off(fs, i), &intent, sizeof(intent));
+}
+
+/* Its first word has the checksum, and level, so it is none any more. */
+static void intents_clear(struct zl_fs *fs, uint32_t n)
+{
+	while (n--)
+		zl_pm_store64(&fs->devs[0].pm, ZL_WORD, intent_off(fs, n), 0);
+}
+
+/* Is that node in the tree? -1: it can't be told. */
+static int in_tree(struct zl_fs *fs, const struct zlf_intent *intent)
+{
+	struct zl_key key = { zl_get64(intent->obj), zl_get64(intent->key),
+			      zl_get64(intent->tid), zl_get32(intent->rec_type) };
+	uint32_t level = zl_get32(intent->level);
+	struct zl_path path;
+
+	if (zl_tree_descend(fs, &key, &path))
+		return -1;
+	return level < path.height && path.node[level]->addr == zl_get64(intent->node);
+}
+
+int zl_tree_settle_intents(struct zl_fs *fs)
+{
+	const struct zlf_intent *intent =
+		(const void *)(fs->devs[0].pm.media + intent_off(fs, 0));
+	uint32_t i, n = 0;
+	int in;
+
+	for (i = 0; i < ZLF_INTENTS; i++, intent++) {
+		if (!intent->crc || zl_get32(intent->crc) !=
+				    zl_crc_of(fs->crc_seed, intent, 0, sizeof(*intent)))
+			continue;
+		in = in_tree(fs, intent);
+		if (in < 0)
+			return -EIO;
+		if (in)
+			zl_bits_set(fs, zl_get64(intent->node), 1);
+		else
+			zl_bits_clear(fs, zl_get64(intent->node), 1);
+		n = i + 1;
+	}
+	if (!n || fs->rdonly)
+		return 0;
+	zl_bits_store(fs);
+	zl_pm_fence();
+	intents_clear(fs, n);
+	zl_pm_fence();
+	return 0;
+}
+
+/* -------------------------------------------------------------------- growth */
+
+static struct zl_key low_key(const struct zl_node *node)
+{
+	const struct zlf_node *header = node->media;
+
+	return (struct zl_key) { zl_get64(header->obj), zl_get64(header->key),
+				 zl_get64(header->create_tid), zl_get32(header->rec_type) };
+}
+
+/* What a parent has of a child. */
+static struct zlf_elem child_elem(const struct zl_fs *fs, const struct zl_key *low,
+				  uint64_t child)
+{
+	struct zlf_elem elem = {
+		.rec_type = (uint8_t)low->rec_type, .lines = 1, .obj = htole64(low->obj),
+		.key = htole64(low->key), .create_tid = htole64(low->tid),
+		.addr = htole64(child),
+	};
+
+	elem.crc = htole32(zl_crc_of(fs->crc_seed, &elem, 0, sizeof(elem)));
+	return elem;
+}
+
+/* A node that is not in the tree: its header, without elements; intent i names it. */
+static struct zl_node *make_node(struct zl_fs *fs, uint32_t level, const struct zl_key *low)
+{
+	uint64_t addr = zl_node_alloc(fs), off;
+	struct zlf_node header;
+	struct zl_node *node;
+	struct zl_pm *pm;
+
+	node = addr ? zl_node_new(fs, addr, level) : NULL;
+	if (!node) {
+		if (addr)
+			zl_node_release(fs, addr);
+		return NULL;
+	}
+	zl_node_header(fs, &header, addr, level, low);
+	pm = zl_node_pm(fs, addr, &off);
+	zl_pm_write(pm, ZL_META, off, &header, sizeof(header));
+	intent_store(fs, 0, &header, addr);
+	zl_bits_set(fs, addr, 1);
+	return node;
+}
+
+/* All that the node has been given so far is durable with it, not yet reachable. */
+static void finish_node(struct zl_fs *fs, struct zl_node *node)
+{
+	zl_node_store_valid(fs, node);
+	zl_bits_store(fs);
+	zl_pm_fence();
+}
+
+static void store_anchor(struct zl_fs *fs, uint64_t root)
+{
+	zl_pm_store64(&fs->devs[0].pm, ZL_WORD, zl_get64(fs->devs[0].super->anchor_off),
+		      htole64(root));
+}
+
+/* The root gets a parent, which then is the root. */
+static int grow_root(struct zl_fs *fs)
+{
+	struct zl_tree *tree = fs->tree_state;
+	struct zl_key low = low_key(tree->root);
+	struct zl_node *root;
+	struct zlf_elem elem;
+
+	if (tree->root->level + 1u >= ZLF_HEIGHT_MAX)
+		return -ENOSPC;
+	root = make_node(fs, tree->root->level + 1u, &low);
+	if (!root)
+		return -ENOSPC;
+	elem = child_elem(fs, &low, tree->root->addr);
+	zl_node_insert(fs, root, 0, 1, &elem, 1);
+	finish_node(fs, root);
+	store_anchor(fs, root->addr);
+	zl_pm_fence();
+	tree->root = root;
+	intents_clear(fs, 1);
+	zl_pm_fence();
+	return 0;
+}
+
+/* From which element on the right half begins; who appends leaves full nodes behind. */
+static uint32_t split_at(const struct zl_node *node, const struct zl_key *key)
+{
+	struct zl_key last = zl_elem_key(zl_node_at(node, node->n - 1u));
+	uint32_t lines = 0, half = (uint32_t)__builtin_popcountll(node->valid) / 2, i;
+
+	if (zl_key_compare(&last, key) < 0)
+		return node->n - 1u;
+	for (i = 0; i < node->n - 1u && (lines < half || !i); i++)
+		lines += zl_node_at(node, i)->lines;
+	return i;
+}
+
+/* parent has room; index: of node in it. */
+static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent, uint32_t index,
+		 const struct zl_key *key)
+{
+	uint32_t at = split_at(node, key), i, line = 1;
+	struct zl_key low = zl_elem_key(zl_node_at(node, at));
+	struct zl_node *right = make_node(fs, node->level, &low);
+	struct zlf_elem elem;
+
+	if (!right)
+		return -ENOSPC;
+	for (i = at; i < node->n; i++) {
+		zl_node_insert(fs, right, i - at, line, zl_node_at(node, i),
+			       zl_node_at(node, i)->lines);
+		line += zl_node_at(node, i)->lines;
+	}
+	elem = child_elem(fs, &low, right->addr);
+	zl_node_insert(fs, parent, index + 1, zl_node_room(fs, parent, 1), &elem, 1);
+	finish_node(fs, right);
+	zl_node_store_valid(fs, parent);	/* from here on it is in the tree */
+	zl_pm_fence();
+	while (node->n > at)
+		zl_node_remove(fs, node, node->n - 1u);
+	zl_node_store_valid(fs, node);
+	intents_clear(fs, 1);
+	zl_pm_fence();
+	return 0;
+}
+
+/* All three are on the medium as they are in memory. */
+static void untouch_all(struct zl_fs *fs)
+{
+	struct zl_tree *tree = fs->tree_state;
+	struct zl_node *node;
+
+	while ((node = STAILQ_FIRST(&tree->touched))) {
+		STAILQ_REMOVE_HEAD(&tree->touched, in_touched);
+		node->touched = false;
+	}
+}
+
+int zl_tree_make_room(struct zl_fs *fs, struct zl_path *path, const struct zl_key *key)
+{
+	uint32_t level = 0;
+	int err;
+
+	while (level + 1 < path->height && !zl_node_room(fs, path->node[level + 1], 1))
+		level++;
+	if (level + 1 == path->height)
+		err = grow_root(fs);
+	else
+		err = split(fs, path->node[level], path->node[level + 1],
+			    path->index[level + 1], key);
+	if (!err)
+		untouch_all(fs);
+	return err;
+}
+
+/* -------------------------------------------------------------------- shrinking */
+
+/*
+ * What a split that was cut short has left in the node in front is not to come to light when
+ * the bound goes.
+ */
+static int clean_left(struct zl_fs *fs, const struct zl_node *parent, uint32_t index)
+{
+	const struct zl_key hi = zl_elem_key(zl_node_at(parent, index));
+	struct zl_node *left = zl_node_get(fs, zl_get64(zl_node_at(parent, index - 1)->addr),
+					   parent->level - 1u, &hi);
+
+	/* the same in the last node of each level below */
+	for (;;) {
+		if (!left)
+			return -EIO;
+		if (left->valid != zl_get64(left->media->valid)) {
+			zl_node_store_valid(fs, left);
+			zl_pm_fence();
+		}
+		if (!left->level || !left->n)
+			return 0;
+		left = zl_node_get(fs, zl_get64(zl_node_at(left, left->n - 1u)->addr),
+				   left->level - 1u, &hi);
+	}
+}
+
+static void forget_nodes(struct zl_fs *fs, struct zl_node **nodes, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		zl_bits_clear(fs, nodes[i]->addr, 1);
+	zl_bits_store(fs);
+	intents_clear(fs, n);
+	zl_pm_fence();
+	for (i = 0; i < n; i++) {
+		zl_node_release(fs, nodes[i]->addr);
+		zl_node_forget(fs, nodes[i]);
+	}
+}
+
+static void intend(struct zl_fs *fs, struct zl_node **nodes, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		intent_store(fs, i, nodes[i]->media, nodes[i]->addr);
+	zl_pm_fence();
+}
+
+/* The root's parents go while they have one child. */
+static void shrink_root(struct zl_fs *fs, struct zl_node *child)
+{
+	struct zl_tree *tree = fs->tree_state;
+	struct zl_node *old = tree->root;
+
+	intend(fs, &old, 1);
+	store_anchor(fs, child->addr);
+	zl_pm_fence();
+	tree->root = child;
+	forget_nodes(fs, &old, 1);
+}
+
+static int shrink(struct zl_fs *fs)
+{
+	struct zl_node *root = fs->tree_state->root, *child;
+
+	while (root->level && root->n == 1) {
+		child = zl_node_get(fs, zl_get64(zl_node_at(root, 0)->addr), root->level - 1u,
+				    NULL);
+		if (!child)
+			return -EIO;
+		shrink_root(fs, child);
+		root = child;
+	}
+	return 0;
+}
+
+int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
+{
+	uint32_t top = 0;
+	struct zl_node *parent;
+	int err;
+
+	/* parents that have nothing but this go with it */
+	while (top + 1 < path->height && path->node[top + 1]->n == 1)
+		top++;
+	if (top + 1 == path->height)
+		return shrink(fs);	/* an empty tree: the leaf stays */
+	parent = path->node[top + 1];
+	if (path->index[top + 1]) {
+		err = clean_left(fs, parent, path->index[top + 1]);
+		if (err)
+			return err;
+	}
+	intend(fs, path->node, top + 1);
+	zl_node_remove(fs, parent, path->index[top + 1]);
+	zl_node_store_valid(fs, parent);
+	zl_pm_fence();
+	STAILQ_REMOVE(&fs->tree_state->touched, parent, zl_node, in_touched);
+	parent->touched = false;
+	forget_nodes(fs, path->node, top + 1);
+	return shrink(fs);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* ioctl.c - steps that a person, or a test, wants taken now. */
+#include <errno.h>
+
+#include "ops.h"
+#include "zlogfs_ioctl.h"
+
+static int apply(struct zl_fs *fs, const struct zus_ioctl *args)
+{
+	uint32_t max = *(const uint32_t *)args->in;
+	int ret;
+
+	if (!max)
+		return -EINVAL;
+	pthread_mutex_lock(&fs->step);
+	ret = zl_step_apply(fs, max);
+	pthread_mutex_unlock(&fs->step);
+	return ret;
+}
+
+static int checkpoint(struct zl_fs *fs)
+{
+	int err;
+
+	pthread_mutex_lock(&fs->step);
+	err = zl_step_checkpoint(fs, false);
+	pthread_mutex_unlock(&fs->step);
+	return err;
+}
+
+int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
+	     int32_t *result)
+{
+	struct zl_fs *fs = zl_fs_of(inode);
+	int ret;
+
+	(void)req;
+	switch (args->cmd) {
+	case ZLOGFS_IOC_APPLY:
+	case ZLOGFS_IOC_CHECKPOINT:
+	case ZLOGFS_IOC_BOUNDARY:
+		break;
+	default:
+		return -ENOTTY;
+	}
+	if (!(args->flags & ZUS_IOCTL_ADMIN))
+		return -EPERM;
+	if (fs->rdonly)
+		return -EROFS;
+	ret = args->cmd == ZLOGFS_IOC_APPLY ? apply(fs, args) :
+	      args->cmd == ZLOGFS_IOC_CHECKPOINT ? checkpoint(fs) : zl_boundary(fs);
+	*result = ret > 0 ? ret : 0;
+	return ret < 0 ? ret : 0;
+}

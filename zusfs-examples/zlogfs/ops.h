@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ops.h - what libzus calls, and what its callbacks share. */
+#ifndef ZLOGFS_OPS_H
+#define ZLOGFS_OPS_H
+
+#include "zlogfs.h"
+
+#define ZL_FILE_MAX_BYTES	((1ull << 63) - ZLF_BLOCK_BYTES)
+#define ZL_NLINK_MAX		(1u << 30)
+
+static inline struct zl_fs *zl_fs_of(const struct zus_inode *zi)
+{
+	return zi->mount->priv;
+}
+
+/* ----------------------------------------------------------------- inode.c */
+
+void zl_attr(const struct zl_inode *zi, struct zus_attr *attr);
+struct zlf_time zl_time(const struct zus_time *time);
+/* ctime, and mtime if it says so, in a body that is going to be an item. Returns the mask. */
+uint32_t zl_touch(struct zlf_inode *body, const struct zus_time *now, bool mtime);
+void zl_nlink_add(struct zlf_inode *body, int by);
+
+/*
+ * All locks of an operation at once, lower numbers first; the same object twice, and NULL,
+ * are let pass.
+ */
+void zl_lock(struct zl_obj **objs, uint32_t n);
+void zl_unlock(struct zl_obj **objs, uint32_t n);
+
+/*
+ * Fill an entry, under obj->lock, with what the kernel shall know; the inode is loaded.
+ * EAGAIN: it is being forgotten just now; without locks try again.
+ */
+int zl_entry(struct zl_inode *zi, struct zus_entry *entry);
+/* By number, with its own lock: ENOENT, EIO. */
+int zl_entry_of(struct zl_fs *fs, uint64_t ino, struct zus_entry *entry);
+
+/* A new inode's body and number, not in any record yet. */
+struct zl_inode *zl_inode_new(struct zl_fs *fs, const struct zl_inode *dir,
+			      const struct zus_create *args, struct zlf_inode *body);
+void zl_op_inode_new(struct zl_op *op, struct zl_inode *zi, const struct zlf_inode *body);
+/* Of one that nobody has and no name leads to; a mount after a crash does it for those left. */
+int zl_inode_destroy(struct zl_inode *zi);
+int zl_orphans_destroy(struct zl_fs *fs);
+
+int zl_getattr(struct zus_req *req, struct zus_inode *inode, uint64_t fh, uint32_t mask,
+	       struct zus_attr *out);
+int zl_setattr(struct zus_req *req, struct zus_inode *inode, const struct zus_setattr *set,
+	       struct zus_attr *out);
+void zl_evict(struct zus_inode *inode);
+int zl_iget(struct zus_req *req, struct zus_mount *mount, uint64_t ino, uint64_t gen,
+	    struct zus_entry *out);
+int zl_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out);
+
+/* ------------------------------------------------------------------ names.c */
+
+/* A name's element, under the directory's lock; key: where it is, or would be. */
+int zl_name_find(struct zl_obj *dir, const struct zus_name *name, uint64_t *key,
+		 struct zl_elem *elem);
+void zl_op_name(struct zl_op *op, struct zl_obj *dir, uint64_t key, const struct zus_name *name,
+		uint64_t ino, uint32_t mode);
+bool zl_dir_empty(struct zl_obj *dir);
+void zl_op_orphan(struct zl_op *op, struct zl_obj *orphans, uint64_t ino);
+/* A name less: the last makes it an orphan. */
+void zl_op_drop_name(struct zl_op *op, struct zl_inode *zi, struct zl_obj *orphans,
+		     const struct zus_time *now);
+
+int zl_lookup(struct zus_req *req, struct zus_inode *dir, const struct zus_name *name,
+	      struct zus_entry *out);
+int zl_create(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
+	      struct zus_entry *out, struct zus_attr *dir_out);
+int zl_tmpfile(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
+	       struct zus_entry *out);
+int zl_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
+	    const struct zus_name *name, const struct zus_time *now, struct zus_attr *inode_out,
+	    struct zus_attr *dir_out);
+int zl_unlink(struct zus_req *req, struct zus_inode *dir, struct zus_inode *inode,
+	      const struct zus_name *name, const struct zus_time *now,
+	      struct zus_attr *inode_out, struct zus_attr *dir_out);
+int zl_rename(struct zus_req *req, const struct zus_rename *args, struct zus_rename_out *out);
+int zl_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh, uint64_t cookie,
+	       int *eof);
+
+/* -------------------------------------------------------- symlink.c, xattr.c */
+
+/* Both in an operation that makes the inode. */
+int zl_op_symlink(struct zl_op *op, struct zl_obj *obj, const struct zus_name *target);
+int zl_op_xattr(struct zl_op *op, struct zl_obj *obj, const struct zus_xattr *xattr);
+int zl_readlink(struct zus_req *req, struct zus_inode *inode);
+
+int zl_getxattr(struct zus_req *req, struct zus_inode *inode, const struct zus_name *name);
+int zl_setxattr(struct zus_req *req, struct zus_inode *inode, const struct zus_setxattr *args,
+		struct zus_attr *out);
+int zl_listxattr(struct zus_req *req, struct zus_inode *inode);
+
+/* ------------------------------------------------------------ data.c, range.c */
+
+int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args);
+int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_map_done *args,
+		struct zus_attr *out);
+void zl_writes_free(struct zl_inode *zi);
+
+/*
+ * Items that take all blocks from bn up to end out of a file, and what is left of extents
+ * that reach across. *freed: how many blocks.
+ */
+int zl_op_cut(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end, uint64_t *freed);
+/* The same, but blocks inside stay the file's: a new extent will name them. */
+int zl_op_split(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end);
+/* The extent that has bn, or ENOENT; *end: where it, or the hole, ends. */
+int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end);
+int zl_fallocate(struct zus_req *req, struct zus_inode *inode, const struct zus_fallocate *args,
+		 struct zus_attr *out);
+
+/* ------------------------------------------------------------------ ioctl.c */
+
+int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
+	     int32_t *result);
+
+#endif /* ZLOGFS_OPS_H */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pending.h - what is durable in the log and not yet in the tree: for effects.c and apply.c. */
+#ifndef ZLOGFS_PENDING_H
+#define ZLOGFS_PENDING_H
+
+#include "zlogfs.h"
+
+/* Work of the applier, in the order of the log. */
+enum zl_work_kind {
+	ZL_WORK_PENDING,
+	ZL_WORK_RANGE,
+	ZL_WORK_FREE,
+};
+
+struct zl_work {
+	TAILQ_ENTRY(zl_work) link;
+	enum zl_work_kind kind;
+	uint64_t tid;
+	uint64_t order;		/* tid of the record that put it into the queue */
+};
+
+/*
+ * What is to become of one key of an object: its element, or that there is none. The newest
+ * of a key is in obj->pending. One that the applier has begun with, or that a boundary wants
+ * to be kept, is detached when a newer one comes, and is applied all the same.
+ */
+struct zl_pending {
+	struct zl_work work;
+	RB_ENTRY(zl_pending) by_key;
+	struct zl_obj *obj;	/* with a reference */
+	uint64_t ended_tid;	/* detached: by which record */
+	bool detached;
+	bool staged;		/* the applier has begun with it */
+	struct zl_elem elem;	/* head.lines 0: there is to be none */
+};
+
+/* All elements of a type from one key up to another that were put before: gone. */
+struct zl_range {
+	struct zl_work work;
+	TAILQ_ENTRY(zl_range) in_obj;
+	struct zl_obj *obj;	/* with a reference */
+	uint64_t from;
+	uint64_t to;		/* the first that stays; UINT64_MAX: all */
+	uint32_t rec_type;
+};
+
+/* Blocks that have left a file: they are free, or history. */
+struct zl_freed {
+	struct zl_work work;
+	struct zl_elem elem;	/* an extent of just these */
+};
+
+/*
+ * Memory for what a record's items become, taken before the record is written: behind that
+ * nothing may fail.
+ */
+struct zl_spare {
+	struct zl_spare *next;
+};
+struct zl_spares {
+	struct zl_spare *first;
+};
+
+int zl_spares_fill(struct zl_spares *spares, uint32_t n);
+void zl_spares_free(struct zl_spares *spares);
+
+/*
+ * What a durable record's items do to the objects in memory, under the locks of these. queue:
+ * of the record's log, locked, or of a mount. spares: one for each item.
+ */
+int zl_effects(struct zl_fs *fs, struct zl_work_list *queue, struct zl_spares *spares,
+	       uint64_t tid, const uint8_t *items, uint32_t bytes);
+/* Items of a record that came from a medium: sizes, kinds, bounds. *n: how many. */
+bool zl_items_valid(const struct zl_fs *fs, const uint8_t *items, uint32_t bytes, uint32_t *n);
+uint32_t zl_item_bytes(const struct zlf_item *item);
+
+/* Under obj->lock. */
+struct zl_pending *zl_pending_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key);
+struct zl_pending *zl_pending_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key);
+void zl_pending_insert(struct zl_pending *p);
+void zl_pending_detach(struct zl_pending *p, uint64_t tid);
+void zl_pending_remove(struct zl_pending *p);
+void zl_pending_free(struct zl_pending *p);
+
+#endif /* ZLOGFS_PENDING_H */

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* plugin.c - zlogfs as libzus loads it: mount, umount, and the tables. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops.h"
+#include "shell.h"
+
+/* -------------------------------------------------------------------- options */
+
+struct options {
+	bool manual;		/* nothing runs by itself: a test takes the steps */
+	uint32_t policy;
+};
+
+static const char *const policy_names[] = {
+	[ZLF_POLICY_INPLACE] = "inplace", [ZLF_POLICY_COW] = "cow",
+	[ZLF_POLICY_BOUNDARY] = "boundary",
+};
+
+static int parse_policy(const char *value, uint32_t *policy)
+{
+	uint32_t i;
+
+	for (i = ZLF_POLICY_INPLACE; i <= ZLF_POLICY_BOUNDARY; i++)
+		if (value && !strcmp(value, policy_names[i])) {
+			*policy = i;
+			return 0;
+		}
+	zus_log(ZUS_LOG_ERR, "zlogfs: policy=%s: it is inplace, cow or boundary",
+		value ? value : "");
+	return -EINVAL;
+}
+
+static int parse(const char *text, struct options *options)
+{
+	char buf[256], *key, *value;
+	int ret;
+
+	*options = (struct options) { .manual = false };
+	while ((ret = zus_option_next(&text, buf, sizeof(buf), &key, &value)) > 0) {
+		if (!strcmp(key, "steps") && value && !strcmp(value, "manual")) {
+			options->manual = true;
+		} else if (!strcmp(key, "policy")) {
+			ret = parse_policy(value, &options->policy);
+			if (ret)
+				return ret;
+		} else {
+			zus_log(ZUS_LOG_ERR, "zlogfs: unknown option %s", key);
+			return -EINVAL;
+		}
+	}
+	return ret < 0 ? -EINVAL : 0;
+}
+
+/* ---------------------------------------------------------------- mount, umount */
+
+static void free_fs(struct zl_fs *fs)
+{
+	zl_shell_stop(fs);
+	zl_work_drop(fs);
+	zl_objs_free(fs);
+	zl_log_free(fs);
+	zl_tree_free(fs);
+	zl_segs_free(fs);
+	free(fs->slots);
+	free(fs->boundaries);
+	pthread_mutex_destroy(&fs->space_lock);
+	pthread_mutex_destroy(&fs->objs_lock);
+	pthread_mutex_destroy(&fs->step);
+	pthread_rwlock_destroy(&fs->tree);
+	free(fs);
+}
+
+static struct zl_fs *new_fs(struct zus_mount *mount)
+{
+	struct zl_fs *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return NULL;
+	fs->mount = mount;
+	fs->rdonly = mount->flags & ZUS_MOUNT_RDONLY;
+	fs->incarnation = mount->incarnation;
+	fs->objs_size = 64;
+	fs->objs = calloc(fs->objs_size, sizeof(void *));
+	pthread_mutex_init(&fs->space_lock, NULL);
+	pthread_mutex_init(&fs->objs_lock, NULL);
+	pthread_mutex_init(&fs->step, NULL);
+	pthread_rwlock_init(&fs->tree, NULL);
+	TAILQ_INIT(&fs->batch);
+	zl_log_init(fs);
+	return fs;
+}
+
+static uint32_t collect_media(const struct zus_mount *mount, struct zl_media *media)
+{
+	const struct zus_device *dev;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < mount->num_devices && n < ZLF_MAX_DEVICES; i++) {
+		dev = &mount->devices[i];
+		if (dev->tier != ZUS_TIER_T1)
+			continue;
+		media[n] = (struct zl_media) { dev->addr, dev->size_bytes, dev->data_off,
+					       dev->pmd_phase_bytes, { 0 } };
+		memcpy(media[n].uuid, dev->uuid, sizeof(media[n].uuid));
+		n++;
+	}
+	return n;
+}
+
+static int load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media)
+{
+	int err = zl_super_load(fs, media, num_media);
+
+	if (err)
+		return err;
+	fs->next_log_seq = zl_get64(fs->ckpt.next_log_seq);
+	fs->slots = calloc(fs->geo.num_slots, sizeof(*fs->slots));
+	if (!fs->slots || !fs->objs)
+		return -ENOMEM;
+	err = zl_segs_load(fs);
+	if (!err)
+		err = zl_tree_load(fs);
+	if (!err)
+		err = zl_recover(fs);
+	if (!err && !fs->rdonly)
+		err = zl_orphans_destroy(fs);
+	return err;
+}
+
+static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
+{
+	struct zl_obj *obj = zl_obj_get(fs, ZLF_OBJ_ROOT);
+	int err;
+
+	if (!obj)
+		return -ENOMEM;
+	pthread_mutex_lock(&obj->lock);
+	err = zl_inode_load(zl_inode_of(obj));
+	if (!err)
+		err = zl_entry(zl_inode_of(obj), &out->root);
+	pthread_mutex_unlock(&obj->lock);
+	zl_obj_put(obj);
+	if (err)
+		return err == -ENOENT ? -EIO : err;
+	fs->root = zl_inode_of(obj);
+	zus_inode_get(&fs->root->zi);	/* until umount */
+	return 0;
+}
+
+static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
+{
+	struct zl_media media[ZLF_MAX_DEVICES];
+	uint32_t n = collect_media(mount, media);
+	struct options options;
+	struct zl_fs *fs;
+	int err = parse(mount->options, &options);
+
+	(void)req;
+	fs = err ? NULL : new_fs(mount);
+	if (!fs)
+		return err ? err : -ENOMEM;
+	mount->priv = fs;
+	err = load(fs, media, n);
+	if (options.policy)
+		fs->policy = options.policy;
+	if (!err && !fs->rdonly && !options.manual)
+		err = zl_shell_start(fs);
+	if (!err)
+		err = load_root(fs, out);
+	if (err) {
+		free_fs(fs);
+		return err;
+	}
+	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_FILEATTR |
+			ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | ZUS_MF_FALLOCATE | ZUS_MF_EXPORT |
+			ZUS_MF_IOCTL;
+	out->max_file_bytes = ZL_FILE_MAX_BYTES;
+	out->magic = ZLF_MAGIC_STATFS;
+	return 0;
+}
+
+static void zl_umount(struct zus_mount *mount)
+{
+	struct zl_fs *fs = mount->priv;
+
+	zl_shell_stop(fs);
+	zus_inode_put(&fs->root->zi);
+	if (!fs->rdonly) {
+		pthread_mutex_lock(&fs->step);
+		if (!zl_apply_all(fs))
+			zl_step_checkpoint(fs, true);
+		pthread_mutex_unlock(&fs->step);
+	}
+	free_fs(fs);
+}
+
+static int zl_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out)
+{
+	struct zl_fs *fs = mount->priv;
+
+	(void)req;
+	zl_space_count(fs, out);
+	out->name_max = ZUS_NAME_MAX;
+	return 0;
+}
+
+static const struct zus_mount_ops mount_ops = {
+	.mount = zl_mount, .umount = zl_umount, .statfs = zl_statfs,
+};
+
+static const struct zus_inode_ops inode_ops = {
+	.lookup = zl_lookup, .getattr = zl_getattr, .setattr = zl_setattr,
+	.create = zl_create, .mkdir = zl_create, .mknod = zl_create, .symlink = zl_create,
+	.link = zl_link, .unlink = zl_unlink, .rmdir = zl_unlink, .rename = zl_rename,
+	.readdir = zl_readdir, .readlink = zl_readlink, .evict = zl_evict,
+	.getxattr = zl_getxattr, .setxattr = zl_setxattr, .listxattr = zl_listxattr,
+	.tmpfile = zl_tmpfile, .iget = zl_iget, .parent = zl_parent,
+};
+
+static const struct zus_file_ops file_ops = {
+	.map = zl_map, .map_done = zl_map_done, .fallocate = zl_fallocate, .ioctl = zl_ioctl,
+};
+
+ZUS_EXPORT const struct zus_plugin zus_plugin = {
+	ZUS_PLUGIN_ABI,
+	.name = "zlogfs",
+	.mount_ops = &mount_ops, .inode_ops = &inode_ops, .file_ops = &file_ops,
+};

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * recover.c - a mount: from what the newest checkpoint says, the log's records are made
+ * pending again, in their order, and applied before anything new is done. A mount after an
+ * unmount is the same with an empty log. One that only reads leaves them pending.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node.h"
+#include "pending.h"
+
+struct found {
+	const struct zlf_record *record;
+	uint64_t tid;
+	uint32_t place;		/* in the order of the walk */
+};
+
+struct recovery {
+	struct zl_fs *fs;
+	struct found *found;
+	uint32_t n, max;
+	uint64_t seg_max_tid;
+	uint64_t max_tid;
+	struct zl_work_list queue;
+};
+
+/* ------------------------------------------------------------------------ log */
+
+static int remember(void *arg, const struct zlf_record *record)
+{
+	struct recovery *rec = arg;
+	struct found *grown;
+	uint64_t tid = zl_get64(record->tid);
+
+	rec->seg_max_tid = tid > rec->seg_max_tid ? tid : rec->seg_max_tid;
+	if (tid <= zl_get64(rec->fs->ckpt.applied_tid))
+		return 0;
+	if (rec->n == rec->max) {
+		rec->max = rec->max ? 2 * rec->max : 1024;
+		grown = realloc(rec->found, rec->max * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		rec->found = grown;
+	}
+	rec->found[rec->n] = (struct found) { record, tid, rec->n };
+	rec->n++;
+	return 0;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct zl_seg *left = *(struct zl_seg *const *)a, *right = *(struct zl_seg *const *)b;
+
+	return left->seq < right->seq ? -1 : left->seq > right->seq;
+}
+
+static int by_tid(const void *a, const void *b)
+{
+	const struct found *left = a, *right = b;
+
+	if (left->tid != right->tid)
+		return left->tid < right->tid ? -1 : 1;
+	return left->place < right->place ? -1 : 1;
+}
+
+/* One that is not a log's last has ended: a hole in it is damage, no end. */
+static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
+{
+	bool open[ZLF_MAX_LOGS] = { false }, closed;
+	struct zl_fs *fs = rec->fs;
+	uint32_t i, seg;
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		seg = (uint32_t)(segs[i] - fs->segs);
+		if (open[segs[i]->log])
+			return zl_freeze(fs, "the log has a hole", zl_seg_off(fs, seg));
+		rec->seg_max_tid = 0;
+		err = zl_log_walk(fs, seg, segs[i]->seq, remember, rec, &closed);
+		open[segs[i]->log] = !closed;
+		if (!err)
+			err = zl_log_adopt(fs, seg, rec->seg_max_tid);
+		if (rec->max_tid < rec->seg_max_tid)
+			rec->max_tid = rec->seg_max_tid;
+		if (fs->next_log_seq <= segs[i]->seq)
+			fs->next_log_seq = segs[i]->seq + 1;
+	}
+	return err;
+}
+
+static int read_log(struct recovery *rec)
+{
+	struct zl_fs *fs = rec->fs;
+	struct zl_seg **segs;
+	uint32_t i, n = 0;
+	int err;
+
+	for (i = 0; i < fs->num_segs; i++)
+		n += fs->segs[i].type == ZLF_SEG_LOG;
+	segs = calloc(n + 1ul, sizeof(struct zl_seg *));
+	if (!segs)
+		return -ENOMEM;
+	for (i = n = 0; i < fs->num_segs; i++)
+		if (fs->segs[i].type == ZLF_SEG_LOG)
+			segs[n++] = &fs->segs[i];
+	qsort(segs, n, sizeof(struct zl_seg *), by_seq);
+	err = walk_segs(rec, segs, n);
+	free(segs);
+	if (!err && rec->n)
+		qsort(rec->found, rec->n, sizeof(*rec->found), by_tid);
+	return err;
+}
+
+/* -------------------------------------------------------------------- records */
+
+/* Of a chain of which the last part is there; else 0: the operation never returned. */
+static uint32_t chain_parts(const struct recovery *rec, uint32_t i)
+{
+	uint32_t end = i;
+
+	if (!(zl_get16(rec->found[i].record->flags) & ZLF_LF_PART))
+		return 1;
+	while (end < rec->n && rec->found[end].tid == rec->found[i].tid)
+		end++;
+	return zl_get16(rec->found[end - 1].record->flags) & ZLF_LF_LAST ? end - i : 0;
+}
+
+/* Numbers that were given out are not given out again. */
+static void note_objects(struct zl_fs *fs, const uint8_t *items, uint32_t bytes)
+{
+	const struct zlf_item *item;
+	uint32_t at;
+
+	for (at = 0; at < bytes; at += zl_item_bytes(item)) {
+		item = (const void *)(items + at);
+		if (fs->next_obj <= zl_get64(item->obj))
+			fs->next_obj = zl_get64(item->obj) + 1;
+	}
+}
+
+static int replay_one(struct recovery *rec, const struct zlf_record *record)
+{
+	uint32_t bytes = zl_get32(record->item_bytes), n;
+	struct zl_spares spares;
+	int err;
+
+	if (!zl_items_valid(rec->fs, record->items, bytes, &n))
+		return zl_freeze(rec->fs, "a record's contents", zl_get64(record->tid));
+	err = zl_spares_fill(&spares, n);
+	if (err)
+		return err;
+	note_objects(rec->fs, record->items, bytes);
+	err = zl_effects(rec->fs, &rec->queue, &spares, zl_get64(record->tid), record->items,
+			 bytes);
+	zl_spares_free(&spares);
+	return err;
+}
+
+static int replay(struct recovery *rec)
+{
+	uint32_t i = 0, parts;
+	int err = 0;
+
+	while (i < rec->n && !err) {
+		parts = chain_parts(rec, i);
+		if (!parts) {		/* on to the next tid */
+			for (parts = 1; i + parts < rec->n &&
+					rec->found[i + parts].tid == rec->found[i].tid; )
+				parts++;
+			i += parts;
+			continue;
+		}
+		zl_slot_note(rec->fs, zl_get64(rec->found[i].record->op_id),
+			     rec->found[i].record->items);
+		for (; parts && !err; parts--, i++)
+			err = replay_one(rec, rec->found[i].record);
+	}
+	return err;
+}
+
+/* ----------------------------------------------------------------- boundaries */
+
+static int load_boundaries(struct zl_fs *fs)
+{
+	struct zl_obj *obj = zl_obj_get(fs, ZLF_OBJ_SNAPSHOTS);
+	struct zl_elem elem;
+	uint64_t key = 0;
+	int err;
+
+	if (!obj)
+		return -ENOMEM;
+	while (!(err = zl_obj_next(obj, ZLF_REC_SNAPSHOT, key, &elem))) {
+		err = zl_boundary_add(fs, zl_get64(elem.head.create_tid));
+		key = zl_get64(elem.head.key) + 1;
+		if (err)
+			break;
+	}
+	zl_obj_put(obj);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* ---------------------------------------------------------------------- mount */
+
+static void load_slots(struct zl_fs *fs)
+{
+	uint64_t bytes = (uint64_t)fs->geo.num_slots * sizeof(struct zlf_slot);
+
+	memcpy(fs->slots, fs->devs[0].pm.media + zl_get64(fs->devs[0].super->slots_off) +
+			  (zl_get32(fs->ckpt.slots_area) & 1) * bytes, bytes);
+}
+
+/* So that no node is put where a record has something. */
+static void claim_blocks(struct zl_fs *fs, const struct zl_work_list *queue)
+{
+	const struct zl_pending *p;
+	const struct zl_work *work;
+
+	for (work = TAILQ_FIRST(queue); work; work = TAILQ_NEXT(work, link)) {
+		if (work->kind != ZL_WORK_PENDING)
+			continue;
+		p = zus_container_of(work, const struct zl_pending, work);
+		if (p->elem.head.lines)
+			zl_blocks_claim(fs, zl_get64(p->elem.head.addr),
+					zl_elem_blocks(&p->elem.head));
+	}
+}
+
+static int finish(struct zl_fs *fs, struct recovery *rec)
+{
+	int err;
+
+	claim_blocks(fs, &rec->queue);
+	err = zl_tree_settle_intents(fs);
+	if (err)
+		return err;
+	pthread_mutex_lock(&fs->step);
+	TAILQ_CONCAT(&fs->batch, &rec->queue, link);
+	fs->batch_tid = rec->max_tid;
+	err = zl_apply_all(fs);
+	if (!err && fs->num_dirty_segs) {	/* what overtaken records had named */
+		zl_bits_store(fs);
+		zl_pm_fence();
+	}
+	fs->applied_tid = rec->max_tid;
+	if (!err)
+		err = zl_step_checkpoint(fs, false);
+	pthread_mutex_unlock(&fs->step);
+	zl_segs_settle(fs);
+	return err;
+}
+
+int zl_recover(struct zl_fs *fs)
+{
+	struct recovery rec = { .fs = fs, .max_tid = zl_get64(fs->ckpt.max_tid) };
+	uint32_t i;
+	int err;
+
+	TAILQ_INIT(&rec.queue);
+	load_slots(fs);
+	fs->next_obj = zl_get64(fs->ckpt.next_obj);
+	fs->applied_tid = zl_get64(fs->ckpt.applied_tid);
+	fs->recovering = true;
+	err = load_boundaries(fs);
+	if (!err)
+		err = read_log(&rec);
+	if (!err)
+		err = replay(&rec);
+	if (!err)
+		err = load_boundaries(fs);
+	for (i = 0; i < ZLF_MAX_LOGS; i++)
+		fs->logs[i].last_tid = rec.max_tid;
+	if (!err && !fs->rdonly)
+		err = finish(fs, &rec);
+	else
+		TAILQ_CONCAT(&fs->batch, &rec.queue, link);
+	fs->recovering = false;
+	free(rec.found);
+	return err;
+}

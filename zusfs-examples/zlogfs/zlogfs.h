@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * zlogfs.h - zlogfs in memory: what its parts know of each other.
+ *
+ * An operation becomes one record of the log, durable when it returns; what it changed is
+ * then known by the objects concerned, as pending. The applier brings that into the tree,
+ * in the order of the log; a checkpoint says how far it has come, and ends old log segments.
+ * A mount after a crash makes pending again what the log holds, and goes on.
+ *
+ * Locks, in the order in which they may be taken:
+ *
+ *	fs->step	one thread applies, or makes a checkpoint
+ *	obj->lock	what is pending of an object, and its inode; two: the lower number first
+ *	log->lock	one thread appends
+ *	fs->tree	the tree: for writing only where words are stored
+ *	fs->space_lock	free segments and blocks
+ *	fs->objs_lock	the table of objects
+ */
+#ifndef ZLOGFS_H
+#define ZLOGFS_H
+
+#include <bsd/sys/tree.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <zus.h>
+
+#include "format.h"
+#include "pm.h"
+
+struct zl_fs;
+
+#define ZL_NONE			UINT32_MAX	/* no segment, no log */
+
+/* ------------------------------------------------------------- little-endian */
+
+static inline uint64_t zl_get64(zlf_le64 v)
+{
+	return le64toh(v);
+}
+
+static inline uint32_t zl_get32(zlf_le32 v)
+{
+	return le32toh(v);
+}
+
+static inline uint16_t zl_get16(zlf_le16 v)
+{
+	return le16toh(v);
+}
+
+/* --------------------------------------------------------------------- super */
+
+struct zl_dev {
+	struct zl_pm pm;
+	const struct zlf_super *super;
+	uint64_t table_off;
+	uint64_t bitmap_off;
+	uint64_t hints_off;
+	uint64_t first_segment_off;
+	uint32_t first_segment;	/* its number among all */
+	uint32_t num_segments;
+	uint32_t numa_node;
+};
+
+struct zl_geo {
+	uint32_t segment_shift;
+	uint32_t segment_bytes;
+	uint32_t segment_lines;
+	uint32_t segment_blocks;
+	uint32_t node_lines;
+	uint32_t node_bytes;
+	uint32_t segment_nodes;
+	uint32_t record_lines_max;
+	uint32_t num_logs;
+	uint32_t num_slots;
+	uint64_t unapplied_max_bytes;
+};
+
+/* Options of mkfs; 0: what is usual. */
+struct zl_mkfs {
+	const char *label;
+	uint8_t fs_uuid[16];
+	uint32_t segment_shift;
+	uint32_t node_lines;
+	uint32_t num_logs;
+	uint32_t num_slots;
+	uint32_t policy;
+	uint64_t unapplied_max_bytes;
+	uint64_t now_ns;
+};
+
+/*
+ * Make a filesystem on devices that are mapped, each good from data_off on. 0; EINVAL: bad
+ * geometry; ENOSPC: too small, with *why for a person.
+ */
+struct zl_media {
+	void *addr;
+	uint64_t bytes;
+	uint64_t data_off;
+	uint64_t pmd_phase_bytes;
+	uint8_t uuid[16];
+};
+
+int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mkfs *options,
+	    const char **why);
+
+/* What is there, checked; fills fs->devs, fs->geo, fs->ckpt. EINVAL, EIO: logged. */
+int zl_super_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media);
+
+uint32_t zl_crc_seed(const uint8_t fs_uuid[16]);
+/* Of a structure whose crc is its member at crc_off, and covers what is behind up to bytes. */
+uint32_t zl_crc_of(uint32_t seed, const void *what, size_t crc_off, size_t bytes);
+
+/* ----------------------------------------------------------------- segments */
+
+struct zl_seg {
+	uint64_t used[8];	/* units; under space_lock */
+	uint64_t media_used[8];	/* as the medium has them or soon will; the applier's */
+	uint64_t seq;		/* of a log segment */
+	uint64_t max_tid;	/* of a log segment that has ended */
+	uint16_t count;		/* bits in used */
+	uint16_t gen;
+	uint8_t type;		/* ZLF_SEG_*; FREE: nothing is in it */
+	uint8_t media_type;
+	uint8_t next_type;	/* that the medium is to have; 0: as it is */
+	uint16_t media_gen;
+	uint16_t next_gen;
+	bool dirty;		/* in fs->dirty_segs */
+	uint8_t log;		/* of a log segment */
+	TAILQ_ENTRY(zl_seg) link; /* of a list of free or partly free ones */
+};
+TAILQ_HEAD(zl_seg_list, zl_seg);
+
+/* Who may take the last space, and who has to stop before. */
+enum zl_space_class {
+	ZL_SPACE_WRITE,		/* user data, new names */
+	ZL_SPACE_REMOVE,	/* what frees space in the end */
+	ZL_SPACE_SYSTEM,	/* the applier and the log */
+};
+
+int zl_segs_load(struct zl_fs *fs);
+void zl_segs_settle(struct zl_fs *fs);
+void zl_segs_free(struct zl_fs *fs);
+
+uint64_t zl_addr_make(const struct zl_fs *fs, uint32_t zone, uint32_t gen, uint32_t seg,
+		      uint32_t off);
+uint64_t zl_addr(const struct zl_fs *fs, uint32_t zone, uint32_t seg, uint32_t off);
+/* Where that is: false if it is nowhere in this filesystem. gen is not compared. */
+bool zl_addr_split(const struct zl_fs *fs, uint64_t addr, uint32_t *seg, uint32_t *off);
+uint32_t zl_addr_zone(uint64_t addr);
+uint32_t zl_addr_dev(uint64_t addr, uint64_t *dev_off);
+struct zl_dev *zl_seg_dev(struct zl_fs *fs, uint32_t seg);
+uint64_t zl_seg_off(struct zl_fs *fs, uint32_t seg);
+/* Bytes at addr, which has been checked. */
+const void *zl_media(struct zl_fs *fs, uint64_t addr);
+
+/*
+ * Blocks in one piece inside a segment, at most want; *got: how many. 0: no space for this
+ * class. goal: behind which it would be best. whole: an empty segment for itself, or what
+ * there is.
+ */
+uint64_t zl_blocks_alloc(struct zl_fs *fs, enum zl_space_class class, uint32_t want,
+			 uint64_t goal, bool whole, uint32_t *got);
+/* Nobody will look for anything there again, not even a mount after a crash. */
+void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
+/* Of a mount: something is there. */
+void zl_blocks_claim(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
+
+uint64_t zl_node_alloc(struct zl_fs *fs);
+void zl_node_release(struct zl_fs *fs, uint64_t addr);
+
+/* An empty segment for a log. ZL_NONE: there is none. release: it has none any more. */
+uint32_t zl_log_seg_alloc(struct zl_fs *fs);
+void zl_log_seg_release(struct zl_fs *fs, uint32_t seg);
+
+/*
+ * For the applier: what is to be on the medium, of blocks or of a node. Stored and flushed
+ * by zl_bits_store(), of all segments that were changed; no fence.
+ */
+void zl_bits_set(struct zl_fs *fs, uint64_t addr, uint32_t units);
+void zl_bits_clear(struct zl_fs *fs, uint64_t addr, uint32_t units);
+void zl_bits_store(struct zl_fs *fs);
+
+void zl_space_count(struct zl_fs *fs, struct zus_statfs *st);
+/* ENOSPC: who is of this class has to stop. */
+int zl_space_admit(struct zl_fs *fs, enum zl_space_class class);
+
+/* The word of the segment table. */
+uint64_t zl_seg_word(uint32_t type, uint32_t log, uint32_t gen);
+bool zl_seg_word_split(uint64_t word, uint32_t *type, uint32_t *log, uint32_t *gen);
+
+/* --------------------------------------------------------------------- tree */
+
+struct zl_key {
+	uint64_t obj;
+	uint64_t key;
+	uint64_t tid;		/* of history; else 0 */
+	uint32_t rec_type;
+};
+
+int zl_key_compare(const struct zl_key *a, const struct zl_key *b);
+struct zl_key zl_elem_key(const struct zlf_elem *elem);
+
+/* An element with its payload, in memory. */
+struct zl_elem {
+	struct zlf_elem head;
+	uint8_t payload[ZLF_ELEM_PAYLOAD_MAX];
+};
+
+/*
+ * The element of key, or with next the first at or behind it: 0, ENOENT, EIO. Takes the
+ * tree's lock for reading.
+ */
+int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+/* The last at or in front of it. */
+int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+
+int zl_tree_load(struct zl_fs *fs);
+uint64_t zl_tree_root(struct zl_fs *fs);
+void zl_tree_free(struct zl_fs *fs);
+/* What a node's first line is to be, without an element. */
+void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t self,
+		    uint32_t level, const struct zl_key *low);
+
+/*
+ * Changes of the tree, by one thread at a time, under fs->step: begin, any number of put and
+ * del, then commit, behind which they are durable and what they replaced is gone. Who looks
+ * something up waits meanwhile. *old, with lines 0 if there was none: what was there. 1: what
+ * is there is newer, and stays, or is not there.
+ */
+void zl_tree_begin(struct zl_fs *fs);
+int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old);
+int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old);
+int zl_tree_find_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+int zl_tree_next_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+int zl_tree_commit(struct zl_fs *fs);
+
+/* ------------------------------------------------------------------ objects */
+
+struct zl_pending;
+RB_HEAD(zl_pending_tree, zl_pending);
+struct zl_range;
+TAILQ_HEAD(zl_range_list, zl_range);
+
+struct zl_obj {
+	struct zl_obj *hash_next;
+	struct zl_fs *fs;
+	uint64_t id;
+	uint64_t refs;		/* atomic; 0: may be freed */
+	pthread_mutex_t lock;
+	struct zl_pending_tree pending;
+	struct zl_range_list ranges;
+	uint64_t change_tid;	/* of the newest record about it */
+};
+
+enum zl_write_kind {
+	ZL_WRITE_NEW,		/* blocks that nobody knows */
+	ZL_WRITE_COPIED,	/* the same, old bytes at the edges */
+	ZL_WRITE_UNWRITTEN,	/* the file's own, never written */
+};
+
+/* A place that a MAP gave to a write, until its MAP_DONE. */
+struct zl_write {
+	struct zl_write *next;
+	uint64_t map_id;
+	uint64_t bn;
+	uint64_t addr;
+	uint32_t blocks;
+	enum zl_write_kind kind;
+};
+
+struct zl_inode {
+	struct zl_obj obj;
+	struct zus_inode zi;
+	bool known;		/* to libzus */
+	bool loaded;		/* body is what the inode is; else it is in the tree, or nowhere */
+	struct zlf_inode body;
+	struct zl_write *writes;
+};
+
+struct zl_inode *zl_inode_of(struct zl_obj *obj);
+struct zl_inode *zl_inode_of_zus(struct zus_inode *zi);
+
+/* With a reference, which zl_obj_put() gives back. NULL: no memory. */
+struct zl_obj *zl_obj_get(struct zl_fs *fs, uint64_t id);
+void zl_obj_put(struct zl_obj *obj);
+void zl_objs_free(struct zl_fs *fs);
+
+/*
+ * What an object has at a key, pending or in the tree; next: the first of that type at or
+ * behind key; prev: the last at or in front of it. Under obj->lock. ENOENT, EIO.
+ */
+int zl_obj_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
+int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
+int zl_obj_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
+
+/* The inode's body, from the tree if need be. ENOENT: there is no such inode. */
+int zl_inode_load(struct zl_inode *zi);
+
+/* Blocks that an element has. */
+uint32_t zl_elem_blocks(const struct zlf_elem *elem);
+
+/* ---------------------------------------------------------------------- log */
+
+struct zl_log_seg {
+	TAILQ_ENTRY(zl_log_seg) link;
+	uint64_t seq;
+	uint64_t max_tid;	/* so far */
+	uint32_t seg;
+	bool ended;		/* nothing more comes */
+};
+TAILQ_HEAD(zl_log_seg_list, zl_log_seg);
+
+struct zl_work;
+TAILQ_HEAD(zl_work_list, zl_work);
+
+struct zl_log {
+	pthread_mutex_t lock;
+	uint32_t id;
+	uint64_t last_tid;
+	struct zl_log_seg *open;
+	uint32_t pos;		/* lines */
+	struct zl_log_seg_list segs;
+	struct zl_work_list queue;
+};
+
+/* The log of the calling CPU. */
+struct zl_log *zl_log_here(struct zl_fs *fs);
+int zl_log_init(struct zl_fs *fs);
+void zl_log_free(struct zl_fs *fs);
+
+/* All logs: nobody appends. level: they all go on from the highest tid, which it returns. */
+void zl_logs_lock(struct zl_fs *fs);
+void zl_logs_unlock(struct zl_fs *fs);
+uint64_t zl_logs_level(struct zl_fs *fs);
+
+/*
+ * All four under log->lock. tid_next: above floor and all before on this log. append: to a
+ * record that is complete but for its checksum; no fence. ENOSPC: no segment. end: what is
+ * open gets its CLOSE.
+ */
+uint64_t zl_tid_next(struct zl_fs *fs, struct zl_log *log, uint64_t floor);
+int zl_log_append(struct zl_fs *fs, struct zl_log *log, struct zlf_record *record);
+void zl_log_end(struct zl_fs *fs, struct zl_log *log);
+
+/*
+ * Walk through the records of a segment in order; called with each that is valid. fn's error
+ * ends it. *closed: the segment's end was said.
+ */
+typedef int zl_record_fn(void *arg, const struct zlf_record *record);
+int zl_log_walk(struct zl_fs *fs, uint32_t seg, uint64_t seq, zl_record_fn *fn, void *arg,
+		bool *closed);
+/* Of a mount: a segment that is there, whose newest record is max_tid. */
+int zl_log_adopt(struct zl_fs *fs, uint32_t seg, uint64_t max_tid);
+
+/* The lowest number of a segment that is still wanted when all up to applied_tid is applied. */
+uint64_t zl_log_min_seq(struct zl_fs *fs, uint64_t applied_tid);
+/* Those below are in no checkpoint's way any more. */
+void zl_log_retire(struct zl_fs *fs, uint64_t min_seq);
+/* Unretired segments are too many: whoever wants to change something applies first. */
+bool zl_log_pressed(const struct zl_fs *fs);
+
+/* --------------------------------------------------------------- operations */
+
+/* Blocks in one piece. */
+struct zl_run {
+	uint64_t addr;
+	uint32_t blocks;
+};
+
+/*
+ * An operation, from its first item to its record. begin: with no lock, as it may have to make
+ * room in the log; ENOSPC, EROFS. Items are added under the locks of the objects concerned,
+ * which are held until commit has returned. end always, also of one that did not commit.
+ */
+struct zl_op {
+	struct zl_fs *fs;
+	uint64_t op_id;
+	uint64_t floor_tid;
+	uint64_t tid;		/* behind commit */
+	uint32_t item_bytes;
+	uint32_t num_items;
+	uint32_t items_max;
+	uint32_t num_allocs;
+	struct zl_run *allocs;	/* that are free again if it does not commit */
+	int err;		/* of items; commit returns it */
+	uint8_t *items;
+	uint8_t first[1024];	/* what most need */
+};
+
+int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
+		enum zl_space_class class);
+void zl_op_set(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *elem,
+	       const void *payload, uint32_t payload_bytes);
+/* Blocks of an extent that leave its file. */
+void zl_op_free(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *extent);
+void zl_op_del(struct zl_op *op, struct zl_obj *obj, uint32_t rec_type, uint64_t key);
+void zl_op_range(struct zl_op *op, struct zl_obj *obj, uint32_t rec_type, uint64_t from,
+		 uint64_t to);
+void zl_op_inode(struct zl_op *op, struct zl_inode *zi, uint32_t mask,
+		 const struct zlf_inode *body);
+/*
+ * Blocks for the operation, *got of them in one piece; free again if it does not commit. 0,
+ * and op->err, if there are none. whole: see zl_blocks_alloc().
+ */
+uint64_t zl_op_blocks(struct zl_op *op, uint64_t want, bool whole, uint32_t *got);
+uint64_t zl_op_block(struct zl_op *op);
+int zl_op_commit(struct zl_op *op);
+/* The same, under log->lock. */
+int zl_op_commit_on(struct zl_op *op, struct zl_log *log);
+void zl_op_end(struct zl_op *op);
+
+/* ----------------------------------------------------- applier and checkpoint */
+
+/*
+ * All under fs->step. step: some of what waits; 1: there may be more, 0: there is none, or an
+ * error. all: everything that was queued when it was called.
+ */
+int zl_step_apply(struct zl_fs *fs, uint32_t max_items);
+int zl_apply_all(struct zl_fs *fs);
+int zl_step_checkpoint(struct zl_fs *fs, bool clean);
+/* Is there a boundary at or behind from, and in front of to? */
+bool zl_boundary_between(const struct zl_fs *fs, uint64_t from, uint64_t to);
+int zl_boundary_add(struct zl_fs *fs, uint64_t tid);
+/* Apply and make checkpoints until the log has room. No lock. */
+int zl_make_room(struct zl_fs *fs);
+
+/* A slot's newest operation, durable; an operation holds its slot until it has returned. */
+void zl_slot_note(struct zl_fs *fs, uint64_t op_id, const uint8_t *items);
+
+/* Log and tree as a crash, or an unmount, left them. */
+int zl_recover(struct zl_fs *fs);
+
+/* What is now will be kept; history from now on. */
+int zl_boundary(struct zl_fs *fs);
+
+/* ------------------------------------------------------------ the filesystem */
+
+struct zl_fs {
+	struct zus_mount *mount;
+	struct zl_dev devs[ZLF_MAX_DEVICES];
+	uint32_t num_devs;
+	struct zl_geo geo;
+	uint32_t crc_seed;
+	uint32_t policy;
+	bool rdonly;
+	bool recovering;	/* nothing but the log's records is done */
+	bool frozen;		/* atomic: a check failed, nothing is stored any more */
+	struct zlf_ckpt ckpt;	/* the newest on the medium */
+	uint64_t now_tid;	/* for tests: 0, or a clock that stands still */
+	uint64_t next_obj;	/* atomic */
+	uint64_t incarnation;
+	uint64_t boundary_tid;	/* the newest; atomic */
+
+	pthread_mutex_t space_lock;
+	struct zl_seg *segs;
+	uint32_t num_segs;
+	uint32_t free_segs;
+	uint64_t free_blocks;	/* in segments of data that are partly free */
+	struct zl_seg_list empty;
+	struct zl_seg_list partial; /* data segments with free blocks */
+	struct zl_seg_list node_partial;
+	uint64_t used_nodes;
+	uint64_t used_blocks;
+	uint32_t *dirty_segs;	/* the applier's: whose bits are to be stored */
+	uint32_t num_dirty_segs;
+
+	pthread_rwlock_t tree;
+	struct zl_tree *tree_state;
+
+	pthread_mutex_t objs_lock;
+	struct zl_obj **objs;
+	uint32_t objs_size;	/* a power of two */
+	uint32_t num_objs;
+
+	struct zl_log logs[ZLF_MAX_LOGS];
+	uint64_t next_log_seq;	/* atomic */
+	uint32_t live_log_segs;	/* atomic */
+
+	pthread_mutex_t step;
+	struct zl_work_list batch; /* taken from the logs' queues, not yet applied */
+	uint64_t batch_tid;	/* no record up to it is missing there */
+	uint64_t applied_tid;
+	uint64_t range_next;	/* where to go on with the range that is being applied */
+	struct zlf_slot *slots;
+	uint64_t *boundaries;	/* tids, rising; under step */
+	uint32_t num_boundaries;
+
+	struct zl_inode *root;
+	struct zl_shell *shell;	/* threads, where there are any */
+};
+
+/* A check failed: reads go on, nothing is stored. why: for the log, once. Returns EIO. */
+int zl_freeze(struct zl_fs *fs, const char *why, uint64_t where);
+
+#endif /* ZLOGFS_H */
