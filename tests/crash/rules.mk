@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The crash kit, docs/crash.md. Its proof is tests/unit/crash-*.c.
+
+CRASH_KIT_OBJS := $(addprefix $(BUILD)/obj/tests/crash/,trace.o model.o images.o)
+
+$(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(BUILD)/obj/tests/crash/store.o
