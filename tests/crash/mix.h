@@ -26,20 +26,29 @@ static inline uint64_t mix_word(uint64_t off, uint64_t value)
 	return mix64(mix64(off + 0x9e3779b97f4a7c15ull) ^ value);
 }
 
+#define MIX_LANES	4u
+
+/* In lanes, which a processor computes side by side. */
 static inline uint64_t mix_bytes(uint64_t hash, const void *data, size_t bytes)
 {
+	uint64_t lanes[MIX_LANES] = { 1, 2, 3, 4 }, words[MIX_LANES];
 	const char *at = data;
-	uint64_t word;
+	unsigned int i;
 
 	hash = mix64(hash ^ bytes);
-	for (; bytes >= sizeof(word); bytes -= sizeof(word), at += sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-		hash ^= hash >> 32;
+	for (; bytes >= sizeof(words); bytes -= sizeof(words), at += sizeof(words)) {
+		memcpy(words, at, sizeof(words));
+		for (i = 0; i < MIX_LANES; i++) {
+			lanes[i] = (lanes[i] ^ words[i]) * 0x9e3779b97f4a7c15ull;
+			lanes[i] ^= lanes[i] >> 32;
+		}
 	}
-	word = 0;
-	memcpy(&word, at, bytes);
-	return mix64(hash ^ word);
+	memset(words, 0, sizeof(words));
+	if (bytes)
+		memcpy(words, at, bytes);
+	for (i = 0; i < MIX_LANES; i++)
+		hash = mix64(hash ^ lanes[i]) + mix64(words[i] + i);
+	return mix64(hash);
 }
 
 #endif /* CRASH_MIX_H */

@@ -3,5 +3,7 @@
 # The crash kit, docs/crash.md. Its proof is tests/unit/crash-*.c.
 
 CRASH_KIT_OBJS := $(addprefix $(BUILD)/obj/tests/crash/,trace.o model.o images.o)
+CRASH_SPEC_OBJS := $(addprefix $(BUILD)/obj/tests/crash/,spec.o view.o workload.o generate.o)
 
 $(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(BUILD)/obj/tests/crash/store.o
+$(BUILD)/tests/unit/crash-spec: $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS)
