@@ -316,6 +316,12 @@ static void show(struct images *im)
 		revert(im);
 }
 
+void images_remake(struct images *im)
+{
+	restore(im);
+	apply(im);
+}
+
 size_t images_missing(const struct images *im, struct model_word *missing, size_t max)
 {
 	size_t i, j, count = 0;

@@ -55,6 +55,9 @@ uint64_t images_repeated(const struct images *images);
 uint64_t images_points(const struct images *images);
 uint64_t images_points_exhaustive(const struct images *images);
 
+/* In fn: makes the image again, after it was written to. */
+void images_remake(struct images *images);
+
 /* In fn: the number of words in flight that this image lacks; their places in offs. */
 size_t images_missing(const struct images *images, struct model_word *missing, size_t max);
 

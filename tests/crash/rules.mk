@@ -7,3 +7,13 @@ CRASH_SPEC_OBJS := $(addprefix $(BUILD)/obj/tests/crash/,spec.o view.o workload.
 
 $(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(BUILD)/obj/tests/crash/store.o
 $(BUILD)/tests/unit/crash-spec: $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS)
+
+CRASH_OBJS := $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS) \
+	$(addprefix $(BUILD)/obj/tests/crash/,run.o check.o report.o crash.o)
+CRASH := $(BUILD)/tests/crash/crash
+UNIT_PROGS += $(CRASH)
+
+$(CRASH): $(CRASH_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(CRASH_OBJS) \
+		$(ZUS_LINK) -ldl

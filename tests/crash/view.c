@@ -19,7 +19,6 @@ struct view *view_new(void)
 	struct view *view = crash_alloc(1, sizeof(*view));
 
 	view->nodes = crash_alloc(SPEC_NAMES + 1, sizeof(*view->nodes));
-	view->memory = crash_alloc(1, MEMORY_BYTES);
 	return view;
 }
 
@@ -160,10 +159,14 @@ static int broken(struct view *view, const char *path, const char *what)
 
 static char *take(struct view *view, size_t bytes)
 {
-	char *memory = view->memory + view->used;
+	char *memory;
 
 	if (bytes > MEMORY_BYTES - view->used)
 		return NULL;
+	/* of a specification there is no need */
+	if (!view->memory)
+		view->memory = crash_alloc(1, MEMORY_BYTES);
+	memory = view->memory + view->used;
 	view->used += (bytes + 63) / 64 * 64;
 	return memory;
 }
