@@ -29,7 +29,8 @@ int crash_mount(const struct crash_config *config, void *media, struct zus_local
 	return *local ? zus_local_mount_again(*local) : zus_local_mount(&mount, local);
 }
 
-static void unmount(struct zus_local **local)
+/* What a broken plugin did to this mount shall not fail others. */
+static void drop_mount(struct zus_local **local)
 {
 	if (*local)
 		zus_local_umount(*local);
@@ -188,7 +189,7 @@ static int check_and_mount(struct run *run, char *media)
 	char message[MESSAGE_BYTES] = "";
 	int err;
 
-	unmount(&run->local);
+	zus_local_end(run->local);
 	err = target->fsck ? target->fsck(media, run->config->bytes, message, sizeof(message)) : 0;
 	if (err) {
 		report_failure(run, "fsck, behind recovery, changes and umount: %s",
@@ -262,7 +263,10 @@ static void check_deep_image(void *arg, struct image *image)
 	image->dirty = true;
 	tally->at.deep_image = image->ordinal;
 	tally->deep_images++;
-	mount_and_match(&deep->place, image->media);
+	if (mount_and_match(&deep->place, image->media) == -1)
+		drop_mount(&deep->local);
+	else
+		zus_local_end(deep->local);
 }
 
 static void crash_recovery(struct deep *deep, const char *media)
@@ -307,12 +311,12 @@ static void check_recovery(struct run *run, const char *media)
 	trace_start(&deep.trace);
 	err = crash_mount(run->config, copy, &local);
 	trace_stop(&deep.trace);
-	unmount(&local);
+	drop_mount(&local);
 	run->tally->at.deep = true;
 	if (!err)
 		crash_recovery(&deep, media);
 	run->tally->at.deep = false;
-	unmount(&deep.local);
+	drop_mount(&deep.local);
 	trace_destroy(&deep.trace);
 	free(copy);
 }
@@ -337,15 +341,16 @@ void check_image(void *arg, struct image *image)
 	}
 	state = mount_and_match(&place, image->media);
 	if (state == -1) {
-		/* what a plugin did to this mount shall not fail others */
-		unmount(&run->local);
+		drop_mount(&run->local);
 		return;
 	}
-	if (!is_new_state(run, run->got->hash))
+	if (!is_new_state(run, run->got->hash)) {
+		zus_local_end(run->local);
 		return;
+	}
 	run->tally->states++;
 	check_use(run, image->media, state);
-	unmount(&run->local);
+	zus_local_end(run->local);
 	images_remake(run->images);
 	check_recovery(run, image->media);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * crash.c - the program: makes a filesystem, and crashes workloads on it, each in a process
- * of its own. See docs/crash.md.
+ * crash.c - the program: makes a filesystem, and crashes workloads on it, in another process,
+ * which may end by the plugin's fault. See docs/crash.md.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -68,6 +68,7 @@ struct options {
 static struct options options = { .seed = 1, .shard = 1, .shards = 1, .workload_limit = 120 };
 static struct crash_tally *tally;
 static char again[AGAIN_BYTES];
+static time_t started;
 
 static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -422,6 +423,23 @@ static void keep(const char *text)
 		die("%s: %s", path, strerror(errno));
 }
 
+static void end_line(const char *text)
+{
+	if (tally->run_failures)
+		tally->failed++;
+	else if (tally->run_unsupported)
+		tally->not_run++;
+	else
+		tally->passed++;
+	if (tally->run_failures && options.keep)
+		keep(text);
+}
+
+static bool out_of_time(void)
+{
+	return options.time_limit && (uint64_t)(time(NULL) - started) >= options.time_limit;
+}
+
 /* The process ended by a signal: a failure at the image that it had before it. */
 static void report_signal(const struct crash_config *config, const char *text, int status)
 {
@@ -439,36 +457,48 @@ static void report_signal(const struct crash_config *config, const char *text, i
 	report_again(config, text, &tally->at);
 }
 
-static void run_line(const struct crash_config *config, const char *text)
+/* In a process of its own, until its end or the plugin's fault. */
+static void run_lines_here(const struct crash_config *config, const struct lines *lines)
 {
 	struct workload workload;
-	int status = 0;
-	pid_t pid;
 
-	if (workload_parse(&workload, text))
-		die("no workload: \"%s\"", text);
-	tally->run_failures = 0;
-	tally->run_unsupported = false;
-	fflush(stdout);
-	pid = fork();
-	if (pid < 0)
-		die("fork: %s", strerror(errno));
-	if (!pid) {
+	for (; tally->line < lines->num && !out_of_time(); tally->line += options.shards) {
+		const char *text = lines->text[tally->line];
+
+		if (workload_parse(&workload, text))
+			die("no workload: \"%s\"", text);
+		tally->run_failures = 0;
+		tally->run_unsupported = false;
 		alarm((unsigned int)options.workload_limit);
 		run_workload(config, &workload, text, tally);
-		fflush(stderr);
-		_exit(0);
+		end_line(text);
 	}
-	if (waitpid(pid, &status, 0) != pid || status)
-		report_signal(config, text, status);
-	if (tally->run_failures)
-		tally->failed++;
-	else if (tally->run_unsupported)
-		tally->not_run++;
-	else
-		tally->passed++;
-	if (tally->run_failures && options.keep)
-		keep(text);
+	fflush(stderr);
+	_exit(0);
+}
+
+static void run_lines(const struct crash_config *config, const struct lines *lines)
+{
+	int status;
+	pid_t pid;
+
+	tally->line = options.shard - 1;
+	while (tally->line < lines->num && !out_of_time()) {
+		status = 0;
+		fflush(stdout);
+		pid = fork();
+		if (pid < 0)
+			die("fork: %s", strerror(errno));
+		if (!pid)
+			run_lines_here(config, lines);
+		if (waitpid(pid, &status, 0) == pid && !status)
+			return;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+			exit(2);	/* it has said why */
+		report_signal(config, lines->text[tally->line], status);
+		end_line(lines->text[tally->line]);
+		tally->line += options.shards;
+	}
 }
 
 static void print_json(double seconds)
@@ -503,18 +533,6 @@ static void print_result(void)
 	       tally->failed, tally->not_run);
 }
 
-static void run_lines(const struct crash_config *config, const struct lines *lines)
-{
-	time_t start = time(NULL);
-	size_t i;
-
-	for (i = options.shard - 1; i < lines->num; i += options.shards) {
-		if (options.time_limit && (uint64_t)(time(NULL) - start) >= options.time_limit)
-			break;
-		run_line(config, lines->text[i]);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	struct crash_config config = { 0 };
@@ -537,6 +555,7 @@ int main(int argc, char **argv)
 		     0);
 	if (tally == MAP_FAILED)
 		die("no memory");
+	started = time(NULL);
 	run_lines(&config, &lines);
 	print_result();
 	return tally->failed ? 1 : 0;

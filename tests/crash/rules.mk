@@ -17,3 +17,15 @@ $(CRASH): $(CRASH_OBJS) $(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(CRASH_OBJS) \
 		$(ZUS_LINK) -ldl
+
+# A filesystem for the proof; it is not installed
+SLOTFS := $(BUILD)/tests/crash/slotfs.so
+SLOTFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/slotfs/*.c))
+UNIT_PROGS += $(SLOTFS)
+
+$(SLOTFS_OBJS): override CFLAGS += -fvisibility=hidden -Wmissing-prototypes
+
+$(SLOTFS): $(SLOTFS_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
+		$(SLOTFS_OBJS) $(ZUS_LINK)

@@ -34,7 +34,7 @@ struct crash_tally {
 	uint64_t clean_flushes;	/* lines */
 	uint64_t failures;
 	uint64_t ns;		/* in enumeration */
-	/* of the workload that runs */
+	uint64_t line;		/* of the workloads, that runs; what follows is of it */
 	struct crash_at at;
 	uint32_t run_failures;
 	bool run_unsupported;

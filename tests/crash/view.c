@@ -165,7 +165,9 @@ static char *take(struct view *view, size_t bytes)
 		return NULL;
 	/* of a specification there is no need */
 	if (!view->memory)
-		view->memory = crash_alloc(1, MEMORY_BYTES);
+		view->memory = malloc(MEMORY_BYTES);
+	if (!view->memory)
+		return NULL;
 	memory = view->memory + view->used;
 	view->used += (bytes + 63) / 64 * 64;
 	return memory;

@@ -292,15 +292,18 @@ bool op_between(const struct op *op, struct spec *spec, unsigned int number)
 	bool clears = op->kind == OP_FALLOCATE &&
 		      op->flags & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
 	uint64_t off = op->off, end = op->off + op->bytes, edge;
+	int file = spec_find(spec, op->path);
 
 	if (op->kind == OP_TRUNCATE && off % BLOCK_BYTES && !number)
 		return !spec_zero(spec, op->path, off, BLOCK_BYTES - off % BLOCK_BYTES);
-	if (!clears || number > 1)
+	if (!clears || number > 1 || file < 0)
 		return false;
+	if (end > spec->files[file].size)
+		end = spec->files[file].size;
 	edge = off + (BLOCK_BYTES - off % BLOCK_BYTES) % BLOCK_BYTES;
 	if (edge > end)
 		edge = end;
-	if (spec_zero(spec, op->path, off, edge - off))
+	if (off >= end || spec_zero(spec, op->path, off, edge - off))
 		return false;
 	if (number && end - end % BLOCK_BYTES >= edge)
 		spec_zero(spec, op->path, end - end % BLOCK_BYTES, end % BLOCK_BYTES);

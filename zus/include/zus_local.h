@@ -80,10 +80,11 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **lo
 int zus_local_umount(struct zus_local *local);
 
 /*
- * The same as umount and mount with the same configuration, in the same structure and with
- * the same devices, and much cheaper. With an error nothing is mounted: only this function
- * and umount may be called then.
+ * end is umount, but local stays, with its devices, and mount_again mounts it as it was
+ * mounted: a hundred times as fast as the other two. With an error of mount_again nothing is
+ * mounted. While nothing is, only mount_again and umount may be called.
  */
+int zus_local_end(struct zus_local *local);
 int zus_local_mount_again(struct zus_local *local);
 
 /* Before umount. Who waits is told that nobody is shown any more what was known before. */

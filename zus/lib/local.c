@@ -484,7 +484,7 @@ out_free:
 	return err;
 }
 
-static int send_umount(struct zus_local *local)
+int zus_local_end(struct zus_local *local)
 {
 	struct zus_local_call call = { .op = ZUFS_OP_UMOUNT };
 
@@ -496,7 +496,7 @@ static int send_umount(struct zus_local *local)
 
 int zus_local_umount(struct zus_local *local)
 {
-	int err = send_umount(local);
+	int err = zus_local_end(local);
 
 	free_local(local);
 	return err;
@@ -504,9 +504,7 @@ int zus_local_umount(struct zus_local *local)
 
 int zus_local_mount_again(struct zus_local *local)
 {
-	int err = send_umount(local);
-
-	return err ? err : send_mount(local);
+	return local->is_mounted ? -EBUSY : send_mount(local);
 }
 
 uint64_t zus_local_inodes(struct zus_local *local)
