@@ -535,6 +535,9 @@ static int slot_mount(struct zus_req *req, struct zus_mount *mount, struct zus_m
 		leave(fs);
 		return err;
 	}
+	if (fs->bug == SLOT_RECOVERY)
+		fs->state.seq++;
+	slot_commit(fs);
 	slot_blocks_find(fs);
 	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_FALLOCATE;
 	out->max_file_bytes = SLOT_FILE_BLOCKS * ZUS_BLOCK_BYTES;

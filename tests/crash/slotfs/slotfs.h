@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * slotfs.h - a filesystem for the crash program's own proof. All names and inodes are one
- * structure, which each operation writes anew into the slot that is not valid; then one
- * word makes that one valid. Bytes never change in place. One thread at a time.
+ * structure, which each operation, and each mount, writes anew into the slot that is not
+ * valid; then one word makes that one valid. Bytes never change in place. One thread at a
+ * time.
  */
 #ifndef SLOTFS_H
 #define SLOTFS_H
@@ -30,6 +31,7 @@ enum slot_bug {
 	SLOT_CRASH,		/* recovery of a symlink is a null pointer */
 	SLOT_HANG,		/* or never ends */
 	SLOT_MEMORY_LEAK,	/* of each mount */
+	SLOT_RECOVERY,		/* writes to the slot that is valid */
 	SLOT_BUGS,
 };
 
