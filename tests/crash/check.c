@@ -139,7 +139,8 @@ static int mutate_dir(struct run *run, struct spec *spec, const char *dir)
 
 		for (; *from && used + SPEC_PATH_BYTES < sizeof(text); from++) {
 			if (from[0] == '%') {
-				used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", dir);
+				used += (size_t)snprintf(text + used, sizeof(text) - used, "%s",
+							 dir);
 				from++;
 			} else {
 				text[used++] = *from;
@@ -159,7 +160,8 @@ static int compare(struct run *run, const struct spec *spec, const char *when)
 
 	view_of_spec(want, spec);
 	if (err) {
-		report_failure(run, "%s not readable: %s %s", when, strerror(-err), run->got->broken);
+		report_failure(run, "%s not readable: %s %s", when, strerror(-err),
+			       run->got->broken);
 	} else if (want->hash != run->got->hash) {
 		err = -1;
 		report_failure(run, "%s another state than the operations make:", when);

@@ -42,7 +42,7 @@ static const char usage[] =
 	"  --prefix             stores to one line reach the medium in order\n"
 	"  --list FILE          workloads, one a line; default: --print-list's\n"
 	"  --workload TEXT      this one; may be given once\n"
-	"  --steps              also each single operation with each of the target's steps\n"
+	"  --steps              also single operations, before and behind each of its steps\n"
 	"  --shard I/N          of N equal parts the I-th, from 1 on\n"
 	"  --time-limit S       in an order that the seed gives, as far as it comes; default: none\n"
 	"  --workload-limit S   a workload that takes longer hangs; default: 120\n"
@@ -208,11 +208,13 @@ static const struct crash_target no_target;
 /* A plugin need not have one. */
 static const struct crash_target *find_target(void)
 {
-	const char *file = options.target ? options.target : options.plugin;
+	const char *file = options.target;
 	char path[PATH_MAX];
 	const void *found = NULL;
 	void *handle;
 
+	if (!file)
+		file = options.plugin;
 	snprintf(path, sizeof(path), "%s%s", strchr(file, '/') ? "" : "./", file);
 	handle = dlopen(path, RTLD_NOW);
 	if (handle)
@@ -247,7 +249,8 @@ static void load_plugin(struct crash_config *config)
 
 	if (zus_plugin_load(options.plugin, &config->plugin, message, sizeof(message)))
 		die("%s", message);
-	target = config->target = find_target();
+	config->target = find_target();
+	target = config->target;
 	config->options = options.options ? options.options : target->options;
 	config->bytes = options.bytes ? options.bytes :
 			target->device_bytes ? target->device_bytes : DEFAULT_BYTES;
@@ -328,6 +331,15 @@ static void add_line(void *arg, const char *text)
 		die("no memory");
 }
 
+static void free_lines(struct lines *lines)
+{
+	size_t i;
+
+	for (i = 0; i < lines->num; i++)
+		free(lines->text[i]);
+	free(lines->text);
+}
+
 static void read_list(struct lines *lines, const char *path)
 {
 	FILE *file = fopen(path, "r");
@@ -389,6 +401,7 @@ static void print_list(void)
 		hash = mix_bytes(hash, lines.text[i], strlen(lines.text[i]));
 	}
 	printf("# %zu workloads, hash %016" PRIx64 "\n", lines.num, hash);
+	free_lines(&lines);
 }
 
 static void find_lines(struct lines *lines, const struct crash_target *target)
@@ -558,5 +571,8 @@ int main(int argc, char **argv)
 	started = time(NULL);
 	run_lines(&config, &lines);
 	print_result();
+	free_lines(&lines);
+	spec_free((struct spec *)config.base);
+	free((char *)config.prepared);
 	return tally->failed ? 1 : 0;
 }

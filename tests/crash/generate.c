@@ -165,7 +165,8 @@ static void list_pairs(struct list *list)
 		for (b = 0; b < list->num_ops; b++) {
 			spec = after(list, a, b);
 			if (spec && !symmetric(list, spec, a, b)) {
-				snprintf(text, sizeof(text), "%s; %s", list->text[a], list->text[b]);
+				snprintf(text, sizeof(text), "%s; %s", list->text[a],
+					 list->text[b]);
 				list->line(list->arg, text);
 			}
 			spec_free(spec);

@@ -236,15 +236,16 @@ static uint64_t apply(struct images *im)
 
 static void revert(struct images *im)
 {
-	const struct model_word *word;
+	const struct model_word *word, *end;
 	size_t i;
 
-	for (i = 0; i < im->num_units; i++)
-		if (im->chosen[i])
-			for (word = &im->model->words[im->units[i].first];
-			     word < &im->model->words[im->units[i].first + im->units[i].count]; word++)
-				memcpy(im->media + word->off, im->model->durable + word->off,
-				       sizeof(word->value));
+	for (i = 0; i < im->num_units; i++) {
+		word = &im->model->words[im->units[i].first];
+		end = word + im->units[i].count;
+		for (; im->chosen[i] && word < end; word++)
+			memcpy(im->media + word->off, im->model->durable + word->off,
+			       sizeof(word->value));
+	}
 }
 
 static bool insert_seen(uint64_t *seen, size_t max, uint64_t hash)

@@ -10,8 +10,8 @@
 #include "trace.h"
 
 #define LOG_OFF		4096u
-#define PAIR_OFF(i)	((i) * TRACE_LINE_BYTES)
-#define UNDO_OFF	(4 * TRACE_LINE_BYTES)
+#define PAIR_OFF(i)	((i) * 64ull)		/* a line for each */
+#define UNDO_OFF	256ull
 
 struct record {
 	uint64_t seq;		/* from 1 on */
@@ -149,7 +149,7 @@ static void undo(struct store *store)
 		return;
 	put(word_at(store, PAIR_OFF(0)), undo.pair[0]);
 	put(word_at(store, PAIR_OFF(1)), undo.pair[1]);
-	zus_flush(store->media, 2 * TRACE_LINE_BYTES);
+	zus_flush(store->media, PAIR_OFF(2));
 	zus_fence();
 	put(word_at(store, UNDO_OFF), 0);
 	zus_persist(store->media + UNDO_OFF, sizeof(uint64_t));

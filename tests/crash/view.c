@@ -226,7 +226,8 @@ static int read_xattr(struct reader *reader, struct view_node *node, uint64_t ha
 	value = take(view, (size_t)bytes);
 	if (!value)
 		return -ENOMEM;
-	if (bytes && zus_handle_getxattr(reader->local, handle, name, value, (size_t)bytes) != bytes)
+	if (bytes && zus_handle_getxattr(reader->local, handle, name, value,
+					 (size_t)bytes) != bytes)
 		return broken(view, node->path, "an extended attribute changes its length");
 	*xattr = (struct view_xattr) { name, value, (uint32_t)bytes };
 	node->num_xattrs++;
@@ -288,7 +289,7 @@ static int read_name(void *arg, const struct zus_local_dirent *dirent)
 
 	snprintf(name, sizeof(name), "%.*s", (int)dirent->name.bytes, dirent->name.str);
 	if (!join(path, reader->dir, name)) {
-		reader->err = broken(reader->view, reader->dir, "a name longer than any that was made");
+		reader->err = broken(reader->view, reader->dir, "a name too long to be right");
 		return 1;
 	}
 	reader->err = zus_handle_lookup(reader->local, reader->dir_handle, &dirent->name, &entry);
@@ -428,8 +429,9 @@ static void print_data(const struct view_node *node, FILE *to)
 	int runs = 0;
 
 	for (off = 0; off < node->size; off = start) {
-		for (start = off; start < node->size && node->data[start] == node->data[off]; start++)
-			;
+		start = off;
+		while (start < node->size && node->data[start] == node->data[off])
+			start++;
 		if (++runs > 8) {
 			fprintf(to, " ... sum %016" PRIx64, node->data_hash);
 			return;

@@ -227,7 +227,7 @@ static const char *contents(uint32_t seed, uint64_t bytes)
 	uint64_t i;
 
 	for (i = 0; i < bytes; i++)
-		buffer[i] = (char)('A' + (7 * seed + i / 1024) % 58);
+		buffer[i] = (char)('A' + (7ull * seed + i / 1024) % 58);
 	buffer[bytes] = 0;
 	return buffer;
 }

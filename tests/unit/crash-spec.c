@@ -109,7 +109,7 @@ START_TEST(bad_lines_are_refused)
 	static const char *const bad[] = {
 		"", "creat", "creat foo", "creat /foo /bar", "fly /foo", "write /foo 1x 2",
 		"rename /a", "rename /a /b sideways", "truncate /foo",
-		"creat /a; creat /a; creat /a; creat /a; creat /a; creat /a; creat /a; creat /a; creat /a",
+		"rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a",
 	};
 	struct workload workload;
 

@@ -119,7 +119,7 @@ static int slot_fallocate(struct zus_req *req, struct zus_inode *inode,
 	(void)req;
 	if (args->mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
 		return -EOPNOTSUPP;
-	if (args->size_bytes > SLOT_FILE_BLOCKS * ZUS_BLOCK_BYTES)
+	if (args->size_bytes > SLOT_FILE_BYTES)
 		return -EFBIG;
 	if (args->mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		clear_blocks(node, args->off, args->off + args->len_bytes);
@@ -144,7 +144,7 @@ int slot_setattr(struct zus_req *req, struct zus_inode *inode, const struct zus_
 	struct slot_node *node = slot_node(inode);
 
 	(void)req;
-	if (set->valid & ZUS_SET_SIZE && set->size_bytes > SLOT_FILE_BLOCKS * ZUS_BLOCK_BYTES)
+	if (set->valid & ZUS_SET_SIZE && set->size_bytes > SLOT_FILE_BYTES)
 		return -EFBIG;
 	if (set->valid & ZUS_SET_MODE)
 		node->mode = (node->mode & S_IFMT) | (set->mode & 07777);
@@ -154,7 +154,7 @@ int slot_setattr(struct zus_req *req, struct zus_inode *inode, const struct zus_
 		node->gid = set->gid;
 	if (set->valid & ZUS_SET_SIZE) {
 		node->size_bytes = set->size_bytes;
-		clear_blocks(node, set->size_bytes, SLOT_FILE_BLOCKS * ZUS_BLOCK_BYTES);
+		clear_blocks(node, set->size_bytes, SLOT_FILE_BYTES);
 	}
 	node->change++;
 	slot_commit(fs);

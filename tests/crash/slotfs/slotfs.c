@@ -2,6 +2,7 @@
 /* slotfs.c - names, inodes, the two slots, and what the crash program is told. */
 #include <errno.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -489,7 +490,6 @@ static void leave(struct slot_fs *fs)
 /* What a broken filesystem might do when it finds a symlink. */
 static void misbehave(const struct slot_fs *fs)
 {
-	volatile const uint32_t *nothing = NULL;
 	uint32_t ino;
 
 	for (ino = 0; ino < SLOT_INODES; ino++)
@@ -497,7 +497,7 @@ static void misbehave(const struct slot_fs *fs)
 			while (fs->bug == SLOT_HANG)
 				__atomic_signal_fence(__ATOMIC_SEQ_CST);
 			if (fs->bug == SLOT_CRASH)
-				zus_log(ZUS_LOG_DEBUG, "%u", *nothing);
+				raise(SIGSEGV);
 		}
 }
 
@@ -540,7 +540,7 @@ static int slot_mount(struct zus_req *req, struct zus_mount *mount, struct zus_m
 	slot_commit(fs);
 	slot_blocks_find(fs);
 	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_FALLOCATE;
-	out->max_file_bytes = SLOT_FILE_BLOCKS * ZUS_BLOCK_BYTES;
+	out->max_file_bytes = SLOT_FILE_BYTES;
 	zus_entry_set(&out->root, &fs->inodes[SLOT_ROOT]->zi);
 	slot_attr(out->root.inode, &out->root.attr);
 	return 0;

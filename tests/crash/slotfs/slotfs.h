@@ -17,6 +17,7 @@
 #define SLOT_NAME_BYTES	32u
 #define SLOT_XATTRS	4u
 #define SLOT_FILE_BLOCKS 32u
+#define SLOT_FILE_BYTES	((uint64_t)SLOT_FILE_BLOCKS * ZUS_BLOCK_BYTES)
 #define SLOT_ROOT	1u	/* inode number; 0: none */
 #define SLOT_BLOCKS	256u	/* of a device at most */
 
