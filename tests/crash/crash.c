@@ -164,8 +164,6 @@ static void parse_options(int argc, char **argv)
 	}
 	if (optind < argc)
 		die("what is \"%s\"? See crash --help", argv[optind]);
-	if (!options.plugin && !options.print_list)
-		die("--plugin is missing; see crash --help");
 	if (options.reproduce && !options.workload)
 		die("--reproduce wants --workload");
 }
@@ -208,13 +206,13 @@ static const struct crash_target no_target;
 /* A plugin need not have one. */
 static const struct crash_target *find_target(void)
 {
-	const char *file = options.target;
+	const char *file = options.target ? options.target : options.plugin;
 	char path[PATH_MAX];
 	const void *found = NULL;
 	void *handle;
 
 	if (!file)
-		file = options.plugin;
+		die("--plugin is missing; see crash --help");
 	snprintf(path, sizeof(path), "%s%s", strchr(file, '/') ? "" : "./", file);
 	handle = dlopen(path, RTLD_NOW);
 	if (handle)
@@ -247,10 +245,10 @@ static void load_plugin(struct crash_config *config)
 	const struct crash_target *target;
 	char message[512];
 
-	if (zus_plugin_load(options.plugin, &config->plugin, message, sizeof(message)))
-		die("%s", message);
 	config->target = find_target();
 	target = config->target;
+	if (zus_plugin_load(options.plugin, &config->plugin, message, sizeof(message)))
+		die("%s", message);
 	config->options = options.options ? options.options : target->options;
 	config->bytes = options.bytes ? options.bytes :
 			target->device_bytes ? target->device_bytes : DEFAULT_BYTES;

@@ -23,7 +23,7 @@ run()
 }
 
 # A sanitizer's own malloc(3) is not asked what it has
-sanitized() { nm "$CRASH" | grep -q __asan_init; }
+sanitized() { nm "$CRASH" | grep __asan_init >/dev/null; }
 
 list_is_up_to_date()
 {
@@ -41,11 +41,11 @@ right_one_passes()
 	passed "right_one_passes"
 }
 
-# bug_is_found BUG WORKLOAD MESSAGE, in the workload alone
+# bug_is_found BUG WORKLOAD MESSAGE [OPTION...], in the workload alone
 bug_is_found()
 {
 	local again
-	[ "$(run --options "bug=$1" --workload "$2" --workload-limit 3)" = 1 ] ||
+	[ "$(run --options "bug=$1" --workload "$2" "${@:4}")" = 1 ] ||
 		{ cat out err; fail "bug $1 is not found"; }
 	grep -q "$3" err || { cat err; fail "bug $1: not \"$3\""; }
 	passed "bug_$1_is_found"
@@ -53,10 +53,9 @@ bug_is_found()
 	again=$(grep -A 3 "$3" err | sed -n 's/^  again: //p' | head -n 1)
 	case $3 in
 	*leak* | *flight*) return ;;
-	*"no end"*) again="$again --workload-limit 3" ;;
 	esac
 	[ -n "$again" ] || fail "bug $1: no command to make it again"
-	! bash -c "$again" >out2 2>err2 || fail "bug $1 not made again by: $again"
+	! bash -c "$again ${*:4}" >out2 2>err2 || fail "bug $1 not made again by: $again"
 	grep -q "$3" err2 || { cat err2; fail "bug $1: not the same by: $again"; }
 	passed "bug_$1_is_made_again"
 }
@@ -97,8 +96,8 @@ bug_is_found 2 'creat /bar' 'in flight behind an operation'
 bug_is_found 3 'rename /B /bar' 'a state that it may not be'
 bug_is_found 4 'write /foo 0 4096' 'a state that it may not be'
 bug_is_found 5 'removexattr /foo user.p' 'are free when all is deleted'
-bug_is_found 6 'symlink /bar 7' 'ended by'
-bug_is_found 7 'symlink /bar 7' 'no end within 3 s'
+bug_is_found 6 'symlink /bar 7' 'ended '
+bug_is_found 7 'symlink /bar 7' 'no end within 2 s' --workload-limit 2
 sanitized || bug_is_found 8 'creat /bar' 'mounts leak'
 bug_is_found 9 'creat /bar' 'then in its recovery, before fence'
 failure_is_kept
