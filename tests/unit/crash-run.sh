@@ -60,6 +60,29 @@ bug_is_found()
 	passed "bug_$1_is_made_again"
 }
 
+# In place is right where that is all that was promised
+policies_differ()
+{
+	local write=(--options bug=4 --workload 'write /foo 0 4096')
+	[ "$(run "${write[@]}" --policy words)" = 0 ] || { cat err; fail "policy words"; }
+	[ "$(run "${write[@]}" --policy blocks)" = 1 ] || fail "a torn block by policy blocks"
+	[ "$(run "${write[@]}" --policy atomic)" = 1 ] || fail "a torn block by policy atomic"
+	[ "$(run --options bug=4 --workload 'write /foo 0 8192' --policy blocks)" = 1 ] ||
+		fail "torn blocks by policy blocks"
+	passed "policies_differ"
+}
+
+# 63 operations, each before and behind the step
+steps_are_done()
+{
+	grep -v ';' "$TOP/tests/crash/seq2.list" >singles
+	[ "$(run --list singles --steps --shard 2/20)" = 0 ] || { cat err; fail "steps"; }
+	grep -q '^10 passed, 0 failed, 0 not run$' out || { cat out; fail "10 of 189 in 20th"; }
+	[ "$(run --workload 'step nothing')" = 0 ] || fail "a step that is not known"
+	grep -q '^0 passed, 0 failed, 1 not run$' out || { cat out; fail "not told as not run"; }
+	passed "steps_are_done"
+}
+
 failure_is_kept()
 {
 	mkdir kept
@@ -100,6 +123,8 @@ bug_is_found 6 'symlink /bar 7' 'ended '
 bug_is_found 7 'symlink /bar 7' 'no end within 2 s' --workload-limit 2
 sanitized || bug_is_found 8 'creat /bar' 'mounts leak'
 bug_is_found 9 'creat /bar' 'then in its recovery, before fence'
+policies_differ
+steps_are_done
 failure_is_kept
 json_is_json
 bad_options_are_refused

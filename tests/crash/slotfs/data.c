@@ -131,8 +131,20 @@ static int slot_fallocate(struct zus_req *req, struct zus_inode *inode,
 	return 0;
 }
 
+static int slot_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
+		      int32_t *result)
+{
+	(void)req;
+	(void)result;
+	if (args->cmd != SLOT_IOC_REWRITE)
+		return -ENOTTY;
+	slot_commit(slot_fs_of(inode));
+	return 0;
+}
+
 const struct zus_file_ops slot_file_ops = {
 	.map = slot_map, .map_done = slot_map_done, .fallocate = slot_fallocate,
+	.ioctl = slot_ioctl,
 };
 
 /* --------------------------------------------------------------- attributes */

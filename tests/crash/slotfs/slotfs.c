@@ -539,7 +539,7 @@ static int slot_mount(struct zus_req *req, struct zus_mount *mount, struct zus_m
 		fs->state.seq++;
 	slot_commit(fs);
 	slot_blocks_find(fs);
-	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_FALLOCATE;
+	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_FALLOCATE | ZUS_MF_IOCTL;
 	out->max_file_bytes = SLOT_FILE_BYTES;
 	zus_entry_set(&out->root, &fs->inodes[SLOT_ROOT]->zi);
 	slot_attr(out->root.inode, &out->root.attr);
@@ -608,7 +608,27 @@ static int target_fsck(const void *media, uint64_t bytes, char *message, size_t 
 	return 0;
 }
 
+static int target_step(struct zus_local *local, const char *name)
+{
+	const struct zus_ioctl rewrite = { .cmd = SLOT_IOC_REWRITE };
+	struct zus_local_file *root;
+	int32_t result;
+	int err;
+
+	if (strcmp(name, "rewrite") != 0)
+		return -EOPNOTSUPP;
+	err = zus_local_open(local, "/", &root);
+	if (err)
+		return err;
+	err = zus_local_ioctl(root, &rewrite, &result);
+	zus_local_close(root);
+	return err;
+}
+
+static const char *const target_steps[] = { "rewrite", NULL };
+
 ZUS_EXPORT const struct crash_target crash_target = {
 	.device_bytes = TARGET_BYTES, .data_off = TARGET_OFF, .flags = CRASH_SPACE,
-	.fences_max = 8, .mkfs = target_mkfs, .fsck = target_fsck,
+	.fences_max = 8, .steps = target_steps, .mkfs = target_mkfs, .fsck = target_fsck,
+	.step = target_step,
 };

@@ -9,6 +9,7 @@
 #define SLOTFS_H
 
 #include <stdbool.h>
+#include <sys/ioctl.h>
 
 #include <zus.h>
 
@@ -72,6 +73,9 @@ struct slot_state {
 	struct slot_name names[SLOT_NAMES];
 	uint64_t sum;
 };
+
+/* Writes the state anew: something that a filesystem might do by itself. */
+#define SLOT_IOC_REWRITE	_IO('S', 1)
 
 /* In memory. */
 struct slot_inode {
