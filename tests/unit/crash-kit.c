@@ -118,6 +118,9 @@ START_TEST(a_flush_is_of_its_lines_only)
 {
 	put(56, 1);
 	put(64, 2);
+	trace_set_cpu(&trace, 1);
+	zus_flush(media + 64, 8);	/* so that it is known before the other */
+	trace_set_cpu(&trace, 0);
 	zus_persist(media, 64);
 	replay();
 	check_durable(56, 1);
@@ -167,16 +170,32 @@ START_TEST(copies_past_the_cache_want_a_fence_of_their_cpu)
 
 	zus_copy_nt(media + 128, &value, sizeof(value));
 	trace_set_cpu(&trace, 1);
-	zus_fence();
-	trace_set_cpu(&trace, 0);
+	zus_zero_nt(media + 192, 8);
 	zus_copy_nt(media + 256, &value, sizeof(value));
 	zus_fence();
-	trace_set_cpu(&trace, 1);
-	zus_zero_nt(media + 128, 8);
 	replay();
-	check_durable(128, 7);
+	check_durable(128, 0);
 	check_durable(256, 7);
 	ck_assert_uint_eq(model.num_words, 1);
+}
+END_TEST
+
+/* What is stored over is found before: each of its values may be there. */
+START_TEST(values_are_found_in_time)
+{
+	uint64_t value = 9;
+
+	put(8, 1);
+	zus_copy_nt(media + 8, &value, sizeof(value));
+	put(64, 1);
+	zus_fence();
+	put(64, 2);
+	replay();
+	check_durable(8, 9);
+	ck_assert_uint_eq(model.num_words, 2);
+	ck_assert_uint_eq(count_images(), 3);
+	ck_assert_uint_eq(trace.events[0].kind, TRACE_STORE);
+	ck_assert_uint_eq(trace.events[0].off, 8);
 }
 END_TEST
 
@@ -272,6 +291,7 @@ START_TEST(lines_in_order)
 	images_free(images);
 	config.prefix = true;
 	ck_assert_uint_eq(count_images(), 8);
+	ck_assert_uint_eq(images_repeated(images), 0);
 }
 END_TEST
 
@@ -301,6 +321,21 @@ START_TEST(some_choices_above_the_limit)
 	shown = count_images();
 	ck_assert_uint_eq(shown + images_repeated(images), 2 + 200 + 24 + 4 + 12 + 4);
 	ck_assert_uint_gt(shown, 200);
+	ck_assert_uint_eq(images_points_exhaustive(images), 0);
+}
+END_TEST
+
+/* Not all choices are taken, but each length of the line is one of those. */
+START_TEST(lines_in_order_above_the_limit)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		put(i * 8ull, 1);
+	config.prefix = true;
+	config.exhaustive = 4;
+	replay();
+	ck_assert_uint_eq(count_images(), 9);
 	ck_assert_uint_eq(images_points_exhaustive(images), 0);
 }
 END_TEST
@@ -558,11 +593,13 @@ int main(void)
 	tcase_add_test(tc, a_store_behind_the_flush_stays_in_flight);
 	tcase_add_test(tc, a_newer_store_overtakes);
 	tcase_add_test(tc, values_of_one_word);
+	tcase_add_test(tc, values_are_found_in_time);
 	tcase_add_test(tc, what_changes_nothing_is_no_choice);
 	tcase_add_test(tc, clean_flushes_are_counted);
 	tcase_add_test(tc, lines_in_order);
 	tcase_add_test(tc, all_choices_up_to_the_limit);
 	tcase_add_test(tc, some_choices_above_the_limit);
+	tcase_add_test(tc, lines_in_order_above_the_limit);
 	tcase_add_test(tc, long_copies_are_three_units);
 	tcase_add_test(tc, an_image_can_be_made_again);
 	tcase_add_test(tc, libzus_and_plugins_are_recorded);
