@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -423,6 +424,8 @@ static void keep(const char *text)
 	char path[PATH_MAX], id[80];
 	FILE *file;
 
+	if (mkdir(options.keep, 0777) && errno != EEXIST)
+		die("%s: %s", options.keep, strerror(errno));
 	snprintf(path, sizeof(path), "%s/crash-%016" PRIx64, options.keep,
 		 mix_bytes(0, text, strlen(text)));
 	file = fopen(path, "w");

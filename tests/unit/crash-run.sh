@@ -85,7 +85,6 @@ steps_are_done()
 
 failure_is_kept()
 {
-	mkdir kept
 	run --options bug=3 --workload 'rename /B /bar' --keep kept >/dev/null
 	[ "$(find kept -name 'crash-*' | wc -l)" = 1 ] || fail "nothing in kept"
 	[ "$(run --options bug=3 --list kept/crash-*)" = 1 ] || fail "what is kept does not fail"
@@ -123,6 +122,7 @@ bug_is_found 6 'symlink /bar 7' 'ended '
 bug_is_found 7 'symlink /bar 7' 'no end within 2 s' --workload-limit 2
 sanitized || bug_is_found 8 'creat /bar' 'mounts leak'
 bug_is_found 9 'creat /bar' 'then in its recovery, before fence'
+bug_is_found 10 'chmod /foo 600' 'crash behind operation 1'
 policies_differ
 steps_are_done
 failure_is_kept

@@ -126,6 +126,32 @@ START_TEST(prepared_tree)
 }
 END_TEST
 
+static uint64_t hash_of(const char *line)
+{
+	struct spec *one = spec_new(S_IFDIR | 0755, 0, 0);
+	struct workload workload;
+	uint64_t hash;
+	uint32_t i;
+
+	ck_assert_int_eq(workload_parse(&workload, line), 0);
+	for (i = 0; i < workload.num_ops; i++)
+		ck_assert_int_eq(op_to_spec(&workload.ops[i], one), 0);
+	view_of_spec(want, one);
+	hash = want->hash;
+	spec_free(one);
+	return hash;
+}
+
+/* The names, links and contents are the same, but not which names are one file. */
+START_TEST(links_are_told_apart)
+{
+	ck_assert_uint_ne(hash_of("creat /a; creat /b; link /a /c; link /b /d"),
+			  hash_of("creat /a; creat /b; link /a /d; link /b /c"));
+	ck_assert_uint_eq(hash_of("creat /a; creat /b; link /a /c; link /b /d"),
+			  hash_of("creat /d; creat /c; link /d /b; link /c /a"));
+}
+END_TEST
+
 static const char *const names[] = {
 	"/foo", "/bar", "/A", "/A/foo", "/A/bar", "/B", "/B/foo", "/A/D", "/A/D/foo",
 };
@@ -190,6 +216,7 @@ int main(void)
 	tcase_add_test(tc, lines_are_read_as_they_are_written);
 	tcase_add_loop_test(tc, bad_lines_are_refused, 0, 10);
 	tcase_add_test(tc, prepared_tree);
+	tcase_add_test(tc, links_are_told_apart);
 	tcase_add_test(tc, random_operations);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -169,7 +169,8 @@ int slot_setattr(struct zus_req *req, struct zus_inode *inode, const struct zus_
 		clear_blocks(node, set->size_bytes, SLOT_FILE_BYTES);
 	}
 	node->change++;
-	slot_commit(fs);
+	if (fs->bug != SLOT_LATE || set->valid & ZUS_SET_SIZE)
+		slot_commit(fs);
 	slot_blocks_find(fs);
 	slot_attr(inode, out);
 	return 0;

@@ -34,6 +34,7 @@ enum slot_bug {
 	SLOT_HANG,		/* or never ends */
 	SLOT_MEMORY_LEAK,	/* of each mount */
 	SLOT_RECOVERY,		/* writes to the slot that is valid */
+	SLOT_LATE,		/* a new mode is written with the next operation */
 	SLOT_BUGS,
 };
 
