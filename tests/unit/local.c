@@ -455,6 +455,38 @@ START_TEST(who_mounted_is_told)
 }
 END_TEST
 
+/* --------------------------------------------------------- mounts, repeatedly */
+
+START_TEST(a_mount_on_the_callers_memory_begins_again)
+{
+	char *memory = aligned_alloc(BLOCK, 4 * MIB);
+	const struct zus_local_device device = { .size_bytes = 4 * MIB, .memory = memory };
+	const struct zus_local_config config = {
+		.plugin = unit_plugin("toyfs"), .devices = &device, .num_devices = 1,
+		.options = "relocate=7",
+	};
+	struct zus_attr attr;
+	int i;
+
+	ck_assert_ptr_nonnull(memory);
+	memory[4 * MIB - 1] = 'x';
+	ck_assert_int_eq(zus_local_mount(&config, &fs), 0);
+	ck_assert_ptr_eq(zus_local_dev_addr(fs, 0, 0), memory);
+	ck_assert_int_eq(zus_local_mount_again(fs), -EBUSY);
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(zus_local_create(fs, "/f", 0644), 0);
+		ck_assert_int_eq(zus_local_end(fs), 0);
+		ck_assert_uint_eq(zus_local_inodes(fs), 0);
+		ck_assert_int_eq(zus_local_mount_again(fs), 0);
+		ck_assert_int_eq(zus_local_stat(fs, "/f", &attr), -ENOENT);
+	}
+	ck_assert_int_eq(zus_local_end(fs), 0);
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+	ck_assert_int_eq(memory[4 * MIB - 1], 'x');
+	free(memory);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("local");
@@ -471,6 +503,7 @@ int main(void)
 	tcase_add_test(tc, copies_end_with_their_source);
 	tcase_add_test(tc, a_file_may_end_with_the_last_byte);
 	tcase_add_test(bare, who_mounted_is_told);
+	tcase_add_test(bare, a_mount_on_the_callers_memory_begins_again);
 	suite_add_tcase(suite, tc);
 	suite_add_tcase(suite, bare);
 	return unit_run(suite);

@@ -301,25 +301,11 @@ void zus_local_interrupt(struct zus_local *local, struct zus_local_caller *calle
 
 static const uint8_t no_uuid[16];
 
-static int open_device(struct zus_device *dev, const struct zus_local_device *from,
-		       uint32_t id)
+static int map_device(struct zus_device *dev, const struct zus_local_device *from)
 {
 	int flags = MAP_SHARED | (from->path ? 0 : MAP_ANONYMOUS);
 	int fd = -1;
 
-	dev->id = id;
-	dev->size_bytes = from->size_bytes;
-	dev->data_off = from->data_off ? from->data_off : ZUS_PMD_BYTES;
-	dev->tier = from->tier ? from->tier : ZUS_TIER_T1;
-	dev->numa_node = from->numa_node;
-	dev->flags = from->flags & ZUS_LOCAL_PAGE_CACHE ? 0 : ZUS_DEVF_SYNCHRONOUS;
-	memcpy(dev->uuid, from->uuid, sizeof(dev->uuid));
-	if (!memcmp(dev->uuid, no_uuid, sizeof(no_uuid)))
-		dev->uuid[0] = (uint8_t)(id + 1);
-	if (!dev->size_bytes || dev->size_bytes % ZUS_BLOCK_BYTES)
-		return -EINVAL;
-	if (dev->tier != ZUS_TIER_T1)
-		return 0;
 	if (from->path) {
 		fd = open(from->path, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
@@ -335,6 +321,33 @@ static int open_device(struct zus_device *dev, const struct zus_local_device *fr
 	return 0;
 }
 
+static int open_device(struct zus_local *local, const struct zus_local_device *from, uint32_t id)
+{
+	struct zus_device *dev = &local->devices[id];
+	int err;
+
+	dev->id = id;
+	dev->size_bytes = from->size_bytes;
+	dev->data_off = from->data_off ? from->data_off : ZUS_PMD_BYTES;
+	dev->tier = from->tier ? from->tier : ZUS_TIER_T1;
+	dev->numa_node = from->numa_node;
+	dev->flags = from->flags & ZUS_LOCAL_PAGE_CACHE ? 0 : ZUS_DEVF_SYNCHRONOUS;
+	memcpy(dev->uuid, from->uuid, sizeof(dev->uuid));
+	if (!memcmp(dev->uuid, no_uuid, sizeof(no_uuid)))
+		dev->uuid[0] = (uint8_t)(id + 1);
+	if (!dev->size_bytes || dev->size_bytes % ZUS_BLOCK_BYTES)
+		return -EINVAL;
+	if (dev->tier != ZUS_TIER_T1)
+		return 0;
+	if (from->memory) {
+		dev->addr = from->memory;
+		return 0;
+	}
+	err = map_device(dev, from);
+	local->mapped[id] = !err;
+	return err;
+}
+
 static void free_local(struct zus_local *local)
 {
 	uint32_t i;
@@ -348,17 +361,30 @@ static void free_local(struct zus_local *local)
 	zus_server_close(local->server);
 	local_inval_free(local);
 	for (i = 0; i < local->num_devices; i++)
-		if (local->devices[i].addr)
+		if (local->mapped[i])
 			munmap(local->devices[i].addr, local->devices[i].size_bytes);
 	for (i = 0; i < LOCAL_LOCKS; i++)
 		pthread_rwlock_destroy(&local->inode_lock[i]);
 	pthread_mutex_destroy(&local->lock);
+	free((char *)local->config.options);
 	free(local);
 }
 
-static int send_mount(struct zus_local *local, const struct zus_local_config *config)
+static int keep_config(struct zus_local *local, const struct zus_local_config *config)
 {
-	const char *options = config->options ? config->options : "";
+	local->config = (struct zus_local_config) {
+		.options = strdup(config->options ? config->options : ""),
+		.flags = config->flags,
+		.incarnation = config->incarnation,
+	};
+	memcpy(local->config.fs_uuid, config->fs_uuid, sizeof(config->fs_uuid));
+	return local->config.options ? 0 : -ENOMEM;
+}
+
+static int send_mount(struct zus_local *local)
+{
+	const struct zus_local_config *config = &local->config;
+	const char *options = config->options;
 	struct zufs_mount_in in = {
 		.incarnation = config->incarnation ? config->incarnation : 1,
 		.num_devices = local->num_devices,
@@ -398,6 +424,7 @@ static int send_mount(struct zus_local *local, const struct zus_local_config *co
 	err = bytes > ZUFS_PAYLOAD_MAX_BYTES ? -E2BIG : zus_local_call(local, &call);
 	free(devices);
 	local->root = local->mounted.root.handle;
+	local->is_mounted = !err;
 	return err;
 }
 
@@ -440,11 +467,13 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **ma
 					    ZUFS_FEAT_LOCKS;
 	err = config->num_devices > ZUFS_DEVICES_MAX ? -EINVAL : 0;
 	for (i = 0; !err && i < config->num_devices; i++) {
-		err = open_device(&local->devices[i], &config->devices[i], i);
+		err = open_device(local, &config->devices[i], i);
 		local->num_devices = i + 1;
 	}
 	if (!err)
-		err = send_mount(local, config);
+		err = keep_config(local, config);
+	if (!err)
+		err = send_mount(local);
 	if (err)
 		goto out_free;
 	*made = local;
@@ -455,13 +484,27 @@ out_free:
 	return err;
 }
 
-int zus_local_umount(struct zus_local *local)
+int zus_local_end(struct zus_local *local)
 {
 	struct zus_local_call call = { .op = ZUFS_OP_UMOUNT };
-	int err = zus_local_call(local, &call);
+
+	if (!local->is_mounted)
+		return 0;
+	local->is_mounted = false;
+	return zus_local_call(local, &call);
+}
+
+int zus_local_umount(struct zus_local *local)
+{
+	int err = zus_local_end(local);
 
 	free_local(local);
 	return err;
+}
+
+int zus_local_mount_again(struct zus_local *local)
+{
+	return local->is_mounted ? -EBUSY : send_mount(local);
 }
 
 uint64_t zus_local_inodes(struct zus_local *local)

@@ -21,6 +21,7 @@ struct local_channel {
 struct zus_local {
 	struct zus_server *server;
 	struct zus_device devices[ZUFS_DEVICES_MAX];
+	bool mapped[ZUFS_DEVICES_MAX];	/* here: ends with the mount */
 	uint32_t num_devices;
 	pthread_mutex_t lock;		/* channels */
 	struct local_channel *idle;
@@ -28,6 +29,8 @@ struct zus_local {
 	uint64_t root;			/* handle */
 	uint32_t uid, gid, pid;		/* of the caller, as requests say it */
 	struct zufs_mount_out mounted;
+	struct zus_local_config config;	/* of this only what send_mount() needs */
+	bool is_mounted;
 	zus_local_inval_fn *config_inval; /* or NULL */
 	void *config_arg;
 	struct local_inval *ended;	/* under lock */

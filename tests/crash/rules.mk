@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The crash kit, docs/crash.md: $(BUILD)/tests/crash/crash. Its proof is tests/unit/crash-*.
+
+CRASH_OBJ := $(BUILD)/obj/tests/crash
+CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o)
+CRASH_SPEC_OBJS := $(addprefix $(CRASH_OBJ)/,spec.o view.o workload.o generate.o)
+CRASH_OBJS := $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS) \
+	$(addprefix $(CRASH_OBJ)/,run.o check.o report.o crash.o)
+
+CRASH := $(BUILD)/tests/crash/crash
+
+# A filesystem for the proof; it is not installed
+SLOTFS := $(BUILD)/tests/crash/slotfs.so
+SLOTFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/slotfs/*.c))
+
+UNIT_PROGS += $(CRASH) $(SLOTFS)
+
+$(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(CRASH_OBJ)/store.o
+$(BUILD)/tests/unit/crash-spec: $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS)
+$(BUILD)/tests/unit/crash-run: $(CRASH) $(SLOTFS)
+
+$(CRASH): $(CRASH_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(CRASH_OBJS) \
+		$(ZUS_LINK) -ldl
+
+$(SLOTFS_OBJS): override CFLAGS += -fvisibility=hidden -Wmissing-prototypes
+
+$(SLOTFS): $(SLOTFS_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
+		$(SLOTFS_OBJS) $(ZUS_LINK)
+
+# crash-NAME: of a plugin of zusfs-examples, or slotfs
+.PHONY: crash-slotfs
+crash-slotfs: $(CRASH) $(SLOTFS)
+	$(CRASH) --plugin $(SLOTFS) $(CRASH_FLAGS)
+
+crash-%: $(BUILD)/zusfs-examples/%.so $(CRASH)
+	$(CRASH) --plugin $< $(CRASH_FLAGS)
