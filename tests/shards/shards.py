@@ -9,7 +9,7 @@
 
 A suite is tests/shards/SUITE.toml. Shard k runs its command with seed k. A shard that ran
 to its end, well or not, leaves one line in docs/results/SUITE.jsonl, with a hash of the
-sources that count. Only lines of the present hash count; they stay valid as long as
+sources that count (those that begin with ! do not). Only lines of the present hash count; they stay valid as long as
 those sources do not change, whatever else is committed. So a run that was interrupted goes
 on where it stopped, and a shard that failed is not run again until something was changed.
 
@@ -64,20 +64,21 @@ class Suite:
                               check=True, stdout=subprocess.PIPE).stdout
 
     def check_clean(self):
-        changed = self.git("status", "--porcelain", "--", *self.sources)
+        changed = self.git("status", "--porcelain", "--", *(
+            f":!{source[1:]}" if source.startswith("!") else source for source in self.sources))
         if changed:
             raise Unusable(f"commit these first, their results could not be told apart:\n"
                            f"{changed.rstrip()}")
 
     def hash(self):
         """Of the names and contents of all files that count, as they lie in the tree."""
-        names = set()
+        names, without = set(), set()
         for source in self.sources:
-            found = self.git("ls-files", "--", source).splitlines()
+            found = self.git("ls-files", "--", source.removeprefix("!")).splitlines()
             if not found:
                 raise Unusable(f"{self.name}: no file is {source}")
-            names.update(found)
-        names = sorted(names)
+            (without if source.startswith("!") else names).update(found)
+        names = sorted(names - without)
         blobs = self.git("hash-object", "--stdin-paths", stdin="\n".join(names) + "\n").split()
         text = "".join(f"{blob} {name}\n" for blob, name in zip(blobs, names))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

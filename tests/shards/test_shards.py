@@ -16,7 +16,7 @@ import shards  # noqa: E402  (the path comes first)
 
 SUITE = """
 what = "a suite"
-sources = ["src", "run.sh"]
+sources = ["src", "!src/unused*", "run.sh"]
 build = "true"
 limit_s = 60
 failed_status = [120]
@@ -46,7 +46,8 @@ class Tree(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.top = pathlib.Path(folder.name)
         for name, text in (("tests/shards/s.toml", SUITE), ("src/a.c", "a\n"),
-                           ("src/b.c", "b\n"), ("run.sh", RUN), (".gitignore", "/build/\n")):
+                           ("src/b.c", "b\n"), ("src/unused.c", "c\n"),
+                           ("run.sh", RUN), (".gitignore", "/build/\n")):
             path = self.top / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -101,6 +102,12 @@ class Report(Tree):
 
     def test_commit_elsewhere_keeps_the_hash(self):
         (self.top / "README").write_text("other\n")
+        self.commit()
+        self.assertEqual(self.report()[0], 0)
+
+    def test_what_is_left_out_keeps_the_hash(self):
+        (self.top / "src/unused.c").write_text("changed\n")
+        self.assertEqual(self.report()[0], 0)
         self.commit()
         self.assertEqual(self.report()[0], 0)
 
