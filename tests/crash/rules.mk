@@ -39,3 +39,19 @@ crash-slotfs: $(CRASH) $(SLOTFS)
 
 crash-%: $(BUILD)/zusfs-examples/%.so $(CRASH)
 	$(CRASH) --plugin $< $(CRASH_FLAGS)
+
+# What the program must know of zlogfs: its mkfs is zlogfs's own
+CRASH_ZLOGFS := $(BUILD)/tests/crash/zlogfs-target.so
+UNIT_PROGS += $(CRASH_ZLOGFS)
+
+$(BUILD)/obj/tests/crash/zlogfs/target.o: override CPPFLAGS += -Izusfs-examples/zlogfs
+$(BUILD)/obj/tests/crash/zlogfs/target.o: override CFLAGS += -fvisibility=hidden
+
+$(CRASH_ZLOGFS): $(BUILD)/obj/tests/crash/zlogfs/target.o $(zlogfs_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
+		$(filter %.o,$^) $(ZUS_LINK)
+
+.PHONY: crash-zlogfs
+crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
+	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) $(CRASH_FLAGS)

@@ -546,16 +546,16 @@ void zl_segs_free(struct zl_fs *fs)
 	fs->dirty_segs = NULL;
 }
 
-/* What a person can still use, and what log and tree will need is not. */
+/* The log's segments are of what is kept for log and tree: they come back by themselves. */
 void zl_space_count(struct zl_fs *fs, struct zus_statfs *st)
 {
-	uint32_t kept = reserve_segs(fs) + fs->num_segs / 64;
-	uint64_t per = fs->geo.segment_blocks;
+	uint64_t kept = reserve_segs(fs) + fs->num_segs / 64, per = fs->geo.segment_blocks, segs;
 
 	pthread_mutex_lock(&fs->space_lock);
+	segs = fs->free_segs + __atomic_load_n(&fs->live_log_segs, __ATOMIC_RELAXED);
 	st->blocks = fs->num_segs * per;
-	st->blocks_free = fs->free_segs * per + fs->free_blocks;
-	st->blocks_avail = fs->free_segs > kept ? (fs->free_segs - kept) * per + fs->free_blocks : 0;
+	st->blocks_free = segs * per + fs->free_blocks;
+	st->blocks_avail = segs > kept ? (segs - kept) * per + fs->free_blocks : 0;
 	pthread_mutex_unlock(&fs->space_lock);
 	st->block_bytes = ZLF_BLOCK_BYTES;
 }

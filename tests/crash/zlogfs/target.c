@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * target.c - zlogfs for the crash program: tiny segments and nodes, so that logs wrap, nodes
+ * split and segments get another use within two operations.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <zus_local.h>
+
+#include "../target.h"
+#include "zlogfs.h"
+#include "zlogfs_ioctl.h"
+
+#define DATA_OFF	4096u
+
+static int make(void *media, uint64_t bytes, const char *options)
+{
+	struct zl_media one = { .addr = media, .bytes = bytes, .data_off = DATA_OFF };
+	struct zl_mkfs mkfs = {
+		.segment_shift = 12, .node_lines = 16, .num_logs = 1, .num_slots = 4,
+		.unapplied_max_bytes = 16384, .now_ns = 1, .fs_uuid = { 7 },
+	};
+	const char *why;
+
+	(void)options;		/* of the mount */
+	return zl_mkfs(&one, 1, &mkfs, &why);
+}
+
+static int ask(struct zus_local *local, uint32_t cmd, uint32_t arg)
+{
+	struct zus_ioctl args = { .cmd = cmd, .flags = ZUS_IOCTL_ADMIN };
+	struct zus_local_file *root;
+	int32_t result;
+	int err = zus_local_open(local, "/", &root);
+
+	if (err)
+		return err;
+	if (cmd == ZLOGFS_IOC_APPLY) {
+		args.in = &arg;
+		args.in_bytes = sizeof(arg);
+	}
+	err = zus_local_ioctl(root, &args, &result);
+	zus_local_close(root);
+	return err ? err : result;
+}
+
+static int apply_all(struct zus_local *local)
+{
+	int more;
+
+	do {
+		more = ask(local, ZLOGFS_IOC_APPLY, 64);
+	} while (more > 0);
+	return more;
+}
+
+static int step(struct zus_local *local, const char *name)
+{
+	int err;
+
+	if (!strcmp(name, "apply"))
+		return apply_all(local);
+	if (!strcmp(name, "checkpoint"))
+		return ask(local, ZLOGFS_IOC_CHECKPOINT, 0);
+	if (!strcmp(name, "boundary"))
+		return ask(local, ZLOGFS_IOC_BOUNDARY, 0);
+	if (strcmp(name, "settle"))
+		return -EINVAL;
+	err = apply_all(local);
+	return err ? err : ask(local, ZLOGFS_IOC_CHECKPOINT, 0);
+}
+
+static const char *const steps[] = { "apply", "checkpoint", "boundary", NULL };
+
+ZUS_EXPORT const struct crash_target crash_target = {
+	.device_bytes = 384 << 10,
+	.data_off = DATA_OFF,
+	.options = "steps=manual,policy=cow",
+	.flags = CRASH_SPACE,
+	.steps = steps,
+	.mkfs = make,
+	.step = step,
+};
