@@ -52,6 +52,21 @@ $(CRASH_ZLOGFS): $(BUILD)/obj/tests/crash/zlogfs/target.o $(zlogfs_OBJS) $(ZUS_S
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(filter %.o,$^) $(ZUS_LINK)
 
+# zlogfs with the mistakes of its bug.h, to see that they are found
+ZLOGFS_BUGS := $(BUILD)/tests/crash/zlogfs-bugs.so
+ZLOGFS_BUGS_OBJS := $(patsubst zusfs-examples/%.c,$(BUILD)/obj/bugs/%.o, \
+	$(wildcard zusfs-examples/zlogfs/*.c))
+UNIT_PROGS += $(ZLOGFS_BUGS)
+
+$(BUILD)/obj/bugs/%.o: zusfs-examples/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -DZLOGFS_BUGS -fvisibility=hidden -fPIC -c -o $@ $<
+
+$(ZLOGFS_BUGS): $(ZLOGFS_BUGS_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
+		$(ZLOGFS_BUGS_OBJS) $(ZUS_LINK)
+
 .PHONY: crash-zlogfs
 crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
 	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) $(CRASH_FLAGS)

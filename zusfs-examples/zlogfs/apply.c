@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "pending.h"
 
 #define BATCH_MAX	64u
@@ -195,7 +196,9 @@ static void drop(struct zl_fs *fs, struct batch *batch, const struct zl_elem *ol
 static int put_one(struct zl_fs *fs, struct zl_pending *p, struct zl_elem *old)
 {
 	uint32_t blocks = zl_elem_blocks(&p->elem.head);
-	int err = zl_tree_put(fs, &p->elem, old);
+	int err = ZL_BUG(ELEM_IN_PLACE) ? zl_tree_spoil(fs, &p->elem) : 0;
+
+	err = err ? err : zl_tree_put(fs, &p->elem, old);
 
 	if (!err && blocks) {
 		zl_bits_set(fs, zl_get64(p->elem.head.addr), blocks);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bug.h"
 #include "pending.h"
 
 static uint64_t wall_ns(void)
@@ -38,7 +39,8 @@ static void store_slots(struct zl_fs *fs, uint32_t area)
 
 int zl_step_checkpoint(struct zl_fs *fs, bool clean)
 {
-	uint64_t gen = zl_get64(fs->ckpt.gen) + 1, applied = fs->applied_tid;
+	uint64_t gen = zl_get64(fs->ckpt.gen) + !ZL_BUG(CKPT_IN_PLACE);
+	uint64_t applied = ZL_BUG(CKPT_EARLY) ? max_tid(fs) : fs->applied_tid;
 	uint32_t area = !zl_get32(fs->ckpt.slots_area);
 	struct zlf_ckpt ckpt = {
 		.magic = htole32(ZLF_CKPT_MAGIC), .gen = htole64(gen),

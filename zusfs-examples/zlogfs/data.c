@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bug.h"
 #include "ops.h"
 
 /* -------------------------------------------------------------------- extents */
@@ -360,6 +361,8 @@ static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zus_ma
 		elem.addr = htole64(w->addr);
 		elem.len = htole32(kept_blocks(w, end));
 		zl_op_set(op, &zi->obj, &elem, NULL, 0);
+		if (ZL_BUG(WRITE_PARTS))
+			zl_op_split_here(op);
 		bn = w->bn + 1;
 	}
 	return 0;

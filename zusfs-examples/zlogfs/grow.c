@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "crc32c.h"
 #include "node.h"
 
@@ -64,7 +65,7 @@ int zl_tree_settle_intents(struct zl_fs *fs)
 		if (!intent->crc || zl_get32(intent->crc) !=
 				    zl_crc_of(fs->crc_seed, intent, 0, sizeof(*intent)))
 			continue;
-		in = in_tree(fs, intent);
+		in = ZL_BUG(LEAK_NODE) ? 1 : in_tree(fs, intent);
 		if (in < 0)
 			return -EIO;
 		if (in)
@@ -187,6 +188,7 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 	struct zl_key low = zl_elem_key(zl_node_at(node, at));
 	struct zl_node *right = make_node(fs, node->level, &low);
 	struct zlf_elem elem;
+	uint64_t off;
 
 	if (!right)
 		return -ENOSPC;
@@ -198,6 +200,10 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 	elem = child_elem(fs, &low, right->addr);
 	zl_node_insert(fs, parent, index + 1, zl_node_room(fs, parent, 1), &elem, 1);
 	finish_node(fs, right);
+	if (ZL_BUG(INTENT_EARLY))
+		intents_clear(fs, 1);
+	if (ZL_BUG(SPLIT_ORDER))
+		zl_pm_store64(zl_node_pm(fs, node->addr, &off), ZL_WORD, off, 0);
 	zl_node_store_valid(fs, parent);	/* from here on it is in the tree */
 	zl_pm_fence();
 	while (node->n > at)

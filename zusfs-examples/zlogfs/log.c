@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bug.h"
 #include "crc32c.h"
 #include "zlogfs.h"
 
@@ -80,6 +81,10 @@ static void store_entry(struct zl_fs *fs, uint32_t seg, uint32_t log, uint64_t s
 	line.crc = htole32(zl_crc32c(fs->crc_seed, &line.seq, 28));
 	zl_pm_store64(&dev->pm, ZL_WORD, at, htole64(zl_seg_word(ZLF_SEG_FREE, 0, gen)));
 	zl_pm_fence();
+	if (ZL_BUG(ENTRY_LATE)) {
+		zl_pm_store64(&dev->pm, ZL_WORD, at, htole64(zl_seg_word(ZLF_SEG_LOG, log, gen)));
+		zl_pm_fence();
+	}
 	zl_pm_write(&dev->pm, ZL_META, at + sizeof(line.word), &line.seq,
 		    sizeof(line) - sizeof(line.word));
 	zl_pm_fence();
@@ -115,11 +120,13 @@ static uint32_t record_crc(const struct zl_fs *fs, const struct zlf_record *reco
 	zlf_le64 place[2] = { htole64(seq), htole64(line) };
 	static const zlf_le64 no_word;
 	const uint8_t *bytes = (const uint8_t *)record;
-	uint32_t crc = zl_crc32c(fs->crc_seed, place, sizeof(place));
+	uint32_t crc = zl_crc32c(fs->crc_seed, place, ZL_BUG(STALE_LOG) ? 0 : sizeof(place));
 
 	crc = zl_crc32c(crc, bytes + sizeof(record->crc),
 			offsetof(struct zlf_record, word) - sizeof(record->crc));
 	crc = zl_crc32c(crc, &no_word, sizeof(no_word));
+	if (ZL_BUG(CRC_HEAD))
+		return zl_crc32c(crc, &record->pfs, sizeof(record->pfs));
 	return zl_crc32c(crc, &record->pfs, record->lines * ZLF_LINE_BYTES -
 						    offsetof(struct zlf_record, pfs));
 }
@@ -130,7 +137,7 @@ static void put_record(struct zl_fs *fs, struct zl_log *log, struct zlf_record *
 
 	record->crc = htole32(record_crc(fs, record, log->open->seq, log->pos));
 	zl_pm_copy(&zl_seg_dev(fs, log->open->seg)->pm, ZL_LOG, at, record,
-		   record->lines * ZLF_LINE_BYTES);
+		   (record->lines - (ZL_BUG(RECORD_TAIL) && record->lines > 1)) * ZLF_LINE_BYTES);
 	log->pos += record->lines;
 	log->open->max_tid = zl_get64(record->tid);
 }

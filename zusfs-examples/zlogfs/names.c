@@ -11,6 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "bug.h"
 #include "ops.h"
 
 #define SAME_HASH	256u	/* names */
@@ -308,6 +309,8 @@ static int op_unlink(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir
 	if (is_dir && !zl_dir_empty(&zi->obj))
 		return -ENOTEMPTY;
 	zl_op_del(op, &dir->obj, ZLF_REC_DIRENT, key);
+	if (ZL_BUG(NLINK_APART))
+		zl_op_split_here(op);
 	zl_op_drop_name(op, zi, orphans, now);
 	if (is_dir) {
 		zl_nlink_add(&dir_body, -1);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "pending.h"
 
 int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
@@ -259,7 +260,8 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 		return err;
 	op->tid = zl_tid_next(fs, log, op->floor_tid);
 	err = append_all(op, log);
-	zl_pm_fence();
+	if (!ZL_BUG(NO_FENCE))
+		zl_pm_fence();
 	if (!err)
 		zl_slot_note(fs, op->op_id, op->items);
 	if (!err)
@@ -279,4 +281,10 @@ int zl_op_commit(struct zl_op *op)
 	err = zl_op_commit_on(op, log);
 	pthread_mutex_unlock(&log->lock);
 	return err;
+}
+
+void zl_op_split_here(struct zl_op *op)
+{
+	zl_op_commit(op);
+	op->item_bytes = op->num_items = 0;
 }

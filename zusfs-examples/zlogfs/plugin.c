@@ -4,10 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "ops.h"
 #include "shell.h"
 
 /* -------------------------------------------------------------------- options */
+
+#ifdef ZLOGFS_BUGS
+enum zl_bug zl_bug;
+#endif
 
 struct options {
 	bool manual;		/* nothing runs by itself: a test takes the steps */
@@ -46,6 +51,10 @@ static int parse(const char *text, struct options *options)
 			ret = parse_policy(value, &options->policy);
 			if (ret)
 				return ret;
+#ifdef ZLOGFS_BUGS
+		} else if (!strcmp(key, "bug") && value) {
+			zl_bug = (enum zl_bug)strtoul(value, NULL, 10);
+#endif
 		} else {
 			zus_log(ZUS_LOG_ERR, "zlogfs: unknown option %s", key);
 			return -EINVAL;
@@ -123,6 +132,8 @@ static int load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_med
 	err = zl_segs_load(fs);
 	if (!err)
 		err = zl_tree_load(fs);
+	if (!err && ZL_BUG(ORPHANS_FIRST))
+		err = zl_orphans_destroy(fs);
 	if (!err)
 		err = zl_recover(fs);
 	if (!err && !fs->rdonly)

@@ -4,6 +4,7 @@
 
 #include <zus.h>
 
+#include "bug.h"
 #include "pm.h"
 
 void zl_pm_init(struct zl_pm *pm, void *addr, uint64_t bytes)
@@ -55,6 +56,10 @@ void zl_pm_copy(struct zl_pm *pm, enum zl_class class, uint64_t off, const void 
 	uint8_t *to = writable(pm, off, bytes);
 
 	(void)class;
+	if (to && ZL_BUG(COPY_TAIL)) {
+		memcpy(to + bytes / 64 * 64, (const uint8_t *)src + bytes / 64 * 64, bytes % 64);
+		bytes -= bytes % 64;
+	}
 	if (to)
 		zus_copy_nt(to, src, bytes);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "node.h"
 #include "pending.h"
 
@@ -61,7 +62,7 @@ static int by_tid(const void *a, const void *b)
 	const struct found *left = a, *right = b;
 
 	if (left->tid != right->tid)
-		return left->tid < right->tid ? -1 : 1;
+		return (left->tid < right->tid) != ZL_BUG(LOG_ORDER) ? -1 : 1;
 	return left->place < right->place ? -1 : 1;
 }
 
@@ -124,6 +125,8 @@ static uint32_t chain_parts(const struct recovery *rec, uint32_t i)
 		return 1;
 	while (end < rec->n && rec->found[end].tid == rec->found[i].tid)
 		end++;
+	if (ZL_BUG(CHAIN_PART))
+		return end - i;
 	return zl_get16(rec->found[end - 1].record->flags) & ZLF_LF_LAST ? end - i : 0;
 }
 
@@ -163,6 +166,7 @@ static int replay(struct recovery *rec)
 	uint32_t i = 0, parts;
 	int err = 0;
 
+	rec->n -= ZL_BUG(LOG_LAST) && rec->n;
 	while (i < rec->n && !err) {
 		parts = chain_parts(rec, i);
 		if (!parts) {		/* on to the next tid */

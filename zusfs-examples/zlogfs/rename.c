@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <sys/stat.h>
 
+#include "bug.h"
 #include "ops.h"
 
 /* All that a rename is about, under the locks of all of it. */
@@ -108,6 +109,10 @@ static int op_rename(struct zl_op *op, const struct renaming *r, const struct zl
 
 	if (r->target == r->zi)
 		return 0;	/* two names of one inode: nothing to do */
+	if (ZL_BUG(RENAME_TWICE)) {
+		op_from_name(op, r);
+		zl_op_split_here(op);
+	}
 	zl_op_name(op, &r->to_dir->obj, r->to_key, &args->new_name, r->zi->obj.id,
 		   zl_get32(r->zi->body.mode));
 	op_from_name(op, r);

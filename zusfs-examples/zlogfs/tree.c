@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "node.h"
 
 /* -------------------------------------------------------------------- lookup */
@@ -184,7 +185,8 @@ static void store_words(struct zl_fs *fs)
 	struct zl_node *node;
 
 	zl_bits_store(fs);
-	zl_pm_fence();
+	if (!ZL_BUG(WORD_EARLY))
+		zl_pm_fence();
 	for (node = STAILQ_FIRST(&tree->touched); node; node = STAILQ_NEXT(node, in_touched))
 		zl_node_store_valid(fs, node);
 	zl_pm_fence();
@@ -296,6 +298,24 @@ int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct
 		return 1;
 	copy_elem(old, zl_node_at(path.node[0], i));
 	zl_node_remove(fs, path.node[0], i);
+	return 0;
+}
+
+int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem)
+{
+	const struct zl_key key = zl_elem_key(&elem->head);
+	struct zl_path path;
+	uint64_t off;
+	bool exact;
+	uint32_t i;
+	int err = zl_tree_descend(fs, &key, &path);
+
+	i = err ? 0 : zl_node_search(path.node[0], &key, &exact);
+	if (err || !exact)
+		return err;
+	zl_pm_store64(zl_node_pm(fs, path.node[0]->addr, &off), ZL_META, off +
+		      path.node[0]->order[i] * ZLF_LINE_BYTES +
+		      offsetof(struct zlf_elem, end_tid), elem->head.end_tid);
 	return 0;
 }
 

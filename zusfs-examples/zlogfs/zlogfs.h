@@ -235,6 +235,8 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
 void zl_tree_begin(struct zl_fs *fs);
 int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old);
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old);
+/* A mistake that bug.h has: the element's second word is changed where it is. */
+int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem);
 int zl_tree_find_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 int zl_tree_next_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 int zl_tree_commit(struct zl_fs *fs);
@@ -396,6 +398,8 @@ int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
 		enum zl_space_class class);
 void zl_op_set(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *elem,
 	       const void *payload, uint32_t payload_bytes);
+/* A mistake that bug.h has: what there is so far becomes a record of its own. */
+void zl_op_split_here(struct zl_op *op);
 /* Blocks of an extent that leave its file. */
 void zl_op_free(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *extent);
 void zl_op_del(struct zl_op *op, struct zl_obj *obj, uint32_t rec_type, uint64_t key);

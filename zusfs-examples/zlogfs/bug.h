@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * bug.h - mistakes that a build with ZLOGFS_BUGS can be told to make, each by its number, so
+ * that one sees the crash tests find them. In every other build there are none.
+ */
+#ifndef ZLOGFS_BUG_H
+#define ZLOGFS_BUG_H
+
+enum zl_bug {
+	ZL_BUG_NONE,
+	ZL_BUG_NO_FENCE,	/* an operation returns before its record is durable */
+	ZL_BUG_RECORD_TAIL,	/* a record's last line is not flushed */
+	ZL_BUG_PAYLOAD_LINE,	/* an element's second line is not flushed */
+	ZL_BUG_CRC_HEAD,	/* a record's checksum is of its first line alone */
+	ZL_BUG_WORD_EARLY,	/* no fence between elements and the word that has them */
+	ZL_BUG_INTENT_EARLY,	/* an intent ends with what it was of */
+	ZL_BUG_COPY_TAIL,	/* what a copy past the cache has behind whole lines stays there */
+	ZL_BUG_ENTRY_LATE,	/* a segment's word is stored before the rest of its entry */
+	ZL_BUG_RENAME_TWICE,	/* a rename is two records: the old name goes first */
+	ZL_BUG_NLINK_APART,	/* an unlink is two records: the count comes later */
+	ZL_BUG_CKPT_IN_PLACE,	/* a checkpoint is written over the newest */
+	ZL_BUG_CKPT_EARLY,	/* a checkpoint counts what is not applied yet */
+	ZL_BUG_FREE_EARLY,	/* blocks are free before the record that frees them */
+	ZL_BUG_ELEM_IN_PLACE,	/* an element is changed where it is */
+	ZL_BUG_ORPHANS_FIRST,	/* orphans are looked for before the log is read */
+	ZL_BUG_DATA_FENCE,	/* a record is written before the bytes that it names */
+	ZL_BUG_LOG_ORDER,	/* a mount takes records in the wrong order */
+	ZL_BUG_LOG_LAST,	/* a mount forgets the last record */
+	ZL_BUG_WRITE_PARTS,	/* a write is a record a block */
+	ZL_BUG_CHAIN_PART,	/* a chain counts without its last part */
+	ZL_BUG_STALE_LOG,	/* records of a segment's earlier use count */
+	ZL_BUG_SPLIT_ORDER,	/* a split takes elements from the left before the right is there */
+	ZL_BUG_LEAK_NODE,	/* intents are not looked at */
+	ZL_BUG_COUNT,
+};
+
+#ifdef ZLOGFS_BUGS
+extern enum zl_bug zl_bug;
+#define ZL_BUG(name)	(zl_bug == ZL_BUG_##name)
+#else
+#define ZL_BUG(name)	0
+#endif
+
+#endif /* ZLOGFS_BUG_H */
