@@ -43,7 +43,7 @@ static const char usage[] =
 	"  --prefix             stores to one line reach the medium in order\n"
 	"  --list FILE          workloads, one a line; default: --print-list's\n"
 	"  --workload TEXT      this one; may be given once\n"
-	"  --steps              also single operations, before and behind each of its steps\n"
+	"  --steps              also single operations before and behind each of its steps\n"
 	"  --shard I/N          of N equal parts the I-th, from 1 on\n"
 	"  --time-limit S       in an order that the seed gives, as far as it comes; default: none\n"
 	"  --workload-limit S   a workload that takes longer hangs; default: 120\n"
