@@ -45,7 +45,7 @@ static const char usage[] =
 	"  --workload TEXT      this one; may be given once\n"
 	"  --steps              also single operations before and behind each of its steps\n"
 	"  --shard I/N          of N equal parts the I-th, from 1 on\n"
-	"  --time-limit S       in an order that the seed gives, as far as it comes; default: none\n"
+	"  --time-limit S       in an order that the seed gives, as far as it comes\n"
 	"  --workload-limit S   a workload that takes longer hangs; default: 120\n"
 	"  --seed N             of random images and of the order; default: 1\n"
 	"  --reproduce ID       of --workload only this crash\n"
