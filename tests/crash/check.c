@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "mix.h"
 #include "run.h"
 
 #define DEEP_CHOICES	256u	/* in the recovery; above, some */
@@ -84,6 +85,16 @@ static bool is_new_state(struct run *run, uint64_t hash)
 	crash_grow(&run->states, run->num_states, &run->max_states, sizeof(*run->states));
 	run->states[run->num_states++] = hash;
 	return true;
+}
+
+/* What can be read, and what the target knows beside: a leak shows in nothing else. */
+static uint64_t state_hash(const struct run *run)
+{
+	const struct crash_target *target = run->config->target;
+
+	if (!target->digest)
+		return run->got->hash;
+	return mix64(run->got->hash ^ mix64(target->digest(run->local)));
 }
 
 /* ----------------------------------------------------------------- mutation */
@@ -346,7 +357,7 @@ void check_image(void *arg, struct image *image)
 		drop_mount(&run->local);
 		return;
 	}
-	if (!is_new_state(run, run->got->hash)) {
+	if (!is_new_state(run, state_hash(run))) {
 		zus_local_end(run->local);
 		return;
 	}

@@ -51,6 +51,11 @@ struct crash_target {
 	 * errno and in message what is wrong.
 	 */
 	int (*fsck)(const void *media, uint64_t bytes, char *message, size_t message_bytes);
+	/*
+	 * A number of what cannot be read, like how much space is used for what: images that
+	 * look alike are different states if it differs.
+	 */
+	uint64_t (*digest)(struct zus_local *local);
 	/* Does a step of the mounted filesystem. Visible is nothing of it. */
 	int (*step)(struct zus_local *local, const char *name);
 	/*

@@ -68,6 +68,7 @@ int zl_tree_settle_intents(struct zl_fs *fs)
 		in = ZL_BUG(LEAK_NODE) ? 1 : in_tree(fs, intent);
 		if (in < 0)
 			return -EIO;
+		zl_node_claim(fs, zl_get64(intent->node), in);
 		if (in)
 			zl_bits_set(fs, zl_get64(intent->node), 1);
 		else
@@ -129,12 +130,16 @@ static struct zl_node *make_node(struct zl_fs *fs, uint32_t level, const struct 
 	return node;
 }
 
-/* All that the node has been given so far is durable with it, not yet reachable. */
+/*
+ * All that the node has been given so far is durable with it, and its intent, not yet
+ * reachable. Its bit comes behind that, with the word that leads to it: with either of these
+ * alone on the medium the intent says what is right.
+ */
 static void finish_node(struct zl_fs *fs, struct zl_node *node)
 {
 	zl_node_store_valid(fs, node);
-	zl_bits_store(fs);
 	zl_pm_fence();
+	zl_bits_store(fs);
 }
 
 static void store_anchor(struct zl_fs *fs, uint64_t root)
@@ -277,6 +282,7 @@ static void forget_nodes(struct zl_fs *fs, struct zl_node **nodes, uint32_t n)
 	for (i = 0; i < n; i++)
 		zl_bits_clear(fs, nodes[i]->addr, 1);
 	zl_bits_store(fs);
+	zl_pm_fence();
 	intents_clear(fs, n);
 	zl_pm_fence();
 	for (i = 0; i < n; i++) {

@@ -28,6 +28,20 @@ static int checkpoint(struct zl_fs *fs)
 	return err;
 }
 
+static void usage(struct zl_fs *fs, struct zlogfs_usage *out)
+{
+	pthread_mutex_lock(&fs->step);
+	pthread_mutex_lock(&fs->space_lock);
+	*out = (struct zlogfs_usage) {
+		.segments = fs->num_segs, .free_segments = fs->free_segs,
+		.log_segments = __atomic_load_n(&fs->live_log_segs, __ATOMIC_RELAXED),
+		.data_blocks = fs->used_blocks, .tree_nodes = fs->used_nodes,
+		.boundaries = fs->num_boundaries,
+	};
+	pthread_mutex_unlock(&fs->space_lock);
+	pthread_mutex_unlock(&fs->step);
+}
+
 int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
 	     int32_t *result)
 {
@@ -36,6 +50,9 @@ int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioct
 
 	(void)req;
 	switch (args->cmd) {
+	case ZLOGFS_IOC_USAGE:
+		usage(fs, args->out);
+		return 0;
 	case ZLOGFS_IOC_APPLY:
 	case ZLOGFS_IOC_CHECKPOINT:
 	case ZLOGFS_IOC_BOUNDARY:

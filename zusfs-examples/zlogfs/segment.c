@@ -329,22 +329,35 @@ void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks)
 	pthread_mutex_unlock(&fs->space_lock);
 }
 
-void zl_blocks_claim(struct zl_fs *fs, uint64_t addr, uint32_t blocks)
+/* Of a mount: what is in a segment is, or is not, whatever its bits say. */
+static void claim(struct zl_fs *fs, uint64_t addr, uint32_t unit_bytes, uint32_t units, bool in)
 {
 	struct zl_seg *seg;
 	uint32_t i, off;
 
-	if (!blocks || !zl_addr_split(fs, addr, &i, &off))
+	if (!units || !zl_addr_split(fs, addr, &i, &off))
 		return;
 	pthread_mutex_lock(&fs->space_lock);
 	seg = &fs->segs[i];
 	unlist(fs, seg);
-	seg->type = ZLF_SEG_DATA;
-	seg->gen = (uint16_t)((seg->gen & ~ZLF_ADDR_GEN_MASK) | addr_gen(addr));
-	bits_fill(seg->used, off / ZLF_BLOCK_BYTES, blocks, true);
+	if (in) {
+		seg->type = (uint8_t)zl_addr_zone(addr);
+		seg->gen = (uint16_t)((seg->gen & ~ZLF_ADDR_GEN_MASK) | addr_gen(addr));
+	}
+	bits_fill(seg->used, off / unit_bytes, units, in);
 	seg->count = (uint16_t)count_bits(seg->used);
 	enlist(fs, seg);
 	pthread_mutex_unlock(&fs->space_lock);
+}
+
+void zl_blocks_claim(struct zl_fs *fs, uint64_t addr, uint32_t blocks)
+{
+	claim(fs, addr, ZLF_BLOCK_BYTES, blocks, true);
+}
+
+void zl_node_claim(struct zl_fs *fs, uint64_t addr, bool in)
+{
+	claim(fs, addr, fs->geo.node_bytes, 1, in);
 }
 
 /* -------------------------------------------------------------- nodes and logs */

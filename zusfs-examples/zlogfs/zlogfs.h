@@ -166,8 +166,9 @@ uint64_t zl_blocks_alloc(struct zl_fs *fs, enum zl_space_class class, uint32_t w
 			 uint64_t goal, bool whole, uint32_t *got);
 /* Nobody will look for anything there again, not even a mount after a crash. */
 void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
-/* Of a mount: something is there. */
+/* Of a mount: something is there; a node may as well not be. */
 void zl_blocks_claim(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
+void zl_node_claim(struct zl_fs *fs, uint64_t addr, bool in);
 
 uint64_t zl_node_alloc(struct zl_fs *fs);
 void zl_node_release(struct zl_fs *fs, uint64_t addr);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * zlogfs_ioctl.h - what programs can ask of zlogfs beside the usual: by ioctl(2) on any open
- * file or directory of the mount, with CAP_SYS_ADMIN (else EPERM).
+ * file or directory of the mount. Steps need CAP_SYS_ADMIN, else EPERM.
  */
 #ifndef ZLOGFS_IOCTL_H
 #define ZLOGFS_IOCTL_H
@@ -20,5 +20,17 @@
 
 /* What files hold now will be kept, whatever is written over it. */
 #define ZLOGFS_IOC_BOUNDARY	_IO('L', 0x83)
+
+struct zlogfs_usage {
+	__u64 segments;		/* all */
+	__u64 free_segments;	/* of no use now */
+	__u64 log_segments;
+	__u64 data_blocks;	/* in use, of now and of history */
+	__u64 tree_nodes;	/* in use */
+	__u64 boundaries;
+};
+
+/* What is used for what. Anybody may ask. */
+#define ZLOGFS_IOC_USAGE	_IOR('L', 0x84, struct zlogfs_usage)
 
 #endif /* ZLOGFS_IOCTL_H */

@@ -46,6 +46,23 @@ static int ask(struct zus_local *local, uint32_t cmd, uint32_t arg)
 	return err ? err : result;
 }
 
+/* Not of the log: how long that is differs with what was applied when. */
+static uint64_t digest(struct zus_local *local)
+{
+	struct zlogfs_usage usage;
+	struct zus_ioctl args = { .cmd = ZLOGFS_IOC_USAGE, .out = &usage,
+				  .out_bytes = sizeof(usage) };
+	struct zus_local_file *root;
+	int32_t result;
+
+	memset(&usage, 0, sizeof(usage));
+	if (zus_local_open(local, "/", &root))
+		return 0;
+	zus_local_ioctl(root, &args, &result);
+	zus_local_close(root);
+	return usage.data_blocks << 32 | usage.tree_nodes;
+}
+
 static int apply_all(struct zus_local *local)
 {
 	int more;
@@ -82,4 +99,5 @@ ZUS_EXPORT const struct crash_target crash_target = {
 	.steps = steps,
 	.mkfs = make,
 	.step = step,
+	.digest = digest,
 };
