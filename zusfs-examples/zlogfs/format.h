@@ -368,7 +368,7 @@ struct zlf_node {
 	zlf_le16 level;			/* 0: leaf */
 	zlf_le16 lines;
 	zlf_le64 self;			/* its address */
-	zlf_le64 obj;			/* no element's key is lower */
+	zlf_le64 obj;			/* a key that leads here: its lowest, when it was made */
 	zlf_le64 key;
 	zlf_le64 create_tid;
 	zlf_le32 rec_type;

@@ -328,29 +328,56 @@ static int shrink(struct zl_fs *fs)
 	return 0;
 }
 
-int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
+/*
+ * The child leaves its parent. Who comes after a first one takes over its key, so that what
+ * is in front of it has a place that is in order.
+ */
+static void leave_parent(struct zl_fs *fs, struct zl_node *parent, uint32_t index, uint32_t line)
 {
-	uint32_t top = 0;
-	struct zl_node *parent;
-	int err;
+	struct zl_key low = zl_elem_key(zl_node_at(parent, index));
+	struct zlf_elem heir;
 
-	/* parents that have nothing but this go with it */
-	while (top + 1 < path->height && path->node[top + 1]->n == 1)
-		top++;
-	if (top + 1 == path->height)
-		return shrink(fs);	/* an empty tree: the leaf stays */
-	parent = path->node[top + 1];
-	if (path->index[top + 1]) {
-		err = clean_left(fs, parent, path->index[top + 1]);
-		if (err)
-			return err;
+	zl_node_remove(fs, parent, index);
+	if (!index && parent->n) {
+		heir = child_elem(fs, &low, zl_get64(zl_node_at(parent, 0)->addr));
+		zl_node_remove(fs, parent, 0);
+		zl_node_insert(fs, parent, 0, line, &heir, 1);
+		zl_pm_fence();
 	}
-	intend(fs, path->node, top + 1);
-	zl_node_remove(fs, parent, path->index[top + 1]);
 	zl_node_store_valid(fs, parent);
 	zl_pm_fence();
 	STAILQ_REMOVE(&fs->tree_state->touched, parent, zl_node, in_touched);
 	parent->touched = false;
+}
+
+/* How many nodes above an empty leaf have nothing but it. */
+static uint32_t only_children(const struct zl_path *path)
+{
+	uint32_t top = 0;
+
+	while (top + 1 < path->height && path->node[top + 1]->n == 1)
+		top++;
+	return top;
+}
+
+int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
+{
+	uint32_t top = only_children(path), index, line;
+	struct zl_node *parent;
+	int err;
+
+	if (top + 1 == path->height)
+		return shrink(fs);	/* an empty tree: the leaf stays */
+	parent = path->node[top + 1];
+	index = path->index[top + 1];
+	line = zl_node_room(fs, parent, 1);
+	if (!index && !line)
+		return 0;		/* no place for the heir's key: it stays, empty */
+	err = index ? clean_left(fs, parent, index) : 0;
+	if (err)
+		return err;
+	intend(fs, path->node, top + 1);
+	leave_parent(fs, parent, index, line);
 	forget_nodes(fs, path->node, top + 1);
 	return shrink(fs);
 }
