@@ -51,12 +51,15 @@ int zl_step_checkpoint(struct zl_fs *fs, bool clean)
 		.incarnation = htole64(fs->incarnation),
 		.boundary_tid = htole64(fs->boundary_tid),
 		.root = htole64(zl_tree_root(fs)), .wall_ns = htole64(wall_ns()),
-		.used_blocks = htole64(fs->used_blocks), .used_nodes = htole64(fs->used_nodes),
 		.flags = htole32(clean ? ZLF_CKPT_CLEAN : 0), .slots_area = htole32(area),
 	};
 
 	if (__atomic_load_n(&fs->frozen, __ATOMIC_ACQUIRE))
 		return -EROFS;
+	pthread_mutex_lock(&fs->space_lock);
+	ckpt.used_blocks = htole64(fs->used_blocks);
+	ckpt.used_nodes = htole64(fs->used_nodes);
+	pthread_mutex_unlock(&fs->space_lock);
 	ckpt.crc = htole32(zl_crc_of(fs->crc_seed, &ckpt, 0, sizeof(ckpt)));
 	store_slots(fs, area);
 	zl_pm_fence();
