@@ -15,6 +15,15 @@ $(BENCH_NAMES:%=$(BENCH_OUT)/%): $(BENCH_OUT)/%: $(BUILD)/obj/tests/bench/%.o \
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
 
+# zlogfs alone: its objects, and a stand-in for libzus
+BENCH_PROGS += $(BENCH_OUT)/zlogfs-native
+$(BUILD)/obj/tests/bench/zlogfs-native.o: override CPPFLAGS += -Izusfs-examples/zlogfs
+
+$(BENCH_OUT)/zlogfs-native: $(BUILD)/obj/tests/bench/zlogfs-native.o \
+		$(BUILD)/obj/tests/bench/native_shim.o $(zlogfs_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lpmem -pthread
+
 # The build_options of results.json; replaced only when they change
 $(BENCH_OUT)/build-options: FORCE
 	@mkdir -p $(@D)
