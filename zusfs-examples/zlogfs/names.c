@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -182,6 +183,23 @@ int zl_create(struct zus_req *req, struct zus_inode *zdir, const struct zus_crea
 	zl_op_end(&op);
 	zl_obj_put(&zi->obj);
 	return err;
+}
+
+int zl_create_open(struct zus_req *req, struct zus_inode *zdir, const struct zus_create *args,
+		   uint32_t flags, struct zus_create_open *answer)
+{
+	struct zl_inode *dir = zl_inode_of_zus(zdir);
+	int err = zl_create(req, zdir, args, &answer->entry, &answer->dir);
+
+	answer->created = !err;
+	if (err != -EEXIST || flags & O_EXCL)
+		return err;
+	pthread_mutex_lock(&dir->obj.lock);
+	zl_attr(dir, &answer->dir);
+	pthread_mutex_unlock(&dir->obj.lock);
+	/* gone meanwhile: the kernel asks again, as for any name that it does not know */
+	err = zl_lookup(req, zdir, &args->name, &answer->entry);
+	return err == -ENOENT ? ZUS_BUSY_RETRY : err;
 }
 
 int zl_tmpfile(struct zus_req *req, struct zus_inode *zdir, const struct zus_create *args,

@@ -70,6 +70,8 @@ int zl_lookup(struct zus_req *req, struct zus_inode *dir, const struct zus_name 
 	      struct zus_entry *out);
 int zl_create(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
 	      struct zus_entry *out, struct zus_attr *dir_out);
+int zl_create_open(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
+		   uint32_t flags, struct zus_create_open *answer);
 int zl_tmpfile(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
 	       struct zus_entry *out);
 int zl_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
@@ -112,6 +114,9 @@ int zl_op_split(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end
 int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end);
 int zl_fallocate(struct zus_req *req, struct zus_inode *inode, const struct zus_fallocate *args,
 		 struct zus_attr *out);
+
+int zl_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+	    const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
 
 /* ------------------------------------------------------------------ ioctl.c */
 

@@ -187,7 +187,7 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	}
 	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_FILEATTR |
 			ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | ZUS_MF_FALLOCATE | ZUS_MF_EXPORT |
-			ZUS_MF_IOCTL;
+			ZUS_MF_IOCTL | ZUS_MF_COPY | ZUS_MF_CREATE_OPEN;
 	out->max_file_bytes = ZL_FILE_MAX_BYTES;
 	out->magic = ZLF_MAGIC_STATFS;
 	return 0;
@@ -228,11 +228,12 @@ static const struct zus_inode_ops inode_ops = {
 	.link = zl_link, .unlink = zl_unlink, .rmdir = zl_unlink, .rename = zl_rename,
 	.readdir = zl_readdir, .readlink = zl_readlink, .evict = zl_evict,
 	.getxattr = zl_getxattr, .setxattr = zl_setxattr, .listxattr = zl_listxattr,
-	.tmpfile = zl_tmpfile, .iget = zl_iget, .parent = zl_parent,
+	.tmpfile = zl_tmpfile, .create_open = zl_create_open, .iget = zl_iget, .parent = zl_parent,
 };
 
 static const struct zus_file_ops file_ops = {
 	.map = zl_map, .map_done = zl_map_done, .fallocate = zl_fallocate, .ioctl = zl_ioctl,
+	.copy = zl_copy,
 };
 
 ZUS_EXPORT const struct zus_plugin zus_plugin = {
