@@ -360,6 +360,18 @@ static uint32_t only_children(const struct zl_path *path)
 	return top;
 }
 
+/* A first child that was empty and had to stay may go now that the parent has room. */
+static int prune_first(struct zl_fs *fs, struct zl_node *parent)
+{
+	struct zl_key low = zl_elem_key(zl_node_at(parent, 0));
+	struct zl_path path;
+	int err = zl_tree_descend(fs, &low, &path);
+
+	if (err || path.node[0]->n || path.node[0]->touched)
+		return err;
+	return zl_tree_prune(fs, &path);
+}
+
 int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
 {
 	uint32_t top = only_children(path), index, line;
@@ -379,5 +391,6 @@ int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
 	intend(fs, path->node, top + 1);
 	leave_parent(fs, parent, index, line);
 	forget_nodes(fs, path->node, top + 1);
-	return shrink(fs);
+	err = prune_first(fs, parent);
+	return err ? err : shrink(fs);
 }
