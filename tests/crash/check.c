@@ -239,6 +239,8 @@ static void check_space(struct run *run, struct spec *spec)
 
 	if (!(target->flags & CRASH_SPACE) || delete_all(run, spec))
 		return;
+	if (target->keeps && target->keeps(run->local))
+		return;
 	if (target->step)
 		target->step(run->local, "settle");
 	if (zus_local_statfs(run->local, &st))

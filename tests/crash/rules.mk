@@ -44,10 +44,11 @@ crash-%: $(BUILD)/zusfs-examples/%.so $(CRASH)
 CRASH_ZLOGFS := $(BUILD)/tests/crash/zlogfs-target.so
 UNIT_PROGS += $(CRASH_ZLOGFS)
 
-$(BUILD)/obj/tests/crash/zlogfs/target.o: override CPPFLAGS += -Izusfs-examples/zlogfs
-$(BUILD)/obj/tests/crash/zlogfs/target.o: override CFLAGS += -fvisibility=hidden
+CRASH_ZLOGFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/zlogfs/*.c))
+$(CRASH_ZLOGFS_OBJS): override CPPFLAGS += -Izusfs-examples/zlogfs
+$(CRASH_ZLOGFS_OBJS): override CFLAGS += -fvisibility=hidden
 
-$(CRASH_ZLOGFS): $(BUILD)/obj/tests/crash/zlogfs/target.o $(zlogfs_OBJS) $(ZUS_SO)
+$(CRASH_ZLOGFS): $(CRASH_ZLOGFS_OBJS) $(zlogfs_OBJS) $(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(filter %.o,$^) $(ZUS_LINK)

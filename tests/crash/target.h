@@ -56,6 +56,8 @@ struct crash_target {
 	 * look alike are different states if it differs.
 	 */
 	uint64_t (*digest)(struct zus_local *local);
+	/* What was deleted is kept, so that CRASH_SPACE does not hold. */
+	bool (*keeps)(struct zus_local *local);
 	/* Does a step of the mounted filesystem. Visible is nothing of it. */
 	int (*step)(struct zus_local *local, const char *name);
 	/*
