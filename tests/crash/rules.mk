@@ -68,6 +68,8 @@ $(ZLOGFS_BUGS): $(ZLOGFS_BUGS_OBJS) $(ZUS_SO)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(ZLOGFS_BUGS_OBJS) $(ZUS_LINK)
 
+$(BUILD)/tests/unit/zlogfs-crash: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)
+
 .PHONY: crash-zlogfs
 crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
 	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) $(CRASH_FLAGS)

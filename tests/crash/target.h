@@ -30,6 +30,11 @@
  * free as when the filesystem was made.
  */
 #define CRASH_SPACE	(1u << 2)
+/*
+ * Times of change and modification are those of before the operation, or behind it, too.
+ * Not asked for while data are written, and where they are not atomic.
+ */
+#define CRASH_TIMES	(1u << 3)
 
 struct crash_target {
 	uint64_t device_bytes;	/* 0: 1 MiB; the smaller, the faster */

@@ -138,6 +138,8 @@ static struct zl_node *make_node(struct zl_fs *fs, uint32_t level, const struct 
 static void finish_node(struct zl_fs *fs, struct zl_node *node)
 {
 	zl_node_store_valid(fs, node);
+	if (ZL_BUG(BIT_FIRST))
+		zl_bits_store(fs);
 	zl_pm_fence();
 	zl_bits_store(fs);
 }
