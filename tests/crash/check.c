@@ -66,6 +66,7 @@ static int mount_and_match(const struct place *place, char *media)
 		report_missing(run, place->images, place->trace);
 		return -1;
 	}
+	run->got->timed = run->times;
 	state = view_match(run->got, run->allowed, run->num_allowed, run->config->policy);
 	if (state == -1) {
 		report_failure(run, "a state that it may not be");
@@ -239,6 +240,8 @@ static void check_space(struct run *run, struct spec *spec)
 
 	if (!(target->flags & CRASH_SPACE) || delete_all(run, spec))
 		return;
+	if (target->keeps && target->keeps(run->local))
+		return;
 	if (target->step)
 		target->step(run->local, "settle");
 	if (zus_local_statfs(run->local, &st))
@@ -273,6 +276,8 @@ static void check_deep_image(void *arg, struct image *image)
 	struct deep *deep = arg;
 	struct crash_tally *tally = deep->place.run->tally;
 
+	if (deep->place.run->config->first && tally->run_failures)
+		return;
 	image->dirty = true;
 	tally->at.deep_image = image->ordinal;
 	tally->deep_images++;
@@ -345,6 +350,8 @@ void check_image(void *arg, struct image *image)
 	};
 	int state;
 
+	if (config->first && run->tally->run_failures)
+		return;
 	image->dirty = true;
 	run->tally->at.image = image->ordinal;
 	run->tally->images++;

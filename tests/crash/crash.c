@@ -48,6 +48,7 @@ static const char usage[] =
 	"  --time-limit S       in an order that the seed gives, as far as it comes\n"
 	"  --workload-limit S   a workload that takes longer hangs; default: 120\n"
 	"  --seed N             of random images and of the order; default: 1\n"
+	"  --first              of each workload that fails only the first failure\n"
 	"  --reproduce ID       of --workload only this crash\n"
 	"  --keep DIR           a file crash-NAME for each workload that fails\n"
 	"  --json               the result as JSON\n"
@@ -63,7 +64,7 @@ struct lines {
 struct options {
 	const char *plugin, *target, *options, *list, *workload, *keep, *reproduce, *policy;
 	uint64_t bytes, data_off, seed, shard, shards, time_limit, workload_limit;
-	bool prefix, steps, json, print_list;
+	bool prefix, steps, first, json, print_list;
 };
 
 static struct options options = { .seed = 1, .shard = 1, .shards = 1, .workload_limit = 120 };
@@ -116,6 +117,7 @@ static const struct option long_options[] = {
 	{ "shard", 1, NULL, 's' },	 { "time-limit", 1, NULL, 'T' },
 	{ "workload-limit", 1, NULL, 'W' }, { "seed", 1, NULL, 'r' },
 	{ "reproduce", 1, NULL, 'R' },	 { "keep", 1, NULL, 'k' },
+	{ "first", 0, NULL, 'f' },
 	{ "json", 0, NULL, 'j' },	 { "print-list", 0, NULL, 'L' },
 	{ "help", 0, NULL, 'h' },	 { NULL, 0, NULL, 0 },
 };
@@ -160,6 +162,7 @@ static void parse_options(int argc, char **argv)
 			parse_shard(optarg);
 		options.prefix |= c == 'x';
 		options.steps |= c == 'S';
+		options.first |= c == 'f';
 		options.json |= c == 'j';
 		options.print_list |= c == 'L';
 	}
@@ -261,6 +264,7 @@ static void load_plugin(struct crash_config *config)
 	config->images.seed = options.seed;
 	config->images.prefix = options.prefix;
 	config->again = again;
+	config->first = options.first;
 	config->only_one = options.reproduce != NULL;
 	if (options.reproduce && at_parse(&config->only, options.reproduce))
 		die("--reproduce wants what a failure printed, as 2.1.77");

@@ -44,10 +44,11 @@ crash-%: $(BUILD)/zusfs-examples/%.so $(CRASH)
 CRASH_ZLOGFS := $(BUILD)/tests/crash/zlogfs-target.so
 UNIT_PROGS += $(CRASH_ZLOGFS)
 
-$(BUILD)/obj/tests/crash/zlogfs/target.o: override CPPFLAGS += -Izusfs-examples/zlogfs
-$(BUILD)/obj/tests/crash/zlogfs/target.o: override CFLAGS += -fvisibility=hidden
+CRASH_ZLOGFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/zlogfs/*.c))
+$(CRASH_ZLOGFS_OBJS): override CPPFLAGS += -Izusfs-examples/zlogfs
+$(CRASH_ZLOGFS_OBJS): override CFLAGS += -fvisibility=hidden
 
-$(CRASH_ZLOGFS): $(BUILD)/obj/tests/crash/zlogfs/target.o $(zlogfs_OBJS) $(ZUS_SO)
+$(CRASH_ZLOGFS): $(CRASH_ZLOGFS_OBJS) $(zlogfs_OBJS) $(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(filter %.o,$^) $(ZUS_LINK)
@@ -66,6 +67,8 @@ $(ZLOGFS_BUGS): $(ZLOGFS_BUGS_OBJS) $(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(ZLOGFS_BUGS_OBJS) $(ZUS_LINK)
+
+$(BUILD)/tests/unit/zlogfs-crash: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)
 
 .PHONY: crash-zlogfs
 crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so

@@ -68,8 +68,11 @@ static bool same_as(struct run *run, struct zus_local *local, uint32_t op)
 
 	run->allowed[0] = run->views[op];
 	run->num_allowed = 1;
-	if (!err && run->got->hash == run->views[op]->hash)
+	if (!err && run->got->hash == run->views[op]->hash) {
+		if (run->config->target->flags & CRASH_TIMES && run->config->policy == VIEW_ATOMIC)
+			view_take_times(run->views[op], run->got);
 		return true;
+	}
 	report_failure(run, "without a crash: %s", err ? strerror(-err) : "another state");
 	if (!err)
 		report_views(run, run->got);
@@ -138,12 +141,19 @@ static void allow(struct run *run, const struct view *view, const struct spec *s
 	run->allowed_specs[run->num_allowed++] = spec;
 }
 
+/* Some zero a block's rest first, which has a time of its own. */
+static bool in_steps(enum op_kind kind)
+{
+	return kind == OP_WRITE || kind == OP_TRUNCATE || kind == OP_FALLOCATE;
+}
+
 /* What a crash in the operation, or behind it, may leave. */
 static void set_allowed(struct run *run, uint32_t op, bool returned)
 {
 	uint32_t last = op > run->workload->num_ops ? run->workload->num_ops : op, i;
 
 	run->num_allowed = 0;
+	run->times = returned || !op || !in_steps(run->workload->ops[last - (last > 0)].kind);
 	if (!returned && op && op == last) {
 		allow(run, run->views[op - 1], run->specs[op - 1]);
 		for (i = 0; i < 2; i++)

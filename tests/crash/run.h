@@ -51,6 +51,7 @@ struct crash_config {
 	const struct spec *base; /* that tree */
 	uint64_t blocks_free;	/* of the empty filesystem */
 	const char *again;	/* command and options that a reproduction begins with */
+	bool first;		/* nothing more of a workload that has failed */
 	bool only_one;		/* only the crash that is named here */
 	struct crash_at only;
 };
@@ -71,6 +72,7 @@ struct run {
 	const struct view *allowed[RUN_ALLOWED];
 	const struct spec *allowed_specs[RUN_ALLOWED];
 	int num_allowed;
+	bool times;		/* are what they were in one of them */
 	struct view *got;
 	struct zus_local *local; /* mount of images' memory, or NULL */
 	uint64_t *states;	/* hashes */

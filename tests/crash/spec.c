@@ -416,6 +416,25 @@ int spec_zero(struct spec *spec, const char *path, uint64_t off, uint64_t bytes)
 	return 0;
 }
 
+/* The bytes from off on move, over what is collapsed or behind what is inserted. */
+static int shift(struct spec_file *file, bool insert, uint64_t off, uint64_t bytes)
+{
+	uint64_t end = insert ? off : off + bytes, size = file->size;
+
+	if ((off | bytes) % 4096 || end >= size)
+		return -EINVAL;
+	if (insert && size + bytes > SPEC_FILE_BYTES)
+		return -EFBIG;
+	if (insert)
+		set_size(file, size + bytes);
+	memmove(file->data + (insert ? off + bytes : off), file->data + end, size - end);
+	if (insert)
+		memset(file->data + off, 0, bytes);
+	else
+		set_size(file, size - bytes);
+	return 0;
+}
+
 int spec_fallocate(struct spec *spec, const char *path, uint32_t mode, uint64_t off,
 		   uint64_t bytes)
 {
@@ -426,6 +445,8 @@ int spec_fallocate(struct spec *spec, const char *path, uint32_t mode, uint64_t 
 		err = -EFBIG;
 	if (err)
 		return err;
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return shift(file, mode & FALLOC_FL_INSERT_RANGE, off, bytes);
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		spec_zero(spec, path, off, bytes);
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && off + bytes > file->size)

@@ -68,7 +68,7 @@ int spec_rename(struct spec *spec, const char *old_path, const char *path, uint3
 int spec_write(struct spec *spec, const char *path, const char *data, uint64_t bytes,
 	       uint64_t off);
 int spec_truncate(struct spec *spec, const char *path, uint64_t size);
-/* mode: 0, or FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE */
+/* mode: 0, or FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, COLLAPSE_RANGE, INSERT_RANGE */
 int spec_fallocate(struct spec *spec, const char *path, uint32_t mode, uint64_t off,
 		   uint64_t bytes);
 /* Zeroes what of the range is before the end. */

@@ -30,6 +30,11 @@
  * free as when the filesystem was made.
  */
 #define CRASH_SPACE	(1u << 2)
+/*
+ * Times of change and modification are those of before the operation, or behind it, too.
+ * Not asked for while data are written, and where they are not atomic.
+ */
+#define CRASH_TIMES	(1u << 3)
 
 struct crash_target {
 	uint64_t device_bytes;	/* 0: 1 MiB; the smaller, the faster */
@@ -56,6 +61,8 @@ struct crash_target {
 	 * look alike are different states if it differs.
 	 */
 	uint64_t (*digest)(struct zus_local *local);
+	/* What was deleted is kept, so that CRASH_SPACE does not hold. */
+	bool (*keeps)(struct zus_local *local);
 	/* Does a step of the mounted filesystem. Visible is nothing of it. */
 	int (*step)(struct zus_local *local, const char *name);
 	/*

@@ -35,6 +35,7 @@ static void reset(struct view *view)
 {
 	view->num_nodes = 0;
 	view->used = 0;
+	view->timed = false;
 	view->broken[0] = 0;
 }
 
@@ -254,6 +255,13 @@ static int read_xattrs(struct reader *reader, struct view_node *node, uint64_t h
 
 static int read_dir(struct reader *reader, uint64_t handle, const char *path);
 
+static uint64_t hash_times(const struct zus_attr *attr)
+{
+	uint64_t hash = mix64((uint64_t)attr->mtime.sec) + (uint64_t)attr->mtime.nsec;
+
+	return mix64(mix64(hash) ^ (uint64_t)attr->ctime.sec) + (uint64_t)attr->ctime.nsec;
+}
+
 static int read_node(struct reader *reader, const char *path, const struct zus_local_entry *entry)
 {
 	const struct zus_attr *attr = &entry->attr;
@@ -267,6 +275,7 @@ static int read_node(struct reader *reader, const char *path, const struct zus_l
 	*node = (struct view_node) {
 		.id = attr->ino, .mode = attr->mode, .uid = attr->uid, .gid = attr->gid,
 		.nlink = attr->nlink, .size = S_ISDIR(attr->mode) ? 0 : attr->size_bytes,
+		.times_hash = hash_times(attr),
 	};
 	snprintf(node->path, sizeof(node->path), "%s", path);
 	if (S_ISREG(attr->mode))
@@ -400,13 +409,32 @@ static bool node_known(const struct view_node *got, const struct view *const *st
 	return true;
 }
 
+void view_take_times(struct view *view, const struct view *got)
+{
+	int i;
+
+	for (i = 0; i < view->num_nodes; i++)
+		view->nodes[i].times_hash = got->nodes[i].times_hash;
+	view->timed = true;
+}
+
+static bool same_times(const struct view *state, const struct view *got)
+{
+	int i;
+
+	for (i = 0; state->timed && got->timed && i < got->num_nodes; i++)
+		if (state->nodes[i].times_hash != got->nodes[i].times_hash)
+			return false;
+	return true;
+}
+
 int view_match(const struct view *got, const struct view *const *states, int num_states,
 	       enum view_policy policy)
 {
 	int i;
 
 	for (i = 0; i < num_states; i++)
-		if (states[i]->hash == got->hash)
+		if (states[i]->hash == got->hash && same_times(states[i], got))
 			return i;
 	if (policy == VIEW_ATOMIC)
 		return -1;
@@ -473,6 +501,13 @@ static bool same_node(const struct view_node *a, const struct view_node *b)
 	return a->attr_hash == b->attr_hash && a->data_hash == b->data_hash;
 }
 
+static void print_times(const struct view *want, const struct view_node *a,
+			const struct view *got, const struct view_node *b, FILE *to)
+{
+	if (want->timed && got->timed && a->times_hash != b->times_hash)
+		fprintf(to, "~ %s has other times\n", b->path);
+}
+
 void view_print_diff(const struct view *want, const struct view *got, FILE *to)
 {
 	int w = 0, g = 0, order;
@@ -483,6 +518,7 @@ void view_print_diff(const struct view *want, const struct view *got, FILE *to)
 		else
 			order = strcmp(want->nodes[w].path, got->nodes[g].path);
 		if (!order && same_node(&want->nodes[w], &got->nodes[g])) {
+			print_times(want, &want->nodes[w], got, &got->nodes[g], to);
 			w++;
 			g++;
 			continue;

@@ -3,7 +3,7 @@
  * view.h - a filesystem's visible state in one canonical form: read through the plugin's
  * operations, or made of a specification; compared, and printed.
  *
- * Left out: times, inode numbers, blocks. Hard links are compared as which names lead to
+ * Left out: inode numbers, blocks, and times but where they are asked for. Hard links are compared as which names lead to
  * one file.
  */
 #ifndef CRASH_VIEW_H
@@ -34,6 +34,7 @@ struct view_node {
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t nlink;
+	uint64_t times_hash;	/* of change and modification; not of a specification */
 	int first;		/* index of the first name of this file */
 };
 
@@ -42,6 +43,7 @@ struct view {
 	struct view_node *nodes;
 	int num_nodes;
 	uint64_t hash;
+	bool timed;		/* times_hash is to be compared, if the other's is, too */
 	char *memory;
 	size_t used;
 	char broken[256];	/* what cannot be, with view_read()'s -EUCLEAN */
@@ -64,6 +66,9 @@ enum view_policy {
 	VIEW_BLOCK,	/* of each 4 KiB the old or the new */
 	VIEW_WORD,	/* of each 8 bytes */
 };
+
+/* Of one that looks the same, when it was there without a crash. */
+void view_take_times(struct view *view, const struct view *got);
 
 /*
  * The index of the state that got is, -1 if none. With another policy than ATOMIC it may

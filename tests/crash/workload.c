@@ -54,6 +54,8 @@ static const struct flag {
 	{ "keep", FALLOC_FL_KEEP_SIZE },
 	{ "punch", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE },
 	{ "zero", FALLOC_FL_ZERO_RANGE },
+	{ "collapse", FALLOC_FL_COLLAPSE_RANGE },
+	{ "insert", FALLOC_FL_INSERT_RANGE },
 	{ NULL, 0 },
 };
 

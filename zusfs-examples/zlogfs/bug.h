@@ -17,10 +17,10 @@ enum zl_bug {
 	ZL_BUG_COPY_TAIL,	/* what a copy past the cache has behind whole lines stays there */
 	ZL_BUG_ENTRY_LATE,	/* a segment's word is stored before the rest of its entry */
 	ZL_BUG_RENAME_TWICE,	/* a rename is two records: the old name goes first */
-	ZL_BUG_NLINK_APART,	/* an unlink is two records: the count comes later */
+	ZL_BUG_NLINK_APART,	/* link and unlink are two records: one has the count */
 	ZL_BUG_CKPT_IN_PLACE,	/* a checkpoint is written over the newest */
 	ZL_BUG_CKPT_EARLY,	/* a checkpoint counts what is not applied yet */
-	ZL_BUG_FREE_EARLY,	/* blocks are free before the record that frees them */
+	ZL_BUG_FREE_EARLY,	/* a value's blocks are free before the record that frees them */
 	ZL_BUG_ELEM_IN_PLACE,	/* an element is changed where it is */
 	ZL_BUG_ORPHANS_FIRST,	/* orphans are looked for before the log is read */
 	ZL_BUG_DATA_FENCE,	/* a record is written before the bytes that it names */
@@ -28,9 +28,16 @@ enum zl_bug {
 	ZL_BUG_LOG_LAST,	/* a mount forgets the last record */
 	ZL_BUG_WRITE_PARTS,	/* a write is a record a block */
 	ZL_BUG_CHAIN_PART,	/* a chain counts without its last part */
-	ZL_BUG_STALE_LOG,	/* records of a segment's earlier use count */
+	ZL_BUG_SEQ_AGAIN,	/* log segments get numbers that a mount has found in the log */
 	ZL_BUG_SPLIT_ORDER,	/* a split takes elements from the left before the right is there */
 	ZL_BUG_LEAK_NODE,	/* intents are not looked at */
+	ZL_BUG_RENAME_COPY,	/* a rename is two records: the new name comes first */
+	ZL_BUG_BIT_FIRST,	/* no fence between a node's intent and its bit */
+	ZL_BUG_FREE_AGAIN,	/* a mount frees blocks that have been given out again since */
+	ZL_BUG_CPU_INDEX,	/* a CPU's log is not one of those that there are */
+	ZL_BUG_SIZE_BACK,	/* a write sets the size to its end */
+	ZL_BUG_TIMES_APART,	/* a directory's times are a record of their own */
+	ZL_BUG_FREE_FREE,	/* a mount stops where a node is free already */
 	ZL_BUG_COUNT,
 };
 

@@ -380,6 +380,8 @@ static int op_done(struct zl_op *op, struct zl_inode *zi, const struct zus_map_d
 	zl_pm_fence();
 	if (end > size && args->size_bytes > size)
 		body.size_bytes = htole64(end < args->size_bytes ? end : args->size_bytes);
+	if (ZL_BUG(SIZE_BACK))
+		body.size_bytes = htole64(end);
 	if (body.blocks != zi->body.blocks || body.size_bytes != zi->body.size_bytes)
 		mask |= ZLF_IM_SIZE;
 	body.mtime = zl_time(&args->mtime);

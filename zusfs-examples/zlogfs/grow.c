@@ -138,6 +138,8 @@ static struct zl_node *make_node(struct zl_fs *fs, uint32_t level, const struct 
 static void finish_node(struct zl_fs *fs, struct zl_node *node)
 {
 	zl_node_store_valid(fs, node);
+	if (ZL_BUG(BIT_FIRST))
+		zl_bits_store(fs);
 	zl_pm_fence();
 	zl_bits_store(fs);
 }
@@ -193,10 +195,12 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 	struct zl_key low = zl_elem_key(zl_node_at(node, at));
 	struct zl_node *right = make_node(fs, node->level, &low);
 	struct zlf_elem elem;
+	struct zl_pm *pm;
 	uint64_t off;
 
 	if (!right)
 		return -ENOSPC;
+	pm = zl_node_pm(fs, node->addr, &off);
 	for (i = at; i < node->n; i++) {
 		zl_node_insert(fs, right, i - at, line, zl_node_at(node, i),
 			       zl_node_at(node, i)->lines);
@@ -208,7 +212,7 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 	if (ZL_BUG(INTENT_EARLY))
 		intents_clear(fs, 1);
 	if (ZL_BUG(SPLIT_ORDER))
-		zl_pm_store64(zl_node_pm(fs, node->addr, &off), ZL_WORD, off, 0);
+		zl_pm_store64(pm, ZL_WORD, off, 0);
 	zl_node_store_valid(fs, parent);	/* from here on it is in the tree */
 	zl_pm_fence();
 	while (node->n > at)

@@ -48,6 +48,8 @@ struct zl_log *zl_log_here(struct zl_fs *fs)
 {
 	int cpu = sched_getcpu();
 
+	if (ZL_BUG(CPU_INDEX))
+		return &fs->logs[fs->geo.num_logs];
 	return &fs->logs[(uint32_t)(cpu < 0 ? 0 : cpu) & (fs->geo.num_logs - 1)];
 }
 
@@ -120,7 +122,7 @@ static uint32_t record_crc(const struct zl_fs *fs, const struct zlf_record *reco
 	zlf_le64 place[2] = { htole64(seq), htole64(line) };
 	static const zlf_le64 no_word;
 	const uint8_t *bytes = (const uint8_t *)record;
-	uint32_t crc = zl_crc32c(fs->crc_seed, place, ZL_BUG(STALE_LOG) ? 0 : sizeof(place));
+	uint32_t crc = zl_crc32c(fs->crc_seed, place, sizeof(place));
 
 	crc = zl_crc32c(crc, bytes + sizeof(record->crc),
 			offsetof(struct zlf_record, word) - sizeof(record->crc));
@@ -137,7 +139,7 @@ static void put_record(struct zl_fs *fs, struct zl_log *log, struct zlf_record *
 
 	record->crc = htole32(record_crc(fs, record, log->open->seq, log->pos));
 	zl_pm_copy(&zl_seg_dev(fs, log->open->seg)->pm, ZL_LOG, at, record,
-		   (record->lines - (ZL_BUG(RECORD_TAIL) && record->lines > 1)) * ZLF_LINE_BYTES);
+		   record->lines * ZLF_LINE_BYTES);
 	log->pos += record->lines;
 	log->open->max_tid = zl_get64(record->tid);
 }

@@ -263,6 +263,12 @@ static int op_link(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir,
 		return err ? err : -EEXIST;
 	if (!body.nlink)
 		zl_op_del(op, orphans, ZLF_REC_ORPHAN, zi->obj.id);
+	if (ZL_BUG(NLINK_APART)) {
+		zl_nlink_add(&body, 1);
+		zl_op_inode(op, zi, ZLF_IM_MODE, &body);
+		zl_op_split_here(op);
+		zl_nlink_add(&body, -1);
+	}
 	zl_op_name(op, &dir->obj, key, name, zi->obj.id, zl_get32(body.mode));
 	zl_nlink_add(&body, 1);
 	zl_op_inode(op, zi, zl_touch(&body, now, false) | ZLF_IM_MODE, &body);
@@ -334,6 +340,8 @@ static int op_unlink(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir
 		zl_nlink_add(&dir_body, -1);
 		mask |= ZLF_IM_MODE;
 	}
+	if (ZL_BUG(TIMES_APART))
+		zl_op_split_here(op);
 	zl_op_inode(op, dir, mask, &dir_body);
 	return zl_op_commit(op);
 }

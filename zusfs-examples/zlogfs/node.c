@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bug.h"
 #include "crc32c.h"
 #include "node.h"
 
@@ -97,8 +96,7 @@ void zl_node_insert(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t
 	uint64_t off;
 
 	pm = zl_node_pm(fs, node->addr, &off);
-	zl_pm_write(pm, ZL_META, off + line * ZLF_LINE_BYTES, elem,
-		    (ZL_BUG(PAYLOAD_LINE) ? 1 : lines) * ZLF_LINE_BYTES);
+	zl_pm_write(pm, ZL_META, off + line * ZLF_LINE_BYTES, elem, lines * ZLF_LINE_BYTES);
 	node->valid |= LINE_MASK(line, lines);
 	order_insert(node, i, line);
 	touch(fs, node);

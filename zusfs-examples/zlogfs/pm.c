@@ -47,6 +47,8 @@ void zl_pm_write(struct zl_pm *pm, enum zl_class class, uint64_t off, const void
 	if (!to)
 		return;
 	memcpy(to, src, bytes);
+	if (ZL_BUG(PAYLOAD_LINE) && class == ZL_META && bytes > 64)
+		bytes = 64;
 	zus_flush(to, bytes);
 }
 
@@ -59,6 +61,10 @@ void zl_pm_copy(struct zl_pm *pm, enum zl_class class, uint64_t off, const void 
 	if (to && ZL_BUG(COPY_TAIL)) {
 		memcpy(to + bytes / 64 * 64, (const uint8_t *)src + bytes / 64 * 64, bytes % 64);
 		bytes -= bytes % 64;
+	}
+	if (to && ZL_BUG(RECORD_TAIL) && class == ZL_LOG && bytes > 64) {
+		bytes -= 64;
+		memcpy(to + bytes, (const uint8_t *)src + bytes, 64);
 	}
 	if (to)
 		zus_copy_nt(to, src, bytes);

@@ -7,7 +7,6 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 
-#include "bug.h"
 #include "ops.h"
 
 #define ONE_BY_ONE	16u	/* more extents than that go as a range */
@@ -54,8 +53,6 @@ static void op_cut_one(struct zl_op *op, struct zl_inode *zi, const struct zl_el
 	}
 	if (drop) {
 		part = part_of(extent, first, last);
-		if (ZL_BUG(FREE_EARLY))
-			zl_blocks_free(op->fs, zl_get64(part.addr), zl_get32(part.len));
 		zl_op_free(op, &zi->obj, &part);
 	}
 }

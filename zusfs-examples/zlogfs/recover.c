@@ -85,7 +85,7 @@ static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
 			err = zl_log_adopt(fs, seg, rec->seg_max_tid);
 		if (rec->max_tid < rec->seg_max_tid)
 			rec->max_tid = rec->seg_max_tid;
-		if (fs->next_log_seq <= segs[i]->seq)
+		if (fs->next_log_seq <= segs[i]->seq && !ZL_BUG(SEQ_AGAIN))
 			fs->next_log_seq = segs[i]->seq + 1;
 	}
 	return err;

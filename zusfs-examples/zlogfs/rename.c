@@ -115,6 +115,8 @@ static int op_rename(struct zl_op *op, const struct renaming *r, const struct zl
 	}
 	zl_op_name(op, &r->to_dir->obj, r->to_key, &args->new_name, r->zi->obj.id,
 		   zl_get32(r->zi->body.mode));
+	if (ZL_BUG(RENAME_COPY))
+		zl_op_split_here(op);
 	op_from_name(op, r);
 	if (r->white)
 		zl_op_inode_new(op, r->white, white);

@@ -305,6 +305,7 @@ int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem)
 {
 	const struct zl_key key = zl_elem_key(&elem->head);
 	struct zl_path path;
+	struct zl_pm *pm;
 	uint64_t off;
 	bool exact;
 	uint32_t i;
@@ -313,9 +314,9 @@ int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem)
 	i = err ? 0 : zl_node_search(path.node[0], &key, &exact);
 	if (err || !exact)
 		return err;
-	zl_pm_store64(zl_node_pm(fs, path.node[0]->addr, &off), ZL_META, off +
-		      path.node[0]->order[i] * ZLF_LINE_BYTES +
-		      offsetof(struct zlf_elem, end_tid), elem->head.end_tid);
+	pm = zl_node_pm(fs, path.node[0]->addr, &off);
+	zl_pm_store64(pm, ZL_META, off + path.node[0]->order[i] * ZLF_LINE_BYTES +
+				   offsetof(struct zlf_elem, end_tid), elem->head.end_tid);
 	return 0;
 }
 

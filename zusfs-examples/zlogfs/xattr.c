@@ -114,7 +114,11 @@ static void op_drop_blocks(struct zl_op *op, struct zl_obj *obj, const struct zl
 			   uint64_t key)
 {
 	uint64_t end = (key + 1) << (64 - KEY_BITS);
+	struct zl_elem data;
 
+	if (ZL_BUG(FREE_EARLY) && old->head.flags & ZLF_EF_BLOCK &&
+	    !zl_obj_find(obj, ZLF_REC_XDATA, key << (64 - KEY_BITS), &data))
+		zl_blocks_free(op->fs, zl_get64(data.head.addr), 1);
 	if (old->head.flags & ZLF_EF_BLOCK)
 		zl_op_range(op, obj, ZLF_REC_XDATA, key << (64 - KEY_BITS),
 			    end ? end : UINT64_MAX);

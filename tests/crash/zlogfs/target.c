@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * target.c - zlogfs for the crash program: tiny segments and nodes, so that logs wrap, nodes
- * split and segments get another use within two operations.
+ * split and segments get another use within two operations. On a device of 1 MiB or more
+ * a segment has four blocks, so that extents have more than one, and are cut.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,22 +11,29 @@
 #include <zus_local.h>
 
 #include "../target.h"
+#include "fsck.h"
 #include "zlogfs.h"
 #include "zlogfs_ioctl.h"
 
 #define DATA_OFF	4096u
+#define LARGE_BYTES	(1u << 20)
 
 static int make(void *media, uint64_t bytes, const char *options)
 {
 	struct zl_media one = { .addr = media, .bytes = bytes, .data_off = DATA_OFF };
 	struct zl_mkfs mkfs = {
-		.segment_shift = 12, .node_lines = 16, .num_logs = 1, .num_slots = 4,
-		.unapplied_max_bytes = 16384, .now_ns = 1, .fs_uuid = { 7 },
+		.segment_shift = bytes < LARGE_BYTES ? 12 : 14, .node_lines = 16, .num_logs = 1, .num_slots = 4,
+		.unapplied_max_bytes = bytes < LARGE_BYTES ? 16384 : 65536, .now_ns = 1, .fs_uuid = { 7 },
 	};
 	const char *why;
 
 	(void)options;		/* of the mount */
 	return zl_mkfs(&one, 1, &mkfs, &why);
+}
+
+static int check(const void *media, uint64_t bytes, char *message, size_t message_bytes)
+{
+	return zlogfs_fsck(media, bytes, DATA_OFF, message, message_bytes);
 }
 
 static int ask(struct zus_local *local, uint32_t cmd, uint32_t arg)
@@ -46,8 +54,7 @@ static int ask(struct zus_local *local, uint32_t cmd, uint32_t arg)
 	return err ? err : result;
 }
 
-/* Not of the log: how long that is differs with what was applied when. */
-static uint64_t digest(struct zus_local *local)
+static struct zlogfs_usage usage_of(struct zus_local *local)
 {
 	struct zlogfs_usage usage;
 	struct zus_ioctl args = { .cmd = ZLOGFS_IOC_USAGE, .out = &usage,
@@ -57,10 +64,23 @@ static uint64_t digest(struct zus_local *local)
 
 	memset(&usage, 0, sizeof(usage));
 	if (zus_local_open(local, "/", &root))
-		return 0;
+		return usage;
 	zus_local_ioctl(root, &args, &result);
 	zus_local_close(root);
+	return usage;
+}
+
+/* Not of the log: how long that is differs with what was applied when. */
+static uint64_t digest(struct zus_local *local)
+{
+	struct zlogfs_usage usage = usage_of(local);
+
 	return usage.data_blocks << 32 | usage.tree_nodes;
+}
+
+static bool keeps(struct zus_local *local)
+{
+	return usage_of(local).boundaries;
 }
 
 static int apply_all(struct zus_local *local)
@@ -95,9 +115,11 @@ ZUS_EXPORT const struct crash_target crash_target = {
 	.device_bytes = 384 << 10,
 	.data_off = DATA_OFF,
 	.options = "steps=manual,policy=cow",
-	.flags = CRASH_SPACE,
+	.flags = CRASH_SPACE | CRASH_TIMES,
 	.steps = steps,
 	.mkfs = make,
+	.fsck = check,
+	.keeps = keeps,
 	.step = step,
 	.digest = digest,
 };
