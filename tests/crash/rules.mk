@@ -44,10 +44,12 @@ crash-%: $(BUILD)/zusfs-examples/%.so $(CRASH)
 CRASH_ZLOGFS := $(BUILD)/tests/crash/zlogfs-target.so
 UNIT_PROGS += $(CRASH_ZLOGFS)
 
-$(BUILD)/obj/tests/crash/zlogfs/target.o: override CPPFLAGS += -Izusfs-examples/zlogfs
+$(BUILD)/obj/tests/crash/zlogfs/target.o: override CPPFLAGS += -Izusfs-examples/zlogfs \
+	-Izusfs-examples/zlogfs/tools
 $(BUILD)/obj/tests/crash/zlogfs/target.o: override CFLAGS += -fvisibility=hidden
 
-$(CRASH_ZLOGFS): $(BUILD)/obj/tests/crash/zlogfs/target.o $(zlogfs_OBJS) $(ZUS_SO)
+$(CRASH_ZLOGFS): $(BUILD)/obj/tests/crash/zlogfs/target.o $(zlogfs_OBJS) $(ZLOGFS_CHECK_OBJS) \
+		$(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(filter %.o,$^) $(ZUS_LINK)
