@@ -30,6 +30,8 @@
  * free as when the filesystem was made.
  */
 #define CRASH_SPACE	(1u << 2)
+/* fsck may be asked of what a crash has left, too: of every eighth image. */
+#define CRASH_FSCK	(1u << 3)
 
 struct crash_target {
 	uint64_t device_bytes;	/* 0: 1 MiB; the smaller, the faster */

@@ -123,7 +123,7 @@ ZUS_EXPORT const struct crash_target crash_target = {
 	.device_bytes = 384 << 10,
 	.data_off = DATA_OFF,
 	.options = "steps=manual,policy=cow",
-	.flags = CRASH_SPACE,
+	.flags = CRASH_SPACE | CRASH_FSCK,
 	.steps = steps,
 	.mkfs = make,
 	.fsck = check,
