@@ -16,6 +16,7 @@
 #define DEEP_CHOICES	256u	/* in the recovery; above, some */
 #define DEEP_RANDOM	20u
 #define MESSAGE_BYTES	256u
+#define LEFT_EACH	8u	/* images a fsck */
 
 int crash_mount(const struct crash_config *config, void *media, struct zus_local **local)
 {
@@ -47,12 +48,32 @@ struct place {
 	struct zus_local **local;
 };
 
+/* Of some images, as the crash left them; of the one that is to be shown again in any case. */
+static void check_left(const struct place *place, const char *media)
+{
+	const struct crash_target *target = place->run->config->target;
+	const struct crash_tally *tally = place->run->tally;
+	char message[MESSAGE_BYTES] = "";
+	int err;
+
+	if (!target->fsck || !(target->flags & CRASH_FSCK) ||
+	    (!place->run->config->only_one && (tally->images + tally->deep_images) % LEFT_EACH))
+		return;
+	err = target->fsck(media, place->run->config->bytes, message, sizeof(message));
+	if (err) {
+		report_failure(place->run, "fsck, behind the crash: %s",
+			       *message ? message : strerror(-err));
+		report_missing(place->run, place->images, place->trace);
+	}
+}
+
 /* Index of the state, -2: a mixture, -1: failed. */
 static int mount_and_match(const struct place *place, char *media)
 {
 	struct run *run = place->run;
 	int err, state;
 
+	check_left(place, media);
 	err = crash_mount(run->config, media, place->local);
 	if (err) {
 		report_failure(run, "not mounted: %s", strerror(-err));

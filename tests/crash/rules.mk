@@ -45,10 +45,10 @@ CRASH_ZLOGFS := $(BUILD)/tests/crash/zlogfs-target.so
 UNIT_PROGS += $(CRASH_ZLOGFS)
 
 CRASH_ZLOGFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/zlogfs/*.c))
-$(CRASH_ZLOGFS_OBJS): override CPPFLAGS += -Izusfs-examples/zlogfs
+$(CRASH_ZLOGFS_OBJS): override CPPFLAGS += -Izusfs-examples/zlogfs -Izusfs-examples/zlogfs/tools
 $(CRASH_ZLOGFS_OBJS): override CFLAGS += -fvisibility=hidden
 
-$(CRASH_ZLOGFS): $(CRASH_ZLOGFS_OBJS) $(zlogfs_OBJS) $(ZUS_SO)
+$(CRASH_ZLOGFS): $(CRASH_ZLOGFS_OBJS) $(zlogfs_OBJS) $(ZLOGFS_CHECK_OBJS) $(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(filter %.o,$^) $(ZUS_LINK)

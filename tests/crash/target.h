@@ -35,6 +35,8 @@
  * Not asked for while data are written, and where they are not atomic.
  */
 #define CRASH_TIMES	(1u << 3)
+/* fsck may be asked of what a crash has left, too: of every eighth image. */
+#define CRASH_FSCK	(1u << 4)
 
 struct crash_target {
 	uint64_t device_bytes;	/* 0: 1 MiB; the smaller, the faster */

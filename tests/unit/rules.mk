@@ -18,8 +18,9 @@ $(UNIT_C_PROGS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o \
 
 # What is of zlogfs has its objects, as the plugin has them
 UNIT_ZLOGFS := $(filter zlogfs-%,$(UNIT_NAMES))
-$(UNIT_ZLOGFS:%=$(BUILD)/tests/unit/%): $(zlogfs_OBJS)
-$(UNIT_ZLOGFS:%=$(BUILD)/obj/tests/unit/%.o): override CPPFLAGS += -Izusfs-examples/zlogfs
+$(UNIT_ZLOGFS:%=$(BUILD)/tests/unit/%): $(zlogfs_OBJS) $(ZLOGFS_CHECK_OBJS)
+$(UNIT_ZLOGFS:%=$(BUILD)/obj/tests/unit/%.o): override CPPFLAGS += -Izusfs-examples/zlogfs \
+	-Izusfs-examples/zlogfs/tools
 
 $(UNIT_SCRIPTS:%=$(BUILD)/tests/unit/%): $(BUILD)/tests/unit/%: tests/unit/%.sh
 	@mkdir -p $(@D)

@@ -235,11 +235,32 @@ static void untouch_all(struct zl_fs *fs)
 	}
 }
 
+/*
+ * What a split that was cut short has left in a node takes room, and a node with little else
+ * cannot be split. Nothing is staged: a word that differs is one of that.
+ */
+static bool finish_splits(struct zl_fs *fs, const struct zl_path *path)
+{
+	bool any = false;
+	uint32_t level;
+
+	for (level = 0; level < path->height; level++)
+		if (path->node[level]->valid != zl_get64(path->node[level]->media->valid)) {
+			zl_node_store_valid(fs, path->node[level]);
+			any = true;
+		}
+	if (any)
+		zl_pm_fence();
+	return any;
+}
+
 int zl_tree_make_room(struct zl_fs *fs, struct zl_path *path, const struct zl_key *key)
 {
 	uint32_t level = 0;
 	int err;
 
+	if (finish_splits(fs, path))
+		return 0;
 	while (level + 1 < path->height && !zl_node_room(fs, path->node[level + 1], 1))
 		level++;
 	if (level + 1 == path->height)

@@ -172,7 +172,7 @@ int zl_log_append(struct zl_fs *fs, struct zl_log *log, struct zlf_record *recor
 	return 0;
 }
 
-static bool record_valid(const struct zl_fs *fs, const struct zlf_record *record, uint64_t seq,
+bool zl_record_valid(const struct zl_fs *fs, const struct zlf_record *record, uint64_t seq,
 			 uint32_t line)
 {
 	uint32_t lines = record->lines, room = lines * ZLF_LINE_BYTES -
@@ -195,7 +195,7 @@ int zl_log_walk(struct zl_fs *fs, uint32_t seg, uint64_t seq, zl_record_fn *fn, 
 	*closed = false;
 	while (line < fs->geo.segment_lines) {
 		record = (const void *)(base + (uint64_t)line * ZLF_LINE_BYTES);
-		if (!record_valid(fs, record, seq, line))
+		if (!zl_record_valid(fs, record, seq, line))
 			return 0;
 		if (record->type == ZLF_LOG_CLOSE) {
 			*closed = true;

@@ -15,14 +15,13 @@
 #include "bug.h"
 #include "ops.h"
 
-#define SAME_HASH	256u	/* names */
 #define COOKIE_FIRST	3u	/* that of key 0 */
 
 /* -------------------------------------------------------------------- hashes */
 
-static uint64_t hash_of(const struct zus_name *name)
+uint64_t zl_name_hash(const struct zus_name *name)
 {
-	return (XXH3_64bits(name->str, name->bytes) >> 2) & ~(uint64_t)(SAME_HASH - 1);
+	return (XXH3_64bits(name->str, name->bytes) >> 2) & ~(uint64_t)(ZL_SAME_HASH - 1);
 }
 
 static bool is_name(const struct zl_elem *elem, const struct zus_name *name)
@@ -34,12 +33,12 @@ static bool is_name(const struct zl_elem *elem, const struct zus_name *name)
 int zl_name_find(struct zl_obj *dir, const struct zus_name *name, uint64_t *key,
 		 struct zl_elem *elem)
 {
-	uint64_t base = hash_of(name), at = base, unused = base;
+	uint64_t base = zl_name_hash(name), at = base, unused = base;
 	int err;
 
 	while (!(err = zl_obj_next(dir, ZLF_REC_DIRENT, at, elem))) {
 		at = zl_get64(elem->head.key);
-		if (at >= base + SAME_HASH)
+		if (at >= base + ZL_SAME_HASH)
 			break;
 		if (is_name(elem, name)) {
 			*key = at;
@@ -51,7 +50,7 @@ int zl_name_find(struct zl_obj *dir, const struct zus_name *name, uint64_t *key,
 	*key = unused;
 	if (err && err != -ENOENT)
 		return err;
-	return unused < base + SAME_HASH ? -ENOENT : -ENOSPC;
+	return unused < base + ZL_SAME_HASH ? -ENOENT : -ENOSPC;
 }
 
 void zl_op_name(struct zl_op *op, struct zl_obj *dir, uint64_t key, const struct zus_name *name,

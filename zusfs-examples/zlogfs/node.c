@@ -121,8 +121,7 @@ void zl_node_store_valid(struct zl_fs *fs, struct zl_node *node)
 
 /* --------------------------------------------------------------------- media */
 
-/* level to reserved: what stays as long as the node is there. */
-static uint32_t header_crc(uint32_t seed, const struct zlf_node *header)
+uint32_t zl_node_header_crc(uint32_t seed, const struct zlf_node *header)
 {
 	return zl_crc32c(seed, &header->level, offsetof(struct zlf_node, max_tid) -
 					       offsetof(struct zlf_node, level));
@@ -136,7 +135,7 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
 		.self = htole64(self), .obj = htole64(low->obj), .key = htole64(low->key),
 		.create_tid = htole64(low->tid), .rec_type = htole32(low->rec_type),
 	};
-	header->crc = htole32(header_crc(fs->crc_seed, header));
+	header->crc = htole32(zl_node_header_crc(fs->crc_seed, header));
 }
 
 /* The element at a line whose bit is set: NULL, or what is wrong with it. */
@@ -179,7 +178,7 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 	uint32_t line, i;
 	bool exact;
 
-	if (zl_get32(header->crc) != header_crc(fs->crc_seed, header) ||
+	if (zl_get32(header->crc) != zl_node_header_crc(fs->crc_seed, header) ||
 	    zl_get64(header->self) != node->addr || zl_get16(header->level) != node->level ||
 	    zl_get16(header->lines) != fs->geo.node_lines)
 		return "a node's header";

@@ -55,6 +55,9 @@ int zl_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out)
 
 /* ------------------------------------------------------------------ names.c */
 
+/* Names of one hash are told apart by as many numbers. */
+#define ZL_SAME_HASH	256u
+uint64_t zl_name_hash(const struct zus_name *name);
 /* A name's element, under the directory's lock; key: where it is, or would be. */
 int zl_name_find(struct zl_obj *dir, const struct zus_name *name, uint64_t *key,
 		 struct zl_elem *elem);
@@ -85,6 +88,10 @@ int zl_readdir(struct zus_req *req, struct zus_inode *dir, uint64_t fh, uint64_t
 	       int *eof);
 
 /* -------------------------------------------------------- symlink.c, xattr.c */
+
+/* Of an xattr's key in XDATA's; the block's number is below. */
+#define ZL_XATTR_KEY_BITS	56
+uint64_t zl_xattr_hash(const struct zus_name *name);
 
 /* Both in an operation that makes the inode. */
 int zl_op_symlink(struct zl_op *op, struct zl_obj *obj, const struct zus_name *target);

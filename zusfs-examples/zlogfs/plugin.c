@@ -65,43 +65,6 @@ static int parse(const char *text, struct options *options)
 
 /* ---------------------------------------------------------------- mount, umount */
 
-static void free_fs(struct zl_fs *fs)
-{
-	zl_shell_stop(fs);
-	zl_work_drop(fs);
-	zl_objs_free(fs);
-	zl_log_free(fs);
-	zl_tree_free(fs);
-	zl_segs_free(fs);
-	free(fs->slots);
-	free(fs->boundaries);
-	pthread_mutex_destroy(&fs->space_lock);
-	pthread_mutex_destroy(&fs->objs_lock);
-	pthread_mutex_destroy(&fs->step);
-	pthread_rwlock_destroy(&fs->tree);
-	free(fs);
-}
-
-static struct zl_fs *new_fs(struct zus_mount *mount)
-{
-	struct zl_fs *fs = calloc(1, sizeof(*fs));
-
-	if (!fs)
-		return NULL;
-	fs->mount = mount;
-	fs->rdonly = mount->flags & ZUS_MOUNT_RDONLY;
-	fs->incarnation = mount->incarnation;
-	fs->objs_size = 64;
-	fs->objs = calloc(fs->objs_size, sizeof(void *));
-	pthread_mutex_init(&fs->space_lock, NULL);
-	pthread_mutex_init(&fs->objs_lock, NULL);
-	pthread_mutex_init(&fs->step, NULL);
-	pthread_rwlock_init(&fs->tree, NULL);
-	TAILQ_INIT(&fs->batch);
-	zl_log_init(fs);
-	return fs;
-}
-
 static uint32_t collect_media(const struct zus_mount *mount, struct zl_media *media)
 {
 	const struct zus_device *dev;
@@ -117,28 +80,6 @@ static uint32_t collect_media(const struct zus_mount *mount, struct zl_media *me
 		n++;
 	}
 	return n;
-}
-
-static int load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media)
-{
-	int err = zl_super_load(fs, media, num_media);
-
-	if (err)
-		return err;
-	fs->next_log_seq = zl_get64(fs->ckpt.next_log_seq);
-	fs->slots = calloc(fs->geo.num_slots, sizeof(*fs->slots));
-	if (!fs->slots || !fs->objs)
-		return -ENOMEM;
-	err = zl_segs_load(fs);
-	if (!err)
-		err = zl_tree_load(fs);
-	if (!err && ZL_BUG(ORPHANS_FIRST))
-		err = zl_orphans_destroy(fs);
-	if (!err)
-		err = zl_recover(fs);
-	if (!err && !fs->rdonly)
-		err = zl_orphans_destroy(fs);
-	return err;
 }
 
 static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
@@ -170,11 +111,14 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	int err = parse(mount->options, &options);
 
 	(void)req;
-	fs = err ? NULL : new_fs(mount);
+	fs = err ? NULL : zl_fs_new(mount->flags & ZUS_MOUNT_RDONLY, mount->incarnation);
 	if (!fs)
 		return err ? err : -ENOMEM;
+	fs->mount = mount;
 	mount->priv = fs;
-	err = load(fs, media, n);
+	err = zl_fs_load(fs, media, n);
+	if (!err && !fs->rdonly)
+		err = zl_orphans_destroy(fs);
 	if (options.policy)
 		fs->policy = options.policy;
 	if (!err && !fs->rdonly && !options.manual)
@@ -182,7 +126,8 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	if (!err)
 		err = load_root(fs, out);
 	if (err) {
-		free_fs(fs);
+		zl_shell_stop(fs);
+		zl_fs_free(fs);
 		return err;
 	}
 	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_FILEATTR |
@@ -205,7 +150,7 @@ static void zl_umount(struct zus_mount *mount)
 			zl_step_checkpoint(fs, true);
 		pthread_mutex_unlock(&fs->step);
 	}
-	free_fs(fs);
+	zl_fs_free(fs);
 }
 
 static int zl_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_statfs *out)

@@ -333,13 +333,25 @@ void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks)
 	pthread_mutex_unlock(&fs->space_lock);
 }
 
+/*
+ * Of an earlier use of the segment, which ended when all of it was free, durably: a mount that
+ * meets a record of that time again has nothing to do there.
+ */
+static bool of_past_use(const struct zl_seg *seg, uint64_t addr)
+{
+	uint32_t now = seg->next_type ? seg->next_gen : seg->media_gen;
+	uint32_t behind = (now - addr_gen(addr)) & ZLF_ADDR_GEN_MASK;
+
+	return behind && behind <= ZLF_ADDR_GEN_MASK / 2;
+}
+
 /* Of a mount: what is in a segment is, or is not, whatever its bits say. */
 static void claim(struct zl_fs *fs, uint64_t addr, uint32_t unit_bytes, uint32_t units, bool in)
 {
 	struct zl_seg *seg;
 	uint32_t i, off;
 
-	if (!units || !zl_addr_split(fs, addr, &i, &off))
+	if (!units || !zl_addr_split(fs, addr, &i, &off) || of_past_use(&fs->segs[i], addr))
 		return;
 	pthread_mutex_lock(&fs->space_lock);
 	seg = &fs->segs[i];
@@ -432,7 +444,7 @@ static void bits_change(struct zl_fs *fs, uint64_t addr, uint32_t units, bool va
 	uint32_t i, off, zone = zl_addr_zone(addr);
 	struct zl_seg *seg;
 
-	if (!units || !zl_addr_split(fs, addr, &i, &off))
+	if (!units || !zl_addr_split(fs, addr, &i, &off) || of_past_use(&fs->segs[i], addr))
 		return;
 	seg = &fs->segs[i];
 	bits_fill(seg->media_used, off / (zone == ZLF_SEG_NODE ? fs->geo.node_bytes :

@@ -106,9 +106,16 @@ static const char *check_layout(const struct zlf_super *super, const struct zl_m
 	return NULL;
 }
 
+const char *zl_super_check(const struct zlf_super *super, const struct zl_media *media)
+{
+	const char *what = check_geo(super);
+
+	return what ? what : check_layout(super, media);
+}
+
 /* --------------------------------------------------------------------- load */
 
-static bool super_valid(const struct zlf_super *super)
+bool zl_super_valid(const struct zlf_super *super)
 {
 	return zl_get64(super->magic) == ZLF_MAGIC && zl_get32(super->crc) == super_crc(super);
 }
@@ -120,9 +127,9 @@ static const struct zlf_super *find_super(const struct zl_media *media)
 	const struct zlf_super *front = (const void *)(base + media->data_off);
 	const struct zlf_super *back = (const void *)(base + media->bytes - ZLF_BLOCK_BYTES);
 
-	if (!super_valid(front))
-		return super_valid(back) ? back : NULL;
-	if (super_valid(back) && zl_get64(back->seq) > zl_get64(front->seq) &&
+	if (!zl_super_valid(front))
+		return zl_super_valid(back) ? back : NULL;
+	if (zl_super_valid(back) && zl_get64(back->seq) > zl_get64(front->seq) &&
 	    memcmp(back->fs_uuid, front->fs_uuid, sizeof(back->fs_uuid)) == 0)
 		return back;
 	return front;
@@ -182,8 +189,7 @@ static int load_dev(struct zl_fs *fs, uint32_t i, const struct zl_media *media)
 	err = check_features(fs, super);
 	if (err)
 		return err;
-	what = check_geo(super);
-	what = what ? what : check_layout(super, media);
+	what = zl_super_check(super, media);
 	if (what)
 		return bad_super("the superblock is damaged", what);
 	if (first && memcmp(super->fs_uuid, first->fs_uuid, sizeof(super->fs_uuid)) != 0)

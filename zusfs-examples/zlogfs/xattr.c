@@ -14,26 +14,24 @@
 #include "bug.h"
 #include "ops.h"
 
-#define SAME_HASH	256u
 #define VALUE_MAX	65536u
-#define KEY_BITS	56	/* the block's number is below */
 
-static uint64_t hash_of(const struct zus_name *name)
+uint64_t zl_xattr_hash(const struct zus_name *name)
 {
-	return XXH3_64bits(name->str, name->bytes) >> (64 - KEY_BITS) &
-	       ~(uint64_t)(SAME_HASH - 1);
+	return XXH3_64bits(name->str, name->bytes) >> (64 - ZL_XATTR_KEY_BITS) &
+	       ~(uint64_t)(ZL_SAME_HASH - 1);
 }
 
 /* As zl_name_find(). */
 static int find(struct zl_obj *obj, const struct zus_name *name, uint64_t *key,
 		struct zl_elem *elem)
 {
-	uint64_t base = hash_of(name), at = base, unused = base;
+	uint64_t base = zl_xattr_hash(name), at = base, unused = base;
 	int err;
 
 	while (!(err = zl_obj_next(obj, ZLF_REC_XATTR, at, elem))) {
 		at = zl_get64(elem->head.key);
-		if (at >= base + SAME_HASH)
+		if (at >= base + ZL_SAME_HASH)
 			break;
 		if (zl_get32(elem->head.aux) == name->bytes &&
 		    !memcmp(elem->payload, name->str, name->bytes)) {
@@ -46,7 +44,7 @@ static int find(struct zl_obj *obj, const struct zus_name *name, uint64_t *key,
 	*key = unused;
 	if (err && err != -ENOENT)
 		return err;
-	return unused < base + SAME_HASH ? -ENODATA : -ENOSPC;
+	return unused < base + ZL_SAME_HASH ? -ENODATA : -ENOSPC;
 }
 
 /* ------------------------------------------------------------------------ set */
@@ -69,7 +67,7 @@ static int op_blocks(struct zl_op *op, struct zl_obj *obj, uint64_t key,
 			return op->err;
 		dev = &op->fs->devs[zl_addr_dev(block, &off)];
 		zl_pm_copy(&dev->pm, ZL_DATA, off, (const uint8_t *)xattr->value + at, bytes);
-		elem.key = htole64(key << (64 - KEY_BITS) | i);
+		elem.key = htole64(key << (64 - ZL_XATTR_KEY_BITS) | i);
 		elem.addr = htole64(block);
 		elem.aux = htole32(bytes);
 		zl_op_set(op, obj, &elem, NULL, 0);
@@ -113,14 +111,14 @@ int zl_op_xattr(struct zl_op *op, struct zl_obj *obj, const struct zus_xattr *xa
 static void op_drop_blocks(struct zl_op *op, struct zl_obj *obj, const struct zl_elem *old,
 			   uint64_t key)
 {
-	uint64_t end = (key + 1) << (64 - KEY_BITS);
+	uint64_t end = (key + 1) << (64 - ZL_XATTR_KEY_BITS);
 	struct zl_elem data;
 
 	if (ZL_BUG(FREE_EARLY) && old->head.flags & ZLF_EF_BLOCK &&
-	    !zl_obj_find(obj, ZLF_REC_XDATA, key << (64 - KEY_BITS), &data))
+	    !zl_obj_find(obj, ZLF_REC_XDATA, key << (64 - ZL_XATTR_KEY_BITS), &data))
 		zl_blocks_free(op->fs, zl_get64(data.head.addr), 1);
 	if (old->head.flags & ZLF_EF_BLOCK)
-		zl_op_range(op, obj, ZLF_REC_XDATA, key << (64 - KEY_BITS),
+		zl_op_range(op, obj, ZLF_REC_XDATA, key << (64 - ZL_XATTR_KEY_BITS),
 			    end ? end : UINT64_MAX);
 }
 
@@ -183,7 +181,7 @@ static int gather(struct zl_obj *obj, uint64_t key, uint8_t *value, uint32_t byt
 
 	for (at = 0; at < bytes; at += n) {
 		err = zl_obj_find(obj, ZLF_REC_XDATA,
-				  key << (64 - KEY_BITS) | at / ZLF_BLOCK_BYTES, &elem);
+				  key << (64 - ZL_XATTR_KEY_BITS) | at / ZLF_BLOCK_BYTES, &elem);
 		if (err)
 			return err == -ENOENT ? -EIO : err;
 		n = bytes - at < ZLF_BLOCK_BYTES ? bytes - at : ZLF_BLOCK_BYTES;

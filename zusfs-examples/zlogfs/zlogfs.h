@@ -107,6 +107,10 @@ struct zl_media {
 int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mkfs *options,
 	    const char **why);
 
+/* One copy: is it valid, and NULL, or the member that cannot be as it is? */
+bool zl_super_valid(const struct zlf_super *super);
+const char *zl_super_check(const struct zlf_super *super, const struct zl_media *media);
+
 /* What is there, checked; fills fs->devs, fs->geo, fs->ckpt. EINVAL, EIO: logged. */
 int zl_super_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media);
 
@@ -223,6 +227,8 @@ int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *ele
 int zl_tree_load(struct zl_fs *fs);
 uint64_t zl_tree_root(struct zl_fs *fs);
 void zl_tree_free(struct zl_fs *fs);
+/* level to reserved: what stays as long as the node is there. */
+uint32_t zl_node_header_crc(uint32_t seed, const struct zlf_node *header);
 /* What a node's first line is to be, without an element. */
 void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t self,
 		    uint32_t level, const struct zl_key *low);
@@ -354,6 +360,10 @@ void zl_log_end(struct zl_fs *fs, struct zl_log *log);
  * Walk through the records of a segment in order; called with each that is valid. fn's error
  * ends it. *closed: the segment's end was said.
  */
+/* Of seq at that line of its segment. */
+bool zl_record_valid(const struct zl_fs *fs, const struct zlf_record *record, uint64_t seq,
+		     uint32_t line);
+
 typedef int zl_record_fn(void *arg, const struct zlf_record *record);
 int zl_log_walk(struct zl_fs *fs, uint32_t seg, uint64_t seq, zl_record_fn *fn, void *arg,
 		bool *closed);
@@ -498,6 +508,14 @@ struct zl_fs {
 	struct zl_inode *root;
 	struct zl_shell *shell;	/* threads, where there are any */
 };
+
+/*
+ * load: what the media have, and what their log has is done, or pending if rdonly; an error
+ * has been logged. free: also of what did not load; nobody else has it.
+ */
+struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation);
+int zl_fs_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media);
+void zl_fs_free(struct zl_fs *fs);
 
 /* A check failed: reads go on, nothing is stored. why: for the log, once. Returns EIO. */
 int zl_freeze(struct zl_fs *fs, const char *why, uint64_t where);

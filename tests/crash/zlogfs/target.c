@@ -5,13 +5,15 @@
  * a segment has four blocks, so that extents have more than one, and are cut.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <zus_local.h>
 
 #include "../target.h"
-#include "fsck.h"
+#include "zl_check.h"
 #include "zlogfs.h"
 #include "zlogfs_ioctl.h"
 
@@ -31,9 +33,29 @@ static int make(void *media, uint64_t bytes, const char *options)
 	return zl_mkfs(&one, 1, &mkfs, &why);
 }
 
+/* On a copy, which a recovery changes. */
 static int check(const void *media, uint64_t bytes, char *message, size_t message_bytes)
 {
-	return zlogfs_fsck(media, bytes, DATA_OFF, message, message_bytes);
+	void *copy = aligned_alloc(ZLF_BLOCK_BYTES, bytes);
+	struct zl_media one = { .addr = copy, .bytes = bytes, .data_off = DATA_OFF };
+	struct zl_check result;
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, media, bytes);
+	err = zl_check(&one, 1, &result);
+	if (err)
+		snprintf(message, message_bytes, "%s", result.why);
+	if (!err && result.total) {
+		snprintf(message, message_bytes, "%" PRIu64 " findings, the first: %s: %s",
+			 result.total, zl_check_classes[result.findings[0].class],
+			 result.findings[0].text);
+		err = -EUCLEAN;
+	}
+	zl_check_free(&result);
+	free(copy);
+	return err;
 }
 
 static int ask(struct zus_local *local, uint32_t cmd, uint32_t arg)
@@ -115,7 +137,7 @@ ZUS_EXPORT const struct crash_target crash_target = {
 	.device_bytes = 384 << 10,
 	.data_off = DATA_OFF,
 	.options = "steps=manual,policy=cow",
-	.flags = CRASH_SPACE | CRASH_TIMES,
+	.flags = CRASH_SPACE | CRASH_TIMES | CRASH_FSCK,
 	.steps = steps,
 	.mkfs = make,
 	.fsck = check,

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* fs.c - a filesystem in memory, from its media: of a mount, and of who checks it. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bug.h"
+#include "ops.h"
+#include "shell.h"
+
+void zl_fs_free(struct zl_fs *fs)
+{
+	zl_work_drop(fs);
+	zl_objs_free(fs);
+	zl_log_free(fs);
+	zl_tree_free(fs);
+	zl_segs_free(fs);
+	free(fs->slots);
+	free(fs->boundaries);
+	pthread_mutex_destroy(&fs->space_lock);
+	pthread_mutex_destroy(&fs->objs_lock);
+	pthread_mutex_destroy(&fs->step);
+	pthread_rwlock_destroy(&fs->tree);
+	free(fs);
+}
+
+struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation)
+{
+	struct zl_fs *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return NULL;
+	fs->rdonly = rdonly;
+	fs->incarnation = incarnation;
+	fs->objs_size = 64;
+	fs->objs = calloc(fs->objs_size, sizeof(void *));
+	pthread_mutex_init(&fs->space_lock, NULL);
+	pthread_mutex_init(&fs->objs_lock, NULL);
+	pthread_mutex_init(&fs->step, NULL);
+	pthread_rwlock_init(&fs->tree, NULL);
+	TAILQ_INIT(&fs->batch);
+	zl_log_init(fs);
+	return fs;
+}
+
+int zl_fs_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media)
+{
+	int err = zl_super_load(fs, media, num_media);
+
+	if (err)
+		return err;
+	fs->next_log_seq = zl_get64(fs->ckpt.next_log_seq);
+	fs->slots = calloc(fs->geo.num_slots, sizeof(*fs->slots));
+	if (!fs->slots || !fs->objs)
+		return -ENOMEM;
+	err = zl_segs_load(fs);
+	if (!err)
+		err = zl_tree_load(fs);
+	if (!err && ZL_BUG(ORPHANS_FIRST))
+		err = zl_orphans_destroy(fs);
+	return err ? err : zl_recover(fs);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * check_tree.c - all nodes that the anchor leads to, and each of their elements by itself;
+ * in the order of keys they are kept for what comes next.
+ */
+#include <string.h>
+
+#include "check_int.h"
+#include "node.h"
+
+#define LINE_MASK(line, lines)	(((1ull << (lines)) - 1) << (line))
+
+/* A node on its way from the root, and what bounds it. */
+struct visit {
+	uint64_t addr;
+	uint32_t level;
+	const struct zl_key *low;	/* NULL: it has whatever is lower */
+	const struct zl_key *high;	/* NULL: ... higher */
+	const struct zlf_elem *from;	/* of the parent; NULL: the root */
+};
+
+/* --------------------------------------------------------------------- units */
+
+const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units)
+{
+	uint32_t bytes = zone == ZLF_SEG_NODE ? c->fs->geo.node_bytes : ZLF_BLOCK_BYTES;
+	uint32_t max = zone == ZLF_SEG_NODE ? c->fs->geo.segment_nodes : c->fs->geo.segment_blocks;
+	uint32_t seg, off, i, gen = (uint32_t)(addr >> ZLF_ADDR_GEN_SHIFT) & ZLF_ADDR_GEN_MASK;
+	const char *what = NULL;
+	struct zlc_seg *s;
+
+	if (zl_addr_zone(addr) != zone || !zl_addr_split(c->fs, addr, &seg, &off) || off % bytes)
+		return "its address is none";
+	if (!units || off / bytes >= max || units > max - off / bytes)
+		return "it reaches out of a segment";
+	s = &c->segs[seg];
+	if (!s->zone)
+		s->gen = gen;
+	if (s->zone && s->zone != zone)
+		what = "it is among what is no such thing";
+	else if (s->gen != gen)
+		what = "its address is of another use of the segment";
+	s->zone = zone;
+	for (i = off / bytes; i < off / bytes + units; i++) {
+		if (s->owned[i / 64] >> i % 64 & 1)
+			what = "something else is there, too";
+		s->owned[i / 64] |= 1ull << i % 64;
+	}
+	return what;
+}
+
+/* ------------------------------------------------------------------- elements */
+
+struct verdict {
+	enum zl_check_class class;
+	const char *what;	/* NULL: nothing */
+};
+
+static bool block_type(const struct zlf_elem *elem, uint32_t type)
+{
+	return type == ZLF_REC_EXTENT || type == ZLF_REC_XDATA ||
+	       (type == ZLF_REC_SYMLINK && elem->flags & ZLF_EF_BLOCK);
+}
+
+static struct verdict type_verdict(const struct zlf_elem *elem, uint32_t type)
+{
+	uint32_t len = zl_get32(elem->len), aux = zl_get32(elem->aux);
+	uint64_t key = zl_get64(elem->key);
+	bool block = elem->flags & ZLF_EF_BLOCK;
+
+	switch (type) {
+	case ZLF_REC_INODE:
+		return (struct verdict) { ZL_CHECK_INODE, key ? "its key" :
+			len != sizeof(struct zlf_inode) ? "its length" : NULL };
+	case ZLF_REC_DIRENT:
+		return (struct verdict) { ZL_CHECK_NAME, !len || len > 255 ? "its length" :
+			len != aux ? "its two lengths differ" : NULL };
+	case ZLF_REC_EXTENT:
+		return (struct verdict) { ZL_CHECK_EXTENT, elem->lines != 1 ? "it has payload" :
+			elem->flags & ZLF_EF_BLOCK ? "its flags" : NULL };
+	case ZLF_REC_SYMLINK:
+		return (struct verdict) { ZL_CHECK_INODE, key ? "a symlink's key" :
+			!aux || aux > ZLF_BLOCK_BYTES ? "a symlink's length" :
+			len != (block ? 0 : aux) ? "a symlink's two lengths" : NULL };
+	case ZLF_REC_XATTR:
+		return (struct verdict) { ZL_CHECK_XATTR, !aux || aux > 255 ? "its name's length" :
+			len < aux || (block && len != aux) ? "its length" :
+			block && zl_get64(elem->addr) > 65536 ? "its value's length" : NULL };
+	case ZLF_REC_XDATA:
+		return (struct verdict) { ZL_CHECK_XATTR, elem->lines != 1 ? "it has payload" :
+			!aux || aux > ZLF_BLOCK_BYTES ? "a block's length" : NULL };
+	case ZLF_REC_ORPHAN:
+		return (struct verdict) { ZL_CHECK_ORPHAN, zl_get64(elem->obj) != ZLF_OBJ_ORPHANS ?
+			"it is not among orphans" : NULL };
+	case ZLF_REC_SNAPSHOT:
+		return (struct verdict) { ZL_CHECK_BOUNDARY,
+			zl_get64(elem->obj) != ZLF_OBJ_SNAPSHOTS ? "it is not among boundaries" :
+			!key ? "its number" : NULL };
+	default:
+		return (struct verdict) { ZL_CHECK_ELEMENT, "its type is not known" };
+	}
+}
+
+static uint32_t lines_of(const struct zlf_elem *elem, uint32_t type)
+{
+	uint32_t bytes = type == ZLF_REC_EXTENT ? 0 : zl_get32(elem->len);
+
+	return bytes > ZLF_ELEM_PAYLOAD_MAX ? UINT32_MAX :
+	       1 + (bytes + ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES;
+}
+
+static const char *tids_wrong(const struct zlc *c, const struct zlf_elem *elem)
+{
+	uint64_t create = zl_get64(elem->create_tid), end = zl_get64(elem->end_tid);
+	bool history = elem->rec_type & ZLF_REC_HISTORY;
+
+	if (!create || create > end || (history && create == end))
+		return "its tids";
+	/* what waits in the log may be in the tree already */
+	if (!c->rough && end > zl_get64(c->fs->ckpt.max_tid))
+		return "its tid was never given out";
+	return NULL;
+}
+
+/* false: who reads its payload could go wrong. */
+static bool check_elem(struct zlc *c, const struct zlf_elem *elem)
+{
+	uint32_t type = elem->rec_type & ~ZLF_REC_HISTORY, blocks = zl_elem_blocks(elem);
+	uint64_t obj = zl_get64(elem->obj);
+	const char *what = NULL;
+	struct verdict v;
+
+	if (!type || type > ZLF_REC_LAST)
+		what = "its type is not known";
+	else if (elem->flags & ~(ZLF_EF_UNWRITTEN | ZLF_EF_BLOCK | ZLF_EF_SHARED))
+		what = "its flags";
+	else if (!obj)
+		what = "it is of no object";
+	else
+		what = tids_wrong(c, elem);
+	v = what || c->rough ? (struct verdict) { ZL_CHECK_ELEMENT, what } :
+			       type_verdict(elem, type);
+	if (!v.what && elem->lines != lines_of(elem, type))
+		v = (struct verdict) { ZL_CHECK_ELEMENT, "its lines are not those of its payload" };
+	if (!v.what && !c->rough && block_type(elem, type)) {
+		v = (struct verdict) { ZL_CHECK_EXTENT,
+				       zlc_own(c, ZLF_SEG_DATA, zl_get64(elem->addr), blocks) };
+		c->out->blocks += blocks;
+	}
+	if (v.what)
+		zlc_say_at(c, v.class, elem, obj, "type %u%s, key %#" PRIx64 ": %s", type,
+			   elem->rec_type & ZLF_REC_HISTORY ? " of history" : "",
+			   zl_get64(elem->key), v.what);
+	return !v.what || v.class == ZL_CHECK_EXTENT;
+}
+
+static void take_elem(struct zlc *c, const struct zlf_elem *elem)
+{
+	c->out->elements++;
+	if (check_elem(c, elem) &&
+	    zlc_grow(c, &c->elems, c->num_elems, &c->max_elems, sizeof(*c->elems)))
+		c->elems[c->num_elems++] = elem;
+}
+
+/* ---------------------------------------------------------------------- nodes */
+
+static const char *header_wrong(const struct zlc *c, const struct zlf_node *node,
+				const struct visit *v)
+{
+	uint64_t valid = zl_get64(node->valid);
+
+	if (zl_get32(node->crc) != zl_node_header_crc(c->fs->crc_seed, node))
+		return "its header's checksum";
+	if (zl_get64(node->self) != v->addr)
+		return "it is of another place";
+	if (zl_get16(node->level) != v->level)
+		return "its level";
+	if (zl_get16(node->lines) != c->fs->geo.node_lines)
+		return "its lines";
+	if (valid & 1 || (c->fs->geo.node_lines < 64 && valid >> c->fs->geo.node_lines))
+		return "its word";
+	if (v->from && (zl_get64(node->obj) != zl_get64(v->from->obj) ||
+			zl_get64(node->key) != zl_get64(v->from->key) ||
+			zl_get64(node->create_tid) != zl_get64(v->from->create_tid) ||
+			zl_get32(node->rec_type) != v->from->rec_type))
+		return "its lowest key is not the parent's";
+	return NULL;
+}
+
+/* An element at a line whose bit is set. */
+static const char *elem_wrong(const struct zlc *c, const struct zlf_node *node,
+			      const struct zlf_elem *elem, uint32_t line)
+{
+	uint64_t mask = LINE_MASK(line, elem->lines & 63);
+
+	if (!elem->lines || elem->lines > ZLF_ELEM_LINES_MAX ||
+	    line + elem->lines > c->fs->geo.node_lines || (zl_get64(node->valid) & mask) != mask)
+		return "its length";
+	if (zl_get32(elem->crc) !=
+	    zl_crc_of(c->fs->crc_seed, elem, 0, elem->lines * ZLF_LINE_BYTES))
+		return "its checksum";
+	if (zl_get16(node->level) && elem->lines != 1)
+		return "it has payload in an inner node";
+	return NULL;
+}
+
+/* In the order of keys; false: two have one. */
+static bool insert(const struct zlf_elem **order, uint32_t n, const struct zlf_elem *elem)
+{
+	struct zl_key key = zl_elem_key(elem), at;
+	int compare = -1;
+
+	while (n) {
+		at = zl_elem_key(order[n - 1]);
+		compare = zl_key_compare(&at, &key);
+		if (compare <= 0)
+			break;
+		order[n] = order[n - 1];
+		n--;
+	}
+	order[n] = elem;
+	return !n || compare;
+}
+
+/* Those that the node's bounds let count; what a split has moved is behind the upper one. */
+static uint32_t read_elems(struct zlc *c, const struct zlf_node *node, const struct visit *v,
+			   const struct zlf_elem **order)
+{
+	const struct zlf_elem *elem;
+	uint32_t line, n = 0;
+	struct zl_key key;
+	const char *what;
+
+	for (line = 1; line < c->fs->geo.node_lines; line++) {
+		if (!(zl_get64(node->valid) >> line & 1))
+			continue;
+		elem = (const struct zlf_elem *)(const void *)node + line;
+		what = elem_wrong(c, node, elem, line);
+		if (what) {
+			zlc_say_at(c, ZL_CHECK_ELEMENT, elem, 0, "%s", what);
+			continue;
+		}
+		line += elem->lines - 1u;
+		key = zl_elem_key(elem);
+		if (v->high && zl_key_compare(&key, v->high) >= 0)
+			continue;
+		if (v->low && zl_key_compare(&key, v->low) < 0)
+			zlc_say_at(c, ZL_CHECK_NODE, elem, zl_get64(elem->obj),
+				   "an element is below what the parent says");
+		if (!insert(order, n++, elem))
+			zlc_say_at(c, ZL_CHECK_NODE, elem, zl_get64(elem->obj),
+				   "two elements of one key");
+	}
+	return n;
+}
+
+static void visit(struct zlc *c, const struct visit *v);
+
+static void visit_children(struct zlc *c, const struct visit *v, const struct zlf_elem **order,
+			   uint32_t n)
+{
+	struct zl_key low, high;
+	struct visit child;
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		child = (struct visit) { zl_get64(order[i]->addr), v->level - 1, v->low, v->high,
+					 order[i] };
+		low = zl_elem_key(order[i]);
+		child.low = i ? &low : v->low;
+		if (i + 1 < n) {
+			high = zl_elem_key(order[i + 1]);
+			child.high = &high;
+		}
+		visit(c, &child);
+	}
+}
+
+static void visit(struct zlc *c, const struct visit *v)
+{
+	const struct zlf_elem *order[ZLF_NODE_LINES_MAX];
+	const struct zlf_node *node;
+	const char *what = zlc_own(c, ZLF_SEG_NODE, v->addr, 1);
+	uint32_t i, n;
+
+	if (what) {
+		zlc_say(c, ZL_CHECK_NODE, 0, 0, 0, "%#" PRIx64 ": %s", v->addr, what);
+		return;
+	}
+	node = zl_media(c->fs, v->addr);
+	what = header_wrong(c, node, v);
+	if (what) {
+		zlc_say_at(c, ZL_CHECK_NODE, node, 0, "%#" PRIx64 ": %s", v->addr, what);
+		return;
+	}
+	c->out->nodes++;
+	n = read_elems(c, node, v, order);
+	if (v->level) {
+		if (!n)
+			zlc_say_at(c, ZL_CHECK_NODE, node, 0, "%#" PRIx64 ": it has no child",
+				   v->addr);
+		visit_children(c, v, order, n);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		take_elem(c, order[i]);
+}
+
+void zlc_tree(struct zlc *c)
+{
+	const struct zl_dev *dev = &c->fs->devs[0];
+	const struct zlf_anchor *anchor =
+		(const void *)(dev->pm.media + zl_get64(dev->super->anchor_off));
+	struct visit root = { .addr = zl_get64(anchor->root) };
+	uint32_t seg, off;
+
+	if (!zlc_is_zero(anchor->reserved, sizeof(anchor->reserved)))
+		zlc_say_at(c, ZL_CHECK_NODE, anchor, 0, "the anchor's reserved bytes are used");
+	if (zl_addr_zone(root.addr) != ZLF_SEG_NODE ||
+	    !zl_addr_split(c->fs, root.addr, &seg, &off) || off % c->fs->geo.node_bytes) {
+		zlc_say_at(c, ZL_CHECK_NODE, anchor, 0, "the anchor leads nowhere: %#" PRIx64,
+			   root.addr);
+		return;
+	}
+	root.level = zl_get16(((const struct zlf_node *)zl_media(c->fs, root.addr))->level);
+	if (root.level >= ZLF_HEIGHT_MAX)
+		zlc_say_at(c, ZL_CHECK_NODE, anchor, 0, "the root's level is %u", root.level);
+	else
+		visit(c, &root);
+}
