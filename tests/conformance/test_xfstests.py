@@ -68,14 +68,16 @@ class Xfstests(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             for part in ("tests/generic", "results/generic"):
                 pathlib.Path(folder, part).mkdir(parents=True)
-            for name, text in printed.items():
+            for name in printed:
                 pathlib.Path(folder, f"tests/generic/{name}.out").write_text("fine\n")
-                pathlib.Path(folder, f"results/generic/{name}.out.bad").write_text(text)
             with mock.patch.object(xfstests.platform, "release", lambda: "6.1.0-57-amd64"):
                 results = xfstests.Results([], known, pathlib.Path(folder))
             for line in ("generic/001 - output mismatch", "    +bad", "generic/003  1s",
                          *[f"generic/{name} - output mismatch" for name in ("002", "004", "005")]):
                 results.take(line)
+            for name, text in printed.items():  # check does this behind its line
+                pathlib.Path(folder, f"results/generic/{name}.out.bad").write_text(text)
+            results.judge_failures()
         self.assertEqual(results.known, {"001": "the kernel's"})
         self.assertEqual(sorted(results.failed), ["002", "004", "005"])
         result = xfstests.summary(["001", "002", "003", "004", "005"], results)

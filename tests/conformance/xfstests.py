@@ -98,12 +98,16 @@ class Results:
                 self.unjudged[name] = said
         elif SECONDS.search(rest):
             self.passed.append(name)
-        elif self.fails_as_known(name):
-            self.known[name] = self.known_here[name][1]
         else:
             self.failed[name] = [rest]
             self.last = name
         return True
+
+    def judge_failures(self):
+        """Once check has ended: it says that a test has failed before it keeps what that said."""
+        for name in [name for name in self.failed if self.fails_as_known(name)]:
+            del self.failed[name]
+            self.known[name] = self.known_here[name][1]
 
     def fails_as_known(self, name):
         """And in no other way: each line that is too many says so."""
@@ -167,6 +171,7 @@ def run(suite, names):
         results.failed[left.pop(0)] = [f"no sign of life for {LIMIT_S} s"]
     for name in left:
         results.failed[name] = ["left no line"]
+    results.judge_failures()
     return results
 
 
