@@ -342,7 +342,7 @@ static bool of_past_use(const struct zl_seg *seg, uint64_t addr)
 	uint32_t now = seg->next_type ? seg->next_gen : seg->media_gen;
 	uint32_t behind = (now - addr_gen(addr)) & ZLF_ADDR_GEN_MASK;
 
-	return behind && behind <= ZLF_ADDR_GEN_MASK / 2;
+	return !ZL_BUG(FREE_AGAIN) && behind && behind <= ZLF_ADDR_GEN_MASK / 2;
 }
 
 /* Of a mount: what is in a segment is, or is not, whatever its bits say. */
