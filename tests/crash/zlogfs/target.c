@@ -12,7 +12,7 @@
 #include <zus_local.h>
 
 #include "../target.h"
-#include "check.h"
+#include "zl_check.h"
 #include "zlogfs.h"
 #include "zlogfs_ioctl.h"
 

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-#include "check.h"
+#include "zl_check.h"
 
 /* An inode that is there now, and what was counted for it. */
 struct zlc_inode {

@@ -10,7 +10,7 @@
 
 #include <zus_server.h>
 
-#include "check.h"
+#include "zl_check.h"
 #include "media.h"
 
 /* As fsck(8) has them. */
