@@ -2,6 +2,7 @@
 /* super.c - the superblock and the checkpoints: what is there, and whether it can be right. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -377,37 +378,17 @@ static void write_dev(struct zl_fs *fs, const struct zlf_super *super, uint32_t 
 	zl_pm_fence();
 }
 
-int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mkfs *options,
-	    const char **why)
+/* What is going to be written. */
+struct plan {
+	struct zl_fs fs;
+	struct zlf_super supers[ZLF_MAX_DEVICES];
+};
+
+static void list_devices(struct plan *plan, const struct zl_media *media, uint32_t num_media)
 {
-	static const uint32_t least_segments = 16;
-	static struct zlf_super supers[ZLF_MAX_DEVICES];
-	static struct zl_fs fs;
+	struct zlf_super *supers = plan->supers;
 	uint32_t i;
 
-	memset(&fs, 0, sizeof(fs));
-	*why = "more devices than a filesystem can have";
-	if (!num_media || num_media > ZLF_MAX_DEVICES)
-		return -EINVAL;
-	fill_super(&supers[0], options);
-	*why = check_geo(&supers[0]);
-	if (*why)
-		return -EINVAL;
-	supers[0].num_devices = htole32(num_media);
-	make_geo(&fs.geo, &supers[0]);
-	fs.crc_seed = zl_crc_seed(options->fs_uuid);
-	for (i = 0; i < num_media; i++) {
-		if (i)
-			supers[i] = supers[0];
-		supers[i].device = htole32(i);
-		*why = "a device is too small";
-		if (media[i].bytes < media[i].data_off + 2 * ZLF_BLOCK_BYTES ||
-		    !lay_out(&supers[i], &media[i], i) ||
-		    zl_get64(supers[i].num_segments) < least_segments)
-			return -ENOSPC;
-		init_dev(&fs, i, &supers[i], &media[i]);
-	}
-	fs.num_devs = num_media;
 	for (i = 0; i < num_media; i++) {
 		memcpy(supers[0].devices[i].uuid, media[i].uuid, sizeof(media[i].uuid));
 		supers[0].devices[i].bytes = htole64(media[i].bytes);
@@ -417,8 +398,57 @@ int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mk
 		memcpy(supers[i].devices, supers[0].devices, sizeof(supers[0].devices));
 		supers[i].crc = htole32(super_crc(&supers[i]));
 	}
-	for (i = num_media; i--;)	/* the first device last: before, there is none */
-		write_dev(&fs, &supers[i], i, &media[i], options->now_ns);
+}
+
+static int make_plan(struct plan *plan, const struct zl_media *media, uint32_t num_media,
+		     const struct zl_mkfs *options, const char **why)
+{
+	static const uint32_t least_segments = 16;
+	struct zlf_super *supers = plan->supers;
+	uint32_t i;
+
+	fill_super(&supers[0], options);
+	*why = check_geo(&supers[0]);
+	if (*why)
+		return -EINVAL;
+	supers[0].num_devices = htole32(num_media);
+	make_geo(&plan->fs.geo, &supers[0]);
+	plan->fs.crc_seed = zl_crc_seed(options->fs_uuid);
+	*why = "a device is too small";
+	for (i = 0; i < num_media; i++) {
+		if (i)
+			supers[i] = supers[0];
+		supers[i].device = htole32(i);
+		if (media[i].bytes < media[i].data_off + 2 * ZLF_BLOCK_BYTES ||
+		    !lay_out(&supers[i], &media[i], i) ||
+		    zl_get64(supers[i].num_segments) < least_segments)
+			return -ENOSPC;
+		init_dev(&plan->fs, i, &supers[i], &media[i]);
+	}
+	plan->fs.num_devs = num_media;
+	list_devices(plan, media, num_media);
 	*why = NULL;
 	return 0;
+}
+
+int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mkfs *options,
+	    const char **why)
+{
+	struct plan *plan;
+	uint32_t i;
+	int err;
+
+	*why = "more devices than a filesystem can have";
+	if (!num_media || num_media > ZLF_MAX_DEVICES)
+		return -EINVAL;
+	*why = "no memory";
+	plan = calloc(1, sizeof(*plan));
+	if (!plan)
+		return -ENOMEM;
+	err = make_plan(plan, media, num_media, options, why);
+	/* the first device last: before, there is none */
+	for (i = num_media; i-- && !err && !options->dry_run; )
+		write_dev(&plan->fs, &plan->supers[i], i, &media[i], options->now_ns);
+	free(plan);
+	return err;
 }

@@ -90,6 +90,7 @@ struct zl_mkfs {
 	uint32_t policy;
 	uint64_t unapplied_max_bytes;
 	uint64_t now_ns;
+	bool dry_run;		/* say whether it can be, write nothing; addr may be NULL */
 };
 
 /*

@@ -39,7 +39,7 @@ static const char *record_wrong(struct walk *w, const struct zlf_record *record)
 	    (flags & ZLF_LF_LAST && !(flags & ZLF_LF_PART)))
 		return "flags";
 	if (record->type == ZLF_LOG_CLOSE)
-		return record->lines != 1 ? "an end of more than a line" : NULL;
+		return record->lines != 1 || tid < w->tid ? "it is no end of this segment" : NULL;
 	if (tid < w->tid || (tid == w->tid && !(flags & ZLF_LF_PART)) || !tid)
 		return "its tid is not above those in front";
 	if (!zl_items_valid(w->c->fs, record->items, zl_get32(record->item_bytes), &n))
@@ -109,11 +109,12 @@ static int by_seq(const void *a, const void *b)
 static void walk_all(struct zlc *c, const struct log_seg *segs, uint64_t n)
 {
 	bool open[ZLF_MAX_LOGS] = { false };
+	uint64_t tids[ZLF_MAX_LOGS] = { 0 };
 	struct walk w;
 	uint64_t i;
 
 	for (i = 0; i < n; i++) {
-		w = (struct walk) { .c = c, .at = &segs[i] };
+		w = (struct walk) { .c = c, .at = &segs[i], .tid = tids[segs[i].log] };
 		w.base = zl_seg_dev(c->fs, segs[i].seg)->pm.media + zl_seg_off(c->fs, segs[i].seg);
 		if (i && segs[i].seq == segs[i - 1].seq)
 			zlc_say_at(c, ZL_CHECK_LOG, w.base, 0, "segments %u and %u have the same "
@@ -124,6 +125,7 @@ static void walk_all(struct zlc *c, const struct log_seg *segs, uint64_t n)
 				   segs[i].seg);
 		walk_seg(&w);
 		open[segs[i].log] = !w.closed;
+		tids[segs[i].log] = w.tid;
 	}
 }
 

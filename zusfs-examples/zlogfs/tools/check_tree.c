@@ -122,24 +122,29 @@ static const char *tids_wrong(const struct zlc *c, const struct zlf_elem *elem)
 	return NULL;
 }
 
+/* What is so of all in leaves, of those that a split has left behind, too. */
+static const char *members_wrong(const struct zlc *c, const struct zlf_elem *elem)
+{
+	uint32_t type = elem->rec_type & ~ZLF_REC_HISTORY;
+
+	if (!type || type > ZLF_REC_LAST)
+		return "its type is not known";
+	if (elem->flags & ~(ZLF_EF_UNWRITTEN | ZLF_EF_BLOCK | ZLF_EF_SHARED))
+		return "its flags";
+	if (!elem->obj)
+		return "it is of no object";
+	return tids_wrong(c, elem);
+}
+
 /* false: who reads its payload could go wrong. */
 static bool check_elem(struct zlc *c, const struct zlf_elem *elem)
 {
 	uint32_t type = elem->rec_type & ~ZLF_REC_HISTORY, blocks = zl_elem_blocks(elem);
+	struct verdict v = { .what = NULL };
 	uint64_t obj = zl_get64(elem->obj);
-	const char *what = NULL;
-	struct verdict v;
 
-	if (!type || type > ZLF_REC_LAST)
-		what = "its type is not known";
-	else if (elem->flags & ~(ZLF_EF_UNWRITTEN | ZLF_EF_BLOCK | ZLF_EF_SHARED))
-		what = "its flags";
-	else if (!obj)
-		what = "it is of no object";
-	else
-		what = tids_wrong(c, elem);
-	v = what || c->rough ? (struct verdict) { ZL_CHECK_ELEMENT, what } :
-			       type_verdict(elem, type);
+	if (!c->rough)
+		v = type_verdict(elem, type);
 	if (!v.what && elem->lines != lines_of(elem, type))
 		v = (struct verdict) { ZL_CHECK_ELEMENT, "its lines are not those of its payload" };
 	if (!v.what && !c->rough && block_type(elem, type)) {
@@ -199,9 +204,9 @@ static const char *elem_wrong(const struct zlc *c, const struct zlf_node *node,
 	if (zl_get32(elem->crc) !=
 	    zl_crc_of(c->fs->crc_seed, elem, 0, elem->lines * ZLF_LINE_BYTES))
 		return "its checksum";
-	if (zl_get16(node->level) && elem->lines != 1)
-		return "it has payload in an inner node";
-	return NULL;
+	if (zl_get16(node->level))
+		return elem->lines != 1 ? "it has payload in an inner node" : NULL;
+	return members_wrong(c, elem);
 }
 
 /* In the order of keys; false: two have one. */
@@ -237,7 +242,10 @@ static uint32_t read_elems(struct zlc *c, const struct zlf_node *node, const str
 		elem = (const struct zlf_elem *)(const void *)node + line;
 		what = elem_wrong(c, node, elem, line);
 		if (what) {
-			zlc_say_at(c, ZL_CHECK_ELEMENT, elem, 0, "%s", what);
+			zlc_say_at(c, ZL_CHECK_ELEMENT, elem, 0, "type %u: %s", elem->rec_type,
+				   what);
+			if (elem->lines && elem->lines <= ZLF_ELEM_LINES_MAX)
+				line += elem->lines - 1u;	/* its payload is none */
 			continue;
 		}
 		line += elem->lines - 1u;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check.h - is what is on media a whole zlogfs? What fsck.zlogfs and the tests ask. */
-#ifndef ZLOGFS_CHECK_H
-#define ZLOGFS_CHECK_H
+/* zl_check.h - is what is on media a whole zlogfs? What fsck.zlogfs and the tests ask. */
+#ifndef ZL_CHECK_H
+#define ZL_CHECK_H
 
 #include "zlogfs.h"
 
@@ -58,4 +58,4 @@ struct zl_check {
 int zl_check(const struct zl_media *media, uint32_t num_media, struct zl_check *check);
 void zl_check_free(struct zl_check *check);
 
-#endif /* ZLOGFS_CHECK_H */
+#endif /* ZL_CHECK_H */
