@@ -257,6 +257,21 @@ static void stage_pending(struct zl_pending *p)
 	pthread_mutex_unlock(&p->obj->lock);
 }
 
+/* What a boundary wants of a key comes into the tree before what it is overtaken by. */
+static bool has_key_of(const struct batch *batch, struct zl_work *work)
+{
+	const struct zlf_elem *elem = &pending_of(work)->elem.head, *other;
+	uint32_t i;
+
+	for (i = 0; i < batch->n; i++) {
+		other = &pending_of(batch->work[i])->elem.head;
+		if (batch->work[i]->kind == ZL_WORK_PENDING && other->obj == elem->obj &&
+		    other->key == elem->key && other->rec_type == elem->rec_type)
+			return true;
+	}
+	return false;
+}
+
 static void stage(struct zl_fs *fs, struct batch *batch, uint32_t max)
 {
 	struct zl_work *work;
@@ -265,6 +280,8 @@ static void stage(struct zl_fs *fs, struct batch *batch, uint32_t max)
 		max = BATCH_MAX;
 	while (batch->n < max && (work = TAILQ_FIRST(&fs->batch)) &&
 	       work->kind != ZL_WORK_RANGE) {
+		if (work->kind == ZL_WORK_PENDING && fs->num_boundaries && has_key_of(batch, work))
+			break;
 		TAILQ_REMOVE(&fs->batch, work, link);
 		if (work->kind == ZL_WORK_PENDING)
 			stage_pending(pending_of(work));
@@ -308,8 +325,6 @@ static int apply_items(struct zl_fs *fs, uint32_t max)
 	zl_tree_begin(fs);
 	for (i = 0; i < batch.n && !err; i++)
 		err = apply_one(fs, &batch, batch.work[i]);
-	for (i = 0; i < batch.num_dropped && ZL_BUG(FREE_AGAIN) && fs->recovering; i++)
-		zl_bits_clear(fs, batch.dropped[i].addr, batch.dropped[i].blocks);
 	end = zl_tree_commit(fs);
 	err = err ? err : end;
 	if (!err)

@@ -6,6 +6,8 @@
 #ifndef ZLOGFS_BUG_H
 #define ZLOGFS_BUG_H
 
+#include <stdbool.h>
+
 enum zl_bug {
 	ZL_BUG_NONE,
 	ZL_BUG_NO_FENCE,	/* an operation returns before its record is durable */
@@ -33,7 +35,7 @@ enum zl_bug {
 	ZL_BUG_LEAK_NODE,	/* intents are not looked at */
 	ZL_BUG_RENAME_COPY,	/* a rename is two records: the new name comes first */
 	ZL_BUG_BIT_FIRST,	/* no fence between a node's intent and its bit */
-	ZL_BUG_FREE_AGAIN,	/* a mount frees blocks that have been given out again since */
+	ZL_BUG_FREE_AGAIN,	/* a mount frees blocks that are something else since */
 	ZL_BUG_CPU_INDEX,	/* a CPU's log is not one of those that there are */
 	ZL_BUG_SIZE_BACK,	/* a write sets the size to its end */
 	ZL_BUG_TIMES_APART,	/* a directory's times are a record of their own */
@@ -44,8 +46,12 @@ enum zl_bug {
 #ifdef ZLOGFS_BUGS
 extern enum zl_bug zl_bug;
 #define ZL_BUG(name)	(zl_bug == ZL_BUG_##name)
+/* No mistake: what is free is used again at once, so that one shows in a short test. */
+extern bool zl_reuse_soon;
+#define ZL_REUSE_SOON	(zl_reuse_soon || ZL_BUG(FREE_EARLY) || ZL_BUG(FREE_AGAIN))
 #else
 #define ZL_BUG(name)	0
+#define ZL_REUSE_SOON	0
 #endif
 
 #endif /* ZLOGFS_BUG_H */

@@ -12,6 +12,7 @@
 
 #ifdef ZLOGFS_BUGS
 enum zl_bug zl_bug;
+bool zl_reuse_soon;
 #endif
 
 struct options {
@@ -54,6 +55,8 @@ static int parse(const char *text, struct options *options)
 #ifdef ZLOGFS_BUGS
 		} else if (!strcmp(key, "bug") && value) {
 			zl_bug = (enum zl_bug)strtoul(value, NULL, 10);
+		} else if (!strcmp(key, "reuse") && value && !strcmp(value, "soon")) {
+			zl_reuse_soon = true;
 #endif
 		} else {
 			zus_log(ZUS_LOG_ERR, "zlogfs: unknown option %s", key);

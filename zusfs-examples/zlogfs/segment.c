@@ -196,8 +196,7 @@ static void enlist(struct zl_fs *fs, struct zl_seg *seg)
 	if (!seg->count && (seg->type == ZLF_SEG_DATA || seg->type == ZLF_SEG_NODE))
 		seg->type = ZLF_SEG_FREE;
 	list = list_of(fs, seg);
-	/* what is free is soon used again: a mistake shows in a short test */
-	if (list && (ZL_BUG(FREE_EARLY) || ZL_BUG(FREE_AGAIN)))
+	if (list && ZL_REUSE_SOON)
 		TAILQ_INSERT_HEAD(list, seg, link);
 	else if (list)
 		TAILQ_INSERT_TAIL(list, seg, link);
@@ -333,7 +332,37 @@ void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks)
 	pthread_mutex_unlock(&fs->space_lock);
 }
 
-/* Of a mount: what is in a segment is, or is not, whatever its bits say. */
+/* How much newer an address is than what its segment is used for; below 0: of an earlier use. */
+static int newer_by(const struct zl_seg *seg, uint64_t addr)
+{
+	int by = (int)((addr_gen(addr) - seg->gen) & ZLF_ADDR_GEN_MASK);
+
+	if (ZL_BUG(FREE_AGAIN))
+		return 0;
+	return by > (int)ZLF_ADDR_GEN_MASK / 2 ? by - (int)ZLF_ADDR_GEN_MASK - 1 : by;
+}
+
+static void mark_dirty(struct zl_fs *fs, struct zl_seg *seg)
+{
+	if (seg->dirty)
+		return;
+	seg->dirty = true;
+	fs->dirty_segs[fs->num_dirty_segs++] = seg_index(fs, seg);
+}
+
+/* What the segment's bits are of has gone: it has got another use, of which they don't say. */
+static void begin_use(struct zl_fs *fs, struct zl_seg *seg, uint64_t addr)
+{
+	seg->gen = (uint16_t)(seg->gen + newer_by(seg, addr));
+	memset(seg->used, 0, sizeof(seg->used));
+	memset(seg->media_used, 0, sizeof(seg->media_used));
+	mark_dirty(fs, seg);
+}
+
+/*
+ * Of a mount: what is in a segment is, or is not, whatever its bits say. But records that are
+ * done again name blocks that are free since, and may be in a node or a log by now.
+ */
 static void claim(struct zl_fs *fs, uint64_t addr, uint32_t unit_bytes, uint32_t units, bool in)
 {
 	struct zl_seg *seg;
@@ -343,11 +372,15 @@ static void claim(struct zl_fs *fs, uint64_t addr, uint32_t unit_bytes, uint32_t
 		return;
 	pthread_mutex_lock(&fs->space_lock);
 	seg = &fs->segs[i];
-	unlist(fs, seg);
-	if (in) {
-		seg->type = (uint8_t)zl_addr_zone(addr);
-		seg->gen = (uint16_t)((seg->gen & ~ZLF_ADDR_GEN_MASK) | addr_gen(addr));
+	if (newer_by(seg, addr) < 0 || (!in && newer_by(seg, addr))) {
+		pthread_mutex_unlock(&fs->space_lock);
+		return;
 	}
+	unlist(fs, seg);
+	if (newer_by(seg, addr))
+		begin_use(fs, seg, addr);
+	if (in)
+		seg->type = (uint8_t)zl_addr_zone(addr);
 	if (ZL_BUG(FREE_FREE) && !in && !bit_get(seg->used, off / unit_bytes))
 		abort();
 	bits_fill(seg->used, off / unit_bytes, units, in);
@@ -435,16 +468,15 @@ static void bits_change(struct zl_fs *fs, uint64_t addr, uint32_t units, bool va
 	if (!units || !zl_addr_split(fs, addr, &i, &off))
 		return;
 	seg = &fs->segs[i];
+	if (newer_by(seg, addr) < 0)	/* a mount does again what has been overtaken */
+		return;
 	bits_fill(seg->media_used, off / (zone == ZLF_SEG_NODE ? fs->geo.node_bytes :
 								 ZLF_BLOCK_BYTES), units, value);
 	if (value) {
 		seg->next_type = (uint8_t)zone;
 		seg->next_gen = (uint16_t)((seg->gen & ~ZLF_ADDR_GEN_MASK) | addr_gen(addr));
 	}
-	if (!seg->dirty) {
-		seg->dirty = true;
-		fs->dirty_segs[fs->num_dirty_segs++] = i;
-	}
+	mark_dirty(fs, seg);
 }
 
 void zl_bits_set(struct zl_fs *fs, uint64_t addr, uint32_t units)

@@ -50,7 +50,8 @@ static int own(struct check *c, uint64_t addr, uint32_t type, uint32_t unit_byte
 			     c->fs.segs[seg].media_gen);
 	for (i = off / unit_bytes; units; units--, i++) {
 		if (c->found[seg][i / 64] >> i % 64 & 1)
-			return wrong(c, "unit %u of segment %u has two owners", i, seg);
+			return wrong(c, "unit %u of segment %u, type %u, has two owners", i,
+				     seg, type);
 		c->found[seg][i / 64] |= 1ull << i % 64;
 	}
 	return 0;
