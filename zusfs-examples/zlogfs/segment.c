@@ -263,6 +263,20 @@ int zl_space_admit(struct zl_fs *fs, enum zl_space_class class)
 	return err;
 }
 
+bool zl_space_short(struct zl_fs *fs)
+{
+	bool waits = false;
+	uint32_t i;
+
+	if (!zl_space_admit(fs, ZL_SPACE_WRITE))
+		return false;
+	zl_logs_lock(fs);
+	for (i = 0; i < fs->geo.num_logs; i++)
+		waits |= !TAILQ_EMPTY(&fs->logs[i].queue);
+	zl_logs_unlock(fs);
+	return waits;
+}
+
 /* ------------------------------------------------------------------- blocks */
 
 static uint32_t seg_index(const struct zl_fs *fs, const struct zl_seg *seg)
