@@ -14,11 +14,12 @@ grep -E '^(long )?policy=' "$TOP/tests/crash/zlogfs/regress.list" >"$TMP/lines"
 [ "${2:-}" = long ] || sed -i '/^long /d' "$TMP/lines"
 sed 's/^long //' "$TMP/lines" >"$TMP/all"
 failed=0
-for options in $(cut -d : -f 1 "$TMP/all" | sort -u); do
+cut -d : -f 1 "$TMP/all" | sort -u >"$TMP/groups"
+while read -r options; do
 	sed -n "s/^$options: //p" "$TMP/all" >"$TMP/list"
 	policy=blocks		# a full device has a write in parts
 	[[ $options == policy=cow* ]] || policy=words
 	"$DIR/crash" --plugin "$DIR/zlogfs-bugs.so" --target "$DIR/zlogfs-target.so" \
 		--options "steps=manual,$options" --policy "$policy" --list "$TMP/list" || failed=1
-done
+done <"$TMP/groups"
 exit "$failed"
