@@ -147,6 +147,8 @@ help:
 	@echo 'bench          the full matrix of measurements'
 	@echo 'lease-tree     the lease cache against a model, in user mode (downloads Linux source)'
 	@echo 'report         what the long suites have shown, and whether that is enough'
+	@echo 'crash          zlogfs after crashes at any point, for two minutes (CRASH_SECONDS)'
+	@echo 'crash-full     all of that, hours; SHARD=1/8. crash-bugs: are its known mistakes found?'
 	@echo 'vm             a shell in the virtual machine; VM_FLAGS="--kernel 6.12"'
 	@echo 'fresh          check and demo in a fresh minimal Debian 12 (as root)'
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'

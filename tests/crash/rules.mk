@@ -73,3 +73,19 @@ $(BUILD)/tests/unit/zlogfs-crash: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)
 .PHONY: crash-zlogfs
 crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
 	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) $(CRASH_FLAGS)
+
+# Of all workloads on zlogfs as many as the time allows, in an order that each commit changes
+CRASH_SECONDS ?= 120
+CRASH_SEED ?= $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 1))
+
+.PHONY: crash crash-bugs crash-full
+crash: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
+	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) --steps \
+		--time-limit $(CRASH_SECONDS) --seed $(CRASH_SEED) $(CRASH_FLAGS)
+
+# All of them, with each policy: SHARD=1/8
+crash-full: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS) $(BUILD)/zusfs-examples/zlogfs.so
+	tests/crash/zlogfs-full.sh $(BUILD) $(SHARD)
+
+crash-bugs: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)
+	tests/crash/zlogfs-bugs.sh $(BUILD)

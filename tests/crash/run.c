@@ -30,14 +30,17 @@ static void find_between(struct run *run, uint32_t op)
 	}
 }
 
-/* What the filesystem shall be behind each operation. An error of one changes nothing. */
-static void specify(struct run *run, int *errors)
+/*
+ * What the filesystem shall be behind each operation, from the first of them on. An error of
+ * one changes nothing.
+ */
+static void specify(struct run *run, uint32_t first, int *errors)
 {
 	uint32_t op;
 
-	for (op = 0; op <= run->workload->num_ops; op++) {
+	for (op = first; op <= run->workload->num_ops; op++) {
 		run->specs[op] = spec_copy(op ? run->specs[op - 1] : run->config->base);
-		if (op)
+		if (op && errors[op] != -ENOSPC)
 			errors[op] = op_to_spec(&run->workload->ops[op - 1], run->specs[op]);
 		run->views[op] = view_new();
 		view_of_spec(run->views[op], run->specs[op]);
@@ -46,16 +49,18 @@ static void specify(struct run *run, int *errors)
 	}
 }
 
-static void forget(struct run *run)
+static void forget(struct run *run, uint32_t first)
 {
 	uint32_t op, i;
 
-	for (op = 0; op <= run->workload->num_ops; op++) {
+	for (op = first; op <= run->workload->num_ops; op++) {
 		spec_free(run->specs[op]);
 		view_free(run->views[op]);
 		for (i = 0; i < 2; i++) {
 			spec_free(run->between[op][i]);
 			view_free(run->between_views[op][i]);
+			run->between[op][i] = NULL;
+			run->between_views[op][i] = NULL;
 		}
 	}
 }
@@ -79,7 +84,15 @@ static bool same_as(struct run *run, struct zus_local *local, uint32_t op)
 	return false;
 }
 
-static bool do_ops(struct run *run, struct zus_local *local, const int *errors)
+/* The specification has no end of its space; who says so has done nothing. */
+static void is_full(struct run *run, uint32_t op, int *errors)
+{
+	forget(run, op);
+	errors[op] = -ENOSPC;
+	specify(run, op, errors);
+}
+
+static bool do_ops(struct run *run, struct zus_local *local, int *errors)
 {
 	uint32_t op;
 	int err;
@@ -93,6 +106,8 @@ static bool do_ops(struct run *run, struct zus_local *local, const int *errors)
 			run->tally->run_unsupported = true;
 			return false;
 		}
+		if (err == -ENOSPC && !errors[op])
+			is_full(run, op, errors);
 		if (err != errors[op]) {
 			report_failure(run, "without a crash: %s, not %s", strerror(-err),
 				       strerror(-errors[op]));
@@ -111,7 +126,7 @@ static bool trace_all(struct run *run, char *media)
 	int errors[WORKLOAD_OPS + 1] = { 0 }, err;
 	bool good;
 
-	specify(run, errors);
+	specify(run, 0, errors);
 	memcpy(media, run->config->prepared, run->config->bytes);
 	trace_init(&run->trace, media, run->config->bytes);
 	trace_start(&run->trace);
@@ -287,7 +302,7 @@ void run_workload(const struct crash_config *config, const struct workload *work
 	if (trace_all(&run, media))
 		enumerate(&run);
 	trace_destroy(&run.trace);
-	forget(&run);
+	forget(&run, 0);
 	view_free(run.got);
 	free(run.states);
 	free(media);

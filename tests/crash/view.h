@@ -3,8 +3,8 @@
  * view.h - a filesystem's visible state in one canonical form: read through the plugin's
  * operations, or made of a specification; compared, and printed.
  *
- * Left out: inode numbers, blocks, and times but where they are asked for. Hard links are compared as which names lead to
- * one file.
+ * Left out: inode numbers, blocks, and times but where they are asked for. Hard links are
+ * compared as which names lead to one file.
  */
 #ifndef CRASH_VIEW_H
 #define CRASH_VIEW_H

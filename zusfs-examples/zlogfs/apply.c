@@ -325,8 +325,6 @@ static int apply_items(struct zl_fs *fs, uint32_t max)
 	zl_tree_begin(fs);
 	for (i = 0; i < batch.n && !err; i++)
 		err = apply_one(fs, &batch, batch.work[i]);
-	for (i = 0; i < batch.num_dropped && ZL_BUG(FREE_AGAIN) && fs->recovering; i++)
-		zl_bits_clear(fs, batch.dropped[i].addr, batch.dropped[i].blocks);
 	end = zl_tree_commit(fs);
 	err = err ? err : end;
 	if (!err)

@@ -35,7 +35,7 @@ enum zl_bug {
 	ZL_BUG_LEAK_NODE,	/* intents are not looked at */
 	ZL_BUG_RENAME_COPY,	/* a rename is two records: the new name comes first */
 	ZL_BUG_BIT_FIRST,	/* no fence between a node's intent and its bit */
-	ZL_BUG_FREE_AGAIN,	/* a mount frees blocks that have been given out again since */
+	ZL_BUG_FREE_AGAIN,	/* a mount frees blocks that are something else since */
 	ZL_BUG_CPU_INDEX,	/* a CPU's log is not one of those that there are */
 	ZL_BUG_SIZE_BACK,	/* a write sets the size to its end */
 	ZL_BUG_TIMES_APART,	/* a directory's times are a record of their own */

@@ -76,7 +76,7 @@ int zl_make_room(struct zl_fs *fs)
 	int err = 0;
 
 	pthread_mutex_lock(&fs->step);
-	if (zl_log_pressed(fs)) {	/* nobody has done it meanwhile */
+	if (zl_log_pressed(fs) || zl_space_short(fs)) {	/* nobody has done it meanwhile */
 		err = zl_apply_all(fs);
 		if (!err)
 			err = zl_step_checkpoint(fs, false);

@@ -54,6 +54,8 @@ static int in_tree(struct zl_fs *fs, const struct zlf_intent *intent)
 	return level < path.height && path.node[level]->addr == zl_get64(intent->node);
 }
 
+static int shrink(struct zl_fs *fs);
+
 int zl_tree_settle_intents(struct zl_fs *fs)
 {
 	const struct zlf_intent *intent =
@@ -75,13 +77,15 @@ int zl_tree_settle_intents(struct zl_fs *fs)
 			zl_bits_clear(fs, zl_get64(intent->node), 1);
 		n = i + 1;
 	}
-	if (!n || fs->rdonly)
+	if (fs->rdonly)
 		return 0;
-	zl_bits_store(fs);
-	zl_pm_fence();
-	intents_clear(fs, n);
-	zl_pm_fence();
-	return 0;
+	if (n) {
+		zl_bits_store(fs);
+		zl_pm_fence();
+		intents_clear(fs, n);
+		zl_pm_fence();
+	}
+	return shrink(fs);	/* a crash may have come in between */
 }
 
 /* -------------------------------------------------------------------- growth */

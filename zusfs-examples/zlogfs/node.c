@@ -74,7 +74,7 @@ uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32
 	return 0;
 }
 
-static void touch(struct zl_fs *fs, struct zl_node *node)
+void zl_node_touch(struct zl_fs *fs, struct zl_node *node)
 {
 	if (node->touched)
 		return;
@@ -99,7 +99,7 @@ void zl_node_insert(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t
 	zl_pm_write(pm, ZL_META, off + line * ZLF_LINE_BYTES, elem, lines * ZLF_LINE_BYTES);
 	node->valid |= LINE_MASK(line, lines);
 	order_insert(node, i, line);
-	touch(fs, node);
+	zl_node_touch(fs, node);
 }
 
 void zl_node_remove(struct zl_fs *fs, struct zl_node *node, uint32_t i)
@@ -107,7 +107,7 @@ void zl_node_remove(struct zl_fs *fs, struct zl_node *node, uint32_t i)
 	node->valid &= ~LINE_MASK(node->order[i], zl_node_at(node, i)->lines);
 	node->n--;
 	memmove(&node->order[i], &node->order[i + 1], node->n - i);
-	touch(fs, node);
+	zl_node_touch(fs, node);
 }
 
 void zl_node_store_valid(struct zl_fs *fs, struct zl_node *node)

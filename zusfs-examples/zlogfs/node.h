@@ -69,6 +69,7 @@ void zl_node_insert(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t
 		    const void *elem, uint32_t lines);
 void zl_node_remove(struct zl_fs *fs, struct zl_node *node, uint32_t i);
 /* Its word, flushed. */
+void zl_node_touch(struct zl_fs *fs, struct zl_node *node);
 void zl_node_store_valid(struct zl_fs *fs, struct zl_node *node);
 /* Where it is, to store. */
 struct zl_pm *zl_node_pm(struct zl_fs *fs, uint64_t addr, uint64_t *off);

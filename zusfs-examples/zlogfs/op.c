@@ -28,7 +28,7 @@ int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
 	op->items_max = sizeof(op->first);
 	if (fs->rdonly || __atomic_load_n(&fs->frozen, __ATOMIC_ACQUIRE))
 		err = -EROFS;
-	if (!err && zl_log_pressed(fs))
+	if (!err && (zl_log_pressed(fs) || zl_space_short(fs)))
 		err = zl_make_room(fs);
 	if (!err)
 		err = zl_space_admit(fs, class);

@@ -263,6 +263,20 @@ int zl_space_admit(struct zl_fs *fs, enum zl_space_class class)
 	return err;
 }
 
+bool zl_space_short(struct zl_fs *fs)
+{
+	bool waits = false;
+	uint32_t i;
+
+	if (!zl_space_admit(fs, ZL_SPACE_WRITE))
+		return false;
+	zl_logs_lock(fs);
+	for (i = 0; i < fs->geo.num_logs; i++)
+		waits |= !TAILQ_EMPTY(&fs->logs[i].queue);
+	zl_logs_unlock(fs);
+	return waits;
+}
+
 /* ------------------------------------------------------------------- blocks */
 
 static uint32_t seg_index(const struct zl_fs *fs, const struct zl_seg *seg)
@@ -337,6 +351,8 @@ static int newer_by(const struct zl_seg *seg, uint64_t addr)
 {
 	int by = (int)((addr_gen(addr) - seg->gen) & ZLF_ADDR_GEN_MASK);
 
+	if (ZL_BUG(FREE_AGAIN))
+		return 0;
 	return by > (int)ZLF_ADDR_GEN_MASK / 2 ? by - (int)ZLF_ADDR_GEN_MASK - 1 : by;
 }
 
@@ -466,7 +482,7 @@ static void bits_change(struct zl_fs *fs, uint64_t addr, uint32_t units, bool va
 	if (!units || !zl_addr_split(fs, addr, &i, &off))
 		return;
 	seg = &fs->segs[i];
-	if (newer_by(seg, addr) < 0 && !ZL_BUG(FREE_AGAIN))	/* a mount does it again */
+	if (newer_by(seg, addr) < 0)	/* a mount does again what has been overtaken */
 		return;
 	bits_fill(seg->media_used, off / (zone == ZLF_SEG_NODE ? fs->geo.node_bytes :
 								 ZLF_BLOCK_BYTES), units, value);

@@ -73,7 +73,17 @@ int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *ele
 	return err;
 }
 
-static int next_locked(struct zl_fs *fs, struct zl_key key, struct zl_elem *elem)
+/*
+ * A crash came before it was pruned: a mount that does the same again prunes it, though there
+ * is nothing left to do in it.
+ */
+static void touch_empty(struct zl_fs *fs, struct zl_node *leaf)
+{
+	if (!leaf->n)
+		zl_node_touch(fs, leaf);
+}
+
+static int next_locked(struct zl_fs *fs, struct zl_key key, struct zl_elem *elem, bool touch)
 {
 	struct zl_path path;
 	bool exact;
@@ -89,6 +99,8 @@ static int next_locked(struct zl_fs *fs, struct zl_key key, struct zl_elem *elem
 			copy_elem(elem, zl_node_at(path.node[0], i));
 			return 0;
 		}
+		if (touch)
+			touch_empty(fs, path.node[0]);
 		if (!path.bounded)
 			return -ENOENT;
 		key = path.hi;
@@ -100,7 +112,7 @@ int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *ele
 	int err;
 
 	pthread_rwlock_rdlock(&fs->tree);
-	err = next_locked(fs, *key, elem);
+	err = next_locked(fs, *key, elem, false);
 	pthread_rwlock_unlock(&fs->tree);
 	return err;
 }
@@ -134,7 +146,28 @@ static int leaf_before(struct zl_fs *fs, const struct zl_path *path, struct zl_n
 	return 0;
 }
 
-/* Empty leaves are pruned, so there is no need to look at more than one. */
+static struct zl_key low_key(const struct zl_node *node)
+{
+	return (struct zl_key) { zl_get64(node->media->obj), zl_get64(node->media->key),
+				 zl_get64(node->media->create_tid),
+				 zl_get32(node->media->rec_type) };
+}
+
+/* Empty leaves are pruned, but a crash may have come in between. */
+static int filled_leaf_before(struct zl_fs *fs, struct zl_path *path, struct zl_node **leaf)
+{
+	struct zl_key low;
+	int err = leaf_before(fs, path, leaf);
+
+	while (!err && *leaf && !(*leaf)->n) {
+		low = low_key(*leaf);
+		err = zl_tree_descend(fs, &low, path);
+		if (!err)
+			err = leaf_before(fs, path, leaf);
+	}
+	return err;
+}
+
 static int prev_locked(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
 	struct zl_path path;
@@ -152,8 +185,8 @@ static int prev_locked(struct zl_fs *fs, const struct zl_key *key, struct zl_ele
 		return 0;
 	}
 	if (!i) {
-		err = leaf_before(fs, &path, &leaf);
-		if (err || !leaf || !leaf->n)
+		err = filled_leaf_before(fs, &path, &leaf);
+		if (err || !leaf)
 			return err ? err : -ENOENT;
 		i = leaf->n;
 	}
@@ -195,9 +228,7 @@ static void store_words(struct zl_fs *fs)
 /* Leaves that a batch has emptied; each changes the tree, so each is looked for anew. */
 static int prune_empty(struct zl_fs *fs, struct zl_node *node)
 {
-	struct zl_key low = { zl_get64(node->media->obj), zl_get64(node->media->key),
-			      zl_get64(node->media->create_tid),
-			      zl_get32(node->media->rec_type) };
+	const struct zl_key low = low_key(node);
 	struct zl_path path;
 	int err = zl_tree_descend(fs, &low, &path);
 
@@ -294,6 +325,7 @@ int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct
 	if (err)
 		return err;
 	i = zl_node_search(path.node[0], key, &exact);
+	touch_empty(fs, path.node[0]);
 	if (!exact || newer(zl_node_at(path.node[0], i), tid))
 		return 1;
 	copy_elem(old, zl_node_at(path.node[0], i));
@@ -328,7 +360,7 @@ int zl_tree_find_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_el
 
 int zl_tree_next_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
-	return next_locked(fs, *key, elem);
+	return next_locked(fs, *key, elem, true);
 }
 
 /* ---------------------------------------------------------------------- load */

@@ -193,6 +193,8 @@ void zl_bits_store(struct zl_fs *fs);
 void zl_space_count(struct zl_fs *fs, struct zus_statfs *st);
 /* ENOSPC: who is of this class has to stop. */
 int zl_space_admit(struct zl_fs *fs, enum zl_space_class class);
+/* Nobody can write any more, and what is not applied yet may have freed something. */
+bool zl_space_short(struct zl_fs *fs);
 
 /* The word of the segment table. */
 uint64_t zl_seg_word(uint32_t type, uint32_t log, uint32_t gen);
@@ -442,7 +444,7 @@ int zl_step_checkpoint(struct zl_fs *fs, bool clean);
 /* Is there a boundary at or behind from, and in front of to? */
 bool zl_boundary_between(const struct zl_fs *fs, uint64_t from, uint64_t to);
 int zl_boundary_add(struct zl_fs *fs, uint64_t tid);
-/* Apply and make checkpoints until the log has room. No lock. */
+/* Apply and make a checkpoint, so that the log has room, and what was freed is free. No lock. */
 int zl_make_room(struct zl_fs *fs);
 
 /* A slot's newest operation, durable; an operation holds its slot until it has returned. */

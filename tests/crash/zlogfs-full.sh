@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# zlogfs-full.sh [BUILD [I/N]] - all that the crash program has for zlogfs, or of N equal parts
+# the I-th: every workload of the list and each operation around each step, with each policy of
+# data; the nasty ones on small and larger segments, and with space that is used again at once.
+# The last line has the sums; status 1 if anything failed.
+set -euo pipefail
+
+TOP=$(cd "$(dirname "$0")/../.." && pwd -P)
+BUILD=$(cd "${1:-$TOP/build}" && pwd -P)
+SHARD=${2:-1/1}
+DIR=$BUILD/tests/crash
+NASTY=$TOP/tests/crash/zlogfs/nasty.list
+TMP=$(mktemp -d)
+trap 'rm -rf "$TMP"' EXIT
+failed=0
+
+# run PLUGIN OPTIONS POLICY ARGUMENT...
+run()
+{
+	echo "$2, ${*:3}:"
+	"$DIR/crash" --plugin "$1" --target "$DIR/zlogfs-target.so" --shard "$SHARD" \
+		--options "steps=manual,$2" --policy "$3" "${@:4}" | tee -a "$TMP/out" || failed=1
+}
+
+for of in "cow atomic" "boundary words" "inplace words"; do
+	run "$BUILD/zusfs-examples/zlogfs.so" "policy=${of% *}" "${of#* }" --steps
+	run "$DIR/zlogfs-bugs.so" "policy=${of% *},reuse=soon" "${of#* }" --list "$NASTY"
+	run "$BUILD/zusfs-examples/zlogfs.so" "policy=${of% *}" "${of#* }" --list "$NASTY" \
+		--device-bytes 1572864
+done
+# shards are of lists; what was wrong once is seen in each
+"$TOP/tests/crash/zlogfs-regress.sh" "$BUILD" long | tee -a "$TMP/out" || failed=1
+awk '/^[0-9]+ workloads, / { w += $1; i += $3; f += $(NF - 1) }
+	END { print w " workloads, " i " images, " f " failures" }' "$TMP/out"
+exit "$failed"
