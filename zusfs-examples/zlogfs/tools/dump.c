@@ -406,7 +406,8 @@ static void show_payload(const struct zlf_elem *e)
 		     len < ZLF_ELEM_PAYLOAD_MAX ? len : ZLF_ELEM_PAYLOAD_MAX);
 }
 
-static void show_elem(uint32_t dev, const struct zlf_node *node, const struct zlf_elem *e, bool good)
+static void show_elem(uint32_t dev, const struct zlf_node *node, const struct zlf_elem *e,
+		      bool good)
 {
 	row_begin(dev, off_of(dev, e), good);
 	num("level", zl_get16(node->level));
