@@ -11,7 +11,7 @@ UNITDIR ?= /lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 INSTALL_MODULE ?= 1
 INSTALL := install
-TOOLS := zusd zusctl mkfs.zufs zusfuse
+TOOLS := zusd zusctl mkfs.zufs zusfuse $(ZLOGFS_TOOLS)
 
 .PHONY: install install-module uninstall
 

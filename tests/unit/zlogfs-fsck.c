@@ -427,10 +427,12 @@ static void seal(const struct field *f, const struct place *p)
 	case CHILD:
 	case ELEM:
 	case INODE:
-		elem->crc = zl_crc_of(fs->crc_seed, elem, 0, elem->lines * 64ul);
+		if (elem->lines && elem->lines <= ZLF_ELEM_LINES_MAX)
+			elem->crc = zl_crc_of(fs->crc_seed, elem, 0, elem->lines * 64ul);
 		break;
 	case RECORD:
-		record->crc = record_crc(record, record_places[i].seq, record_places[i].line);
+		if (record->lines && record->lines <= ZLF_RECORD_LINES_MAX)
+			record->crc = record_crc(record, record_places[i].seq, record_places[i].line);
 		break;
 	default:
 		break;
@@ -574,12 +576,10 @@ static const struct field fields[] = {
 	F(INODE, S_IFREG, zlf_inode, mode, S_IFREG ^ S_IFIFO, true, EXTENT),
 };
 
-static void damage_and_check(const struct field *f, uint32_t seed)
+static void damage_one(const struct field *f)
 {
 	struct zl_media one = { .addr = media, .bytes = MEDIA_BYTES, .data_off = BLOCK };
 	bool log = f->kind == RECORD || f->kind == SEG_LOG;
-	struct zl_check result;
-	int err;
 
 	memcpy(media, log ? crashed : whole, MEDIA_BYTES);
 	fs = zl_fs_new(true, 0);
@@ -588,6 +588,14 @@ static void damage_and_check(const struct field *f, uint32_t seed)
 	ck_assert_msg(num_places, "%s: there is none", f->name);
 	damage(f);
 	zl_fs_free(fs);
+}
+
+static void damage_and_check(const struct field *f, uint32_t seed)
+{
+	struct zl_check result;
+	int err;
+
+	damage_one(f);
 	err = check(media, MEDIA_BYTES, &result);
 	ck_assert_msg(err == f->err, "%s, seed %u: %d, %s", f->name, seed, err, result.why);
 	ck_assert_msg(err || result.counts[f->class], "%s, seed %u: %" PRIu64
@@ -636,6 +644,27 @@ START_TEST(noise)
 		n = 1 + (uint32_t)(unit_random() % 40);
 		for (i = 0; i < n; i++)
 			media[BLOCK + unit_random() % (MEDIA_BYTES / 8)] ^= (uint8_t)unit_random();
+		check(media, MEDIA_BYTES, &result);
+		zl_check_free(&result);
+	}
+}
+END_TEST
+
+/* Any value in any word, and the checksum is right. */
+START_TEST(sealed_noise)
+{
+	uint32_t seed, n = sizeof(fields) / sizeof(*fields);
+	struct zl_check result;
+	struct field f;
+
+	make_images();
+	for (seed = 0; seed < 1000 * unit_scale(); seed++) {
+		f = fields[unit_random() % n];
+		f.off = (uint32_t)(unit_random() % 8) * 8;
+		f.bytes = 1u << unit_random() % 4;
+		f.flip = unit_random();
+		f.seal = true;
+		damage_one(&f);
 		check(media, MEDIA_BYTES, &result);
 		zl_check_free(&result);
 	}
@@ -699,6 +728,7 @@ int main(void)
 	tcase_add_test(cases, clean);
 	tcase_add_test(cases, each_field);
 	tcase_add_test(cases, noise);
+	tcase_add_test(cases, sealed_noise);
 	tcase_add_test(cases, full);
 	tcase_add_test(cases, no_filesystem);
 	suite_add_tcase(suite, cases);

@@ -2,7 +2,7 @@
 #
 # zlogfs's own tools, beside those of zufs: they have the plugin's objects in them.
 
-ZLOGFS_TOOLS := mkfs.zlogfs fsck.zlogfs
+ZLOGFS_TOOLS := mkfs.zlogfs fsck.zlogfs dump.zlogfs
 ZLOGFS_CORE_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard zusfs-examples/zlogfs/*.c))
 ZLOGFS_TOOLS_OBJ := $(BUILD)/obj/zusfs-examples/zlogfs/tools
 # Who checks media has these, too
@@ -21,7 +21,7 @@ $(BUILD)/zus/fsck.zlogfs: $(ZLOGFS_TOOLS_OBJ)/fsck.o $(ZLOGFS_TOOLS_OBJ)/media.o
 		$(ZLOGFS_CHECK_OBJS)
 $(BUILD)/zus/dump.zlogfs: $(ZLOGFS_TOOLS_OBJ)/dump.o $(ZLOGFS_TOOLS_OBJ)/media.o
 $(BUILD)/zus/mkfs.zlogfs: $(ZLOGFS_TOOLS_OBJ)/mkfs.o
-$(BUILD)/zus/mkfs.zlogfs: ZLOGFS_TOOLS_LIBS := -luuid
+$(BUILD)/zus/mkfs.zlogfs $(BUILD)/zus/dump.zlogfs: ZLOGFS_TOOLS_LIBS := -luuid
 
 $(ZLOGFS_TOOLS_PROGS): $(ZLOGFS_CORE_OBJS) $(ZUS_SO)
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $(filter %.o,$^) $(ZUS_LINK) \

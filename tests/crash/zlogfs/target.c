@@ -125,7 +125,7 @@ static int step(struct zus_local *local, const char *name)
 		return ask(local, ZLOGFS_IOC_CHECKPOINT, 0);
 	if (!strcmp(name, "boundary"))
 		return ask(local, ZLOGFS_IOC_BOUNDARY, 0);
-	if (strcmp(name, "settle"))
+	if (strcmp(name, "settle") != 0)
 		return -EINVAL;
 	err = apply_all(local);
 	return err ? err : ask(local, ZLOGFS_IOC_CHECKPOINT, 0);

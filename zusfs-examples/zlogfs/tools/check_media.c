@@ -293,7 +293,7 @@ static void check_slots(struct zlc *c)
 	const struct zl_dev *dev = &c->fs->devs[0];
 	uint32_t i, n = c->fs->geo.num_slots, area = zl_get32(c->fs->ckpt.slots_area) & 1;
 	const struct zlf_slot *slot = (const struct zlf_slot *)(const void *)
-		(dev->pm.media + zl_get64(dev->super->slots_off)) + area * n;
+		(dev->pm.media + zl_get64(dev->super->slots_off)) + (size_t)area * n;
 
 	for (i = 0; i < n; i++, slot++)
 		if (zl_get64(slot->op_id) ? zl_get64(slot->op_id) >> 48 != i : slot->obj != 0)

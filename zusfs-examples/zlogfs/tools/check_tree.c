@@ -163,7 +163,7 @@ static void take_elem(struct zlc *c, const struct zlf_elem *elem)
 {
 	c->out->elements++;
 	if (check_elem(c, elem) &&
-	    zlc_grow(c, &c->elems, c->num_elems, &c->max_elems, sizeof(*c->elems)))
+	    zlc_grow(c, &c->elems, c->num_elems, &c->max_elems, sizeof(void *)))
 		c->elems[c->num_elems++] = elem;
 }
 

@@ -154,7 +154,7 @@ static void exec_mkfs_zufs(char **argv)
 		path[len] = 0;
 		slash = strrchr(path, '/');
 		if (slash) {
-			strcpy(slash + 1, "mkfs.zufs");
+			memcpy(slash + 1, "mkfs.zufs", sizeof("mkfs.zufs"));
 			execv(path, argv);
 		}
 	}
