@@ -83,12 +83,13 @@ static void y_256_fence(void)
 static void write_block(uint64_t bn)
 {
 	static uint64_t id;
-	struct zus_req req = { .id = ++id };
+	struct zus_req req = { .id = id + 1 };
 	struct zus_map map = { .off = bn * BLOCK, .len_bytes = BLOCK, .size_bytes = FILE_BYTES,
 			       .flags = ZUS_MAP_WRITE, .max_extents = 1 };
-	struct zus_map_done done = { .map_id = id, .off = bn * BLOCK, .written_bytes = BLOCK,
+	struct zus_map_done done = { .map_id = id + 1, .off = bn * BLOCK, .written_bytes = BLOCK,
 				     .size_bytes = FILE_BYTES };
 
+	id++;
 	must(zus_plugin.file_ops->map(&req, file, &map), "map");
 	zus_copy_nt((uint8_t *)device.addr + req.extents[0].dev_off, block, BLOCK);
 	zus_fence();
