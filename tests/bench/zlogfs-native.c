@@ -194,11 +194,11 @@ static void *map_memory(uint64_t bytes)
 static void prepare(void)
 {
 	struct zl_mkfs options = { .now_ns = 1, .fs_uuid = { 5 } };
-	struct zl_media media = { .bytes = MEDIA_BYTES, .data_off = 2 << 20 };
+	struct zl_media media = { .bytes = MEDIA_BYTES, .data_off = 2ull << 20 };
 	const char *why;
 	uint64_t bn;
 
-	raw = map_memory(FILE_BYTES + 65536 * 256);
+	raw = map_memory(FILE_BYTES + 65536ull * 256);
 	memset(raw, 1, FILE_BYTES);
 	media.addr = map_memory(MEDIA_BYTES);
 	must(zl_mkfs(&media, 1, &options, &why), "mkfs");

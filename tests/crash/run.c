@@ -262,7 +262,7 @@ static void check_leaks(struct run *run)
 	}
 	after = mallinfo2().uordblks;
 	/* the least that malloc(3) gives; what it keeps for itself comes and goes */
-	if (after >= before + LEAK_MOUNTS * 32)
+	if (after >= before + LEAK_MOUNTS * 32ul)
 		report_failure(run, "%u mounts leak %zu bytes", LEAK_MOUNTS, after - before);
 }
 

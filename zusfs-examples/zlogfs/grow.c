@@ -191,6 +191,15 @@ static uint32_t split_at(const struct zl_node *node, const struct zl_key *key)
 	return i;
 }
 
+/* A mistake that bug.h has: the left node loses all before the right one is reachable. */
+static void spoil_word(struct zl_fs *fs, const struct zl_node *node)
+{
+	uint64_t off;
+	struct zl_pm *pm = zl_node_pm(fs, node->addr, &off);
+
+	zl_pm_store64(pm, ZL_WORD, off, 0);
+}
+
 /* parent has room; index: of node in it. */
 static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent, uint32_t index,
 		 const struct zl_key *key)
@@ -199,12 +208,9 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 	struct zl_key low = zl_elem_key(zl_node_at(node, at));
 	struct zl_node *right = make_node(fs, node->level, &low);
 	struct zlf_elem elem;
-	struct zl_pm *pm;
-	uint64_t off;
 
 	if (!right)
 		return -ENOSPC;
-	pm = zl_node_pm(fs, node->addr, &off);
 	for (i = at; i < node->n; i++) {
 		zl_node_insert(fs, right, i - at, line, zl_node_at(node, i),
 			       zl_node_at(node, i)->lines);
@@ -216,7 +222,7 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 	if (ZL_BUG(INTENT_EARLY))
 		intents_clear(fs, 1);
 	if (ZL_BUG(SPLIT_ORDER))
-		zl_pm_store64(pm, ZL_WORD, off, 0);
+		spoil_word(fs, node);
 	zl_node_store_valid(fs, parent);	/* from here on it is in the tree */
 	zl_pm_fence();
 	while (node->n > at)
