@@ -23,7 +23,6 @@
 #include "zlogfs_ioctl.h"
 
 #define BLOCK		4096ull
-#define MEDIA_BYTES	(16ull << 20)	/* of history nothing is ever freed */
 #define FILE_MAX	(24 * BLOCK)
 #define STEPS		2000
 
@@ -31,6 +30,7 @@ extern const struct zus_plugin zus_plugin;
 
 static struct zus_local *log_fs, *toy_fs;
 static int media_fd;
+static uint64_t media_bytes;
 static uint8_t *media;
 static unsigned int step;
 static bool tracing;
@@ -54,17 +54,17 @@ static void make_media(uint32_t policy, bool tiny)
 	const char *why;
 
 	media_fd = memfd_create("media", 0);
-	ck_assert_int_eq(ftruncate(media_fd, (off_t)MEDIA_BYTES), 0);
-	media = mmap(NULL, MEDIA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, media_fd, 0);
+	ck_assert_int_eq(ftruncate(media_fd, (off_t)media_bytes), 0);
+	media = mmap(NULL, media_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, media_fd, 0);
 	ck_assert_ptr_ne(media, MAP_FAILED);
-	one = (struct zl_media) { .addr = media, .bytes = MEDIA_BYTES, .data_off = BLOCK };
+	one = (struct zl_media) { .addr = media, .bytes = media_bytes, .data_off = BLOCK };
 	ck_assert_msg(!zl_mkfs(&one, 1, &options, &why), "mkfs: %s", why);
 }
 
 static struct zus_local *mount_media(int fd, uint32_t flags)
 {
 	char path[64];
-	struct zus_local_device device = { .path = path, .size_bytes = MEDIA_BYTES,
+	struct zus_local_device device = { .path = path, .size_bytes = media_bytes,
 					   .data_off = BLOCK };
 	struct zus_local_config config = {
 		.plugin = &zus_plugin, .options = "steps=manual", .devices = &device,
@@ -388,8 +388,8 @@ static void crash_step(void)
 	int fd = memfd_create("crash", 0);
 	struct zus_local *fs;
 
-	ck_assert_int_eq(ftruncate(fd, (off_t)MEDIA_BYTES), 0);
-	ck_assert_int_eq(pwrite(fd, media, MEDIA_BYTES, 0), (ssize_t)MEDIA_BYTES);
+	ck_assert_int_eq(ftruncate(fd, (off_t)media_bytes), 0);
+	ck_assert_int_eq(pwrite(fd, media, media_bytes, 0), (ssize_t)media_bytes);
 	fs = mount_media(fd, below(2) ? ZUS_MOUNT_RDONLY : 0);
 	compare(fs, "/");
 	ck_assert_int_eq(zus_local_umount(fs), 0);
@@ -475,6 +475,7 @@ static void run(uint32_t policy, bool tiny, bool boundaries, bool copies)
 	uint64_t free_at_start;
 	unsigned int what;
 
+	media_bytes = boundaries ? 16 << 20 : 4 << 20;	/* of history nothing is ever freed */
 	tracing = getenv("ZUFS_TRACE");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	make_media(policy, tiny);
