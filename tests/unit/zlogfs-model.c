@@ -28,6 +28,13 @@
 
 extern const struct zus_plugin zus_plugin;
 
+/* An assertion of libcheck writes to a file, also of what is right: too slow for so many. */
+#define CHECK(right, ...) \
+	do { \
+		if (!(right)) \
+			ck_abort_msg(__VA_ARGS__); \
+	} while (0)
+
 static struct zus_local *log_fs, *toy_fs;
 static int media_fd;
 static uint64_t media_bytes;
@@ -91,7 +98,7 @@ static int add_name(void *arg, const char *name, uint64_t ino, uint64_t cookie, 
 	(void)ino;
 	(void)cookie;
 	(void)type;
-	ck_assert_uint_lt(list->n, 256);
+	CHECK(list->n < 256, "step %u", step);
 	snprintf(list->names[list->n++], 64, "%s", name);
 	return 0;
 }
@@ -108,10 +115,10 @@ static void list_dir(struct zus_local *fs, const char *path, struct listing *lis
 	int more;
 
 	list->n = 0;
-	ck_assert_int_eq(zus_local_open(fs, path, &dir), 0);
+	CHECK(zus_local_open(fs, path, &dir) == 0, "step %u", step);
 	do {
 		more = zus_local_readdir(dir, &cookie, 512, add_name, list);
-		ck_assert_int_ge(more, 0);
+		CHECK(more >= 0, "step %u", step);
 	} while (more);
 	zus_local_close(dir);
 	qsort(list->names, list->n, 64, by_name);
@@ -123,14 +130,14 @@ static void compare_data(struct zus_local *fs, const char *path, uint64_t size)
 	struct zus_local_file *a, *b;
 	uint64_t i;
 
-	ck_assert_uint_le(size, FILE_MAX);
-	ck_assert_int_eq(zus_local_open(fs, path, &a), 0);
-	ck_assert_int_eq(zus_local_open(toy_fs, path, &b), 0);
-	ck_assert_int_eq(zus_local_pread(a, left, sizeof(left), 0), (ssize_t)size);
-	ck_assert_int_eq(zus_local_pread(b, right, sizeof(right), 0), (ssize_t)size);
+	CHECK(size <= FILE_MAX, "step %u", step);
+	CHECK(zus_local_open(fs, path, &a) == 0, "step %u", step);
+	CHECK(zus_local_open(toy_fs, path, &b) == 0, "step %u", step);
+	CHECK(zus_local_pread(a, left, sizeof(left), 0) == (ssize_t)size, "step %u", step);
+	CHECK(zus_local_pread(b, right, sizeof(right), 0) == (ssize_t)size, "step %u", step);
 	for (i = 0; i < size && left[i] == right[i]; i++)
 		;
-	ck_assert_msg(i == size, "step %u: %s: byte %" PRIu64 " is %#x, not %#x", step, path, i,
+	CHECK(i == size, "step %u: %s: byte %" PRIu64 " is %#x, not %#x", step, path, i,
 		      (uint8_t)left[i], (uint8_t)right[i]);
 	zus_local_close(a);
 	zus_local_close(b);
@@ -146,20 +153,20 @@ static void compare_xattrs(struct zus_local *fs, const char *path)
 	for (i = 0; i < 2; i++) {
 		a = zus_local_getxattr(fs, path, names[i], left, sizeof(left));
 		b = zus_local_getxattr(toy_fs, path, names[i], right, sizeof(right));
-		ck_assert_msg(a == b && (a <= 0 || !memcmp(left, right, (size_t)a)),
+		CHECK(a == b && (a <= 0 || !memcmp(left, right, (size_t)a)),
 			      "step %u: %s of %s: %zd, not %zd", step, names[i], path, a, b);
 	}
 }
 
 static void compare_attr(const char *path, const struct zus_attr *a, const struct zus_attr *b)
 {
-	ck_assert_msg(a->mode == b->mode && a->nlink == b->nlink && a->uid == b->uid,
+	CHECK(a->mode == b->mode && a->nlink == b->nlink && a->uid == b->uid,
 		      "step %u: %s: mode %o nlink %u, not %o %u", step, path, a->mode, a->nlink,
 		      b->mode, b->nlink);
-	ck_assert_msg(S_ISDIR(a->mode) || a->size_bytes == b->size_bytes,
+	CHECK(S_ISDIR(a->mode) || a->size_bytes == b->size_bytes,
 		      "step %u: %s: size %" PRIu64 ", not %" PRIu64, step, path, a->size_bytes,
 		      b->size_bytes);
-	ck_assert_msg(!S_ISREG(a->mode) || copied || a->blocks_512 == b->blocks_512,
+	CHECK(!S_ISREG(a->mode) || copied || a->blocks_512 == b->blocks_512,
 		      "step %u: %s: %" PRIu64 " sectors, not %" PRIu64, step, path,
 		      a->blocks_512, b->blocks_512);
 }
@@ -172,8 +179,8 @@ static void compare(struct zus_local *fs, const char *path)
 	uint32_t i;
 	int n;
 
-	ck_assert_msg(!zus_local_stat(fs, path, &a), "step %u: no %s", step, path);
-	ck_assert_int_eq(zus_local_stat(toy_fs, path, &b), 0);
+	CHECK(!zus_local_stat(fs, path, &a), "step %u: no %s", step, path);
+	CHECK(zus_local_stat(toy_fs, path, &b) == 0, "step %u", step);
 	compare_attr(path, &a, &b);
 	compare_xattrs(fs, path);
 	if (S_ISREG(a.mode))
@@ -188,10 +195,10 @@ static void compare(struct zus_local *fs, const char *path)
 	list_dir(fs, path, &mine);
 	list_dir(toy_fs, path, &theirs);
 	for (i = 0; i < mine.n && i < theirs.n; i++)
-		ck_assert_msg(!strcmp(mine.names[i], theirs.names[i]),
+		CHECK(!strcmp(mine.names[i], theirs.names[i]),
 			      "step %u: %s has %s, not %s", step, path, mine.names[i],
 			      theirs.names[i]);
-	ck_assert_msg(mine.n == theirs.n, "step %u: %s has %u names, not %u", step, path, mine.n,
+	CHECK(mine.n == theirs.n, "step %u: %s has %u names, not %u", step, path, mine.n,
 		      theirs.n);
 	for (i = 0; i < mine.n; i++) {
 		snprintf(child, sizeof(child), "%s/%s", path[1] ? path : "", mine.names[i]);
@@ -203,7 +210,7 @@ static void compare_bytes(struct zus_local *fs, const char *path)
 {
 	struct zus_attr attr;
 
-	ck_assert_int_eq(zus_local_stat(toy_fs, path, &attr), 0);
+	CHECK(zus_local_stat(toy_fs, path, &attr) == 0, "step %u", step);
 	compare_data(fs, path, attr.size_bytes);
 }
 
@@ -270,7 +277,7 @@ static void names_step(void)
 	theirs = do_names(toy_fs, what, a, b, flags);
 	if (tracing)
 		printf("# %u: names %u %s %s: %d\n", step, what, a, b, mine);
-	ck_assert_msg(mine == theirs, "step %u: operation %u of %s, %s: %d, not %d", step, what, a,
+	CHECK(mine == theirs, "step %u: operation %u of %s, %s: %d, not %d", step, what, a,
 		      b, mine, theirs);
 }
 
@@ -290,7 +297,7 @@ static ssize_t do_data(struct zus_local *fs, unsigned int what, const char *path
 		return -EINVAL;
 	if (what >= 8 && (attr.size_bytes < off + len || attr.size_bytes + len > FILE_MAX))
 		return -EINVAL;
-	ck_assert_int_eq(zus_local_open(fs, path, &file), 0);
+	CHECK(zus_local_open(fs, path, &file) == 0, "step %u", step);
 	if (what < 3) {
 		memset(data, byte, len);
 		ret = zus_local_pwrite(file, data, len, off);
@@ -322,7 +329,7 @@ static void data_step(void)
 	if (tracing)
 		printf("# %u: data %u %s %" PRIu64 " %" PRIu64 ": %zd\n", step, what, path, off, len,
 		       mine);
-	ck_assert_msg(mine == theirs, "step %u: operation %u of %s at %" PRIu64 ", %" PRIu64
+	CHECK(mine == theirs, "step %u: operation %u of %s at %" PRIu64 ", %" PRIu64
 		      ": %zd, not %zd", step, what, path, off, len, mine, theirs);
 	if (mine >= 0)
 		compare(log_fs, path);
@@ -345,8 +352,8 @@ static void copy_step(void)
 	    zus_local_stat(toy_fs, other, &attr) || !S_ISREG(attr.mode))
 		return;
 	for (i = 0; i < 2; i++) {
-		ck_assert_int_eq(zus_local_open(both[i], path, &from), 0);
-		ck_assert_int_eq(zus_local_open(both[i], other, &to), 0);
+		CHECK(zus_local_open(both[i], path, &from) == 0, "step %u", step);
+		CHECK(zus_local_open(both[i], other, &to) == 0, "step %u", step);
 		got[i] = zus_local_copy(from, from_off, to, to_off, len);
 		zus_local_close(from);
 		zus_local_close(to);
@@ -355,7 +362,7 @@ static void copy_step(void)
 	if (tracing)
 		printf("# %u: copy %s %" PRIu64 " %s %" PRIu64 " %" PRIu64 ": %zd\n", step, path,
 		       from_off, other, to_off, len, got[0]);
-	ck_assert_msg(got[0] == got[1], "step %u: copy of %s to %s: %zd, not %zd", step, path,
+	CHECK(got[0] == got[1], "step %u: copy of %s to %s: %zd, not %zd", step, path,
 		      other, got[0], got[1]);
 	compare_bytes(log_fs, other);
 }
@@ -377,7 +384,7 @@ static void xattr_step(void)
 			  zus_local_setxattr(toy_fs, path, name, value, len, 0);
 	if (tracing)
 		printf("# %u: xattr %s %s %zu: %d\n", step, path, name, len, mine);
-	ck_assert_msg(mine == theirs, "step %u: xattr of %s: %d, not %d", step, path, mine, theirs);
+	CHECK(mine == theirs, "step %u: xattr of %s: %d, not %d", step, path, mine, theirs);
 }
 
 /* ------------------------------------------------------------------------ steps */
