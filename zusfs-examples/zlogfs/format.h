@@ -211,7 +211,7 @@ struct zlf_intent {
 	zlf_le32 crc;			/* of all that follows */
 	zlf_le32 level;			/* of the node */
 	zlf_le64 node;
-	zlf_le64 obj;			/* its low key */
+	zlf_le64 obj;			/* a key that leads to it */
 	zlf_le64 key;
 	zlf_le64 tid;
 	zlf_le32 rec_type;

@@ -21,13 +21,14 @@ static uint64_t intent_off(const struct zl_fs *fs, uint32_t i)
 	return zl_get64(fs->devs[0].super->intents_off) + i * sizeof(struct zlf_intent);
 }
 
-static void intent_store(struct zl_fs *fs, uint32_t i, const struct zlf_node *header,
-			 uint64_t node)
+/* key: leads to the node, as long as it is in the tree. */
+static void intent_store(struct zl_fs *fs, uint32_t i, const struct zl_node *node,
+			 const struct zl_key *key)
 {
 	struct zlf_intent intent = {
-		.level = htole32(zl_get16(header->level)), .node = htole64(node),
-		.obj = header->obj, .key = header->key, .tid = header->create_tid,
-		.rec_type = header->rec_type,
+		.level = htole32(node->level), .node = htole64(node->addr),
+		.obj = htole64(key->obj), .key = htole64(key->key), .tid = htole64(key->tid),
+		.rec_type = htole32(key->rec_type),
 	};
 
 	intent.crc = htole32(zl_crc_of(fs->crc_seed, &intent, 0, sizeof(intent)));
@@ -90,14 +91,6 @@ int zl_tree_settle_intents(struct zl_fs *fs)
 
 /* -------------------------------------------------------------------- growth */
 
-static struct zl_key low_key(const struct zl_node *node)
-{
-	const struct zlf_node *header = node->media;
-
-	return (struct zl_key) { zl_get64(header->obj), zl_get64(header->key),
-				 zl_get64(header->create_tid), zl_get32(header->rec_type) };
-}
-
 /* What a parent has of a child. */
 static struct zlf_elem child_elem(const struct zl_fs *fs, const struct zl_key *low,
 				  uint64_t child)
@@ -129,7 +122,7 @@ static struct zl_node *make_node(struct zl_fs *fs, uint32_t level, const struct 
 	zl_node_header(fs, &header, addr, level, low);
 	pm = zl_node_pm(fs, addr, &off);
 	zl_pm_write(pm, ZL_META, off, &header, sizeof(header));
-	intent_store(fs, 0, &header, addr);
+	intent_store(fs, 0, node, low);
 	zl_bits_set(fs, addr, 1);
 	return node;
 }
@@ -158,7 +151,7 @@ static void store_anchor(struct zl_fs *fs, uint64_t root)
 static int grow_root(struct zl_fs *fs)
 {
 	struct zl_tree *tree = fs->tree_state;
-	struct zl_key low = low_key(tree->root);
+	const struct zl_key low = { .obj = 0 };	/* it has all */
 	struct zl_node *root;
 	struct zlf_elem elem;
 
@@ -326,12 +319,13 @@ static void forget_nodes(struct zl_fs *fs, struct zl_node **nodes, uint32_t n)
 	}
 }
 
-static void intend(struct zl_fs *fs, struct zl_node **nodes, uint32_t n)
+/* One above the other, with one key that leads to all of them. */
+static void intend(struct zl_fs *fs, struct zl_node **nodes, uint32_t n, const struct zl_key *key)
 {
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		intent_store(fs, i, nodes[i]->media, nodes[i]->addr);
+		intent_store(fs, i, nodes[i], key);
 	zl_pm_fence();
 }
 
@@ -340,8 +334,9 @@ static void shrink_root(struct zl_fs *fs, struct zl_node *child)
 {
 	struct zl_tree *tree = fs->tree_state;
 	struct zl_node *old = tree->root;
+	const struct zl_key any = { .obj = 0 };
 
-	intend(fs, &old, 1);
+	intend(fs, &old, 1, &any);
 	store_anchor(fs, child->addr);
 	zl_pm_fence();
 	tree->root = child;
@@ -407,10 +402,44 @@ static int prune_first(struct zl_fs *fs, struct zl_node *parent)
 	return zl_tree_prune(fs, &path);
 }
 
+/*
+ * Who comes after a first child gets keys that are lower than all it had: down to its first
+ * leaf the first keys have to be as low, before. 1: a node has no room for that.
+ */
+static int lower_heir(struct zl_fs *fs, struct zl_node *parent, const struct zl_key *low)
+{
+	struct zl_key key = zl_elem_key(zl_node_at(parent, 1));
+	uint32_t level, line;
+	struct zl_path path;
+	struct zl_node *node;
+	struct zlf_elem elem;
+	int err = zl_tree_descend(fs, &key, &path);
+
+	for (level = parent->level - 1u; level && !err; level--) {
+		node = path.node[level];
+		key = zl_elem_key(zl_node_at(node, 0));
+		if (zl_key_compare(&key, low) <= 0)
+			continue;
+		line = zl_node_room(fs, node, 1);
+		if (!line)
+			return 1;
+		elem = child_elem(fs, low, zl_get64(zl_node_at(node, 0)->addr));
+		zl_node_remove(fs, node, 0);
+		zl_node_insert(fs, node, 0, line, &elem, 1);
+		zl_pm_fence();
+		zl_node_store_valid(fs, node);
+		zl_pm_fence();
+		STAILQ_REMOVE(&fs->tree_state->touched, node, zl_node, in_touched);
+		node->touched = false;
+	}
+	return err;
+}
+
 int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
 {
 	uint32_t top = only_children(path), index, line;
 	struct zl_node *parent;
+	struct zl_key low;
 	int err;
 
 	if (top + 1 == path->height)
@@ -420,10 +449,11 @@ int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
 	line = zl_node_room(fs, parent, 1);
 	if (!index && !line)
 		return 0;		/* no place for the heir's key: it stays, empty */
-	err = index ? clean_left(fs, parent, index) : 0;
+	low = zl_elem_key(zl_node_at(parent, index));
+	err = index ? clean_left(fs, parent, index) : lower_heir(fs, parent, &low);
 	if (err)
-		return err;
-	intend(fs, path->node, top + 1);
+		return err < 0 ? err : 0;
+	intend(fs, path->node, top + 1, &low);
 	leave_parent(fs, parent, index, line);
 	forget_nodes(fs, path->node, top + 1);
 	err = prune_first(fs, parent);

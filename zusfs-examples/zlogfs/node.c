@@ -104,6 +104,7 @@ void zl_node_insert(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t
 
 void zl_node_remove(struct zl_fs *fs, struct zl_node *node, uint32_t i)
 {
+	node->gone = zl_elem_key(zl_node_at(node, i));
 	node->valid &= ~LINE_MASK(node->order[i], zl_node_at(node, i)->lines);
 	node->n--;
 	memmove(&node->order[i], &node->order[i + 1], node->n - i);

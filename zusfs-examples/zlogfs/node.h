@@ -14,6 +14,7 @@ struct zl_node {
 	const struct zlf_node *media;
 	uint64_t addr;
 	uint64_t valid;			/* lines of elements, those not yet committed too */
+	struct zl_key gone;		/* of the element that was taken out last: it leads here */
 	uint16_t level;
 	uint16_t n;
 	bool touched;			/* valid and what the medium has differ */

@@ -117,8 +117,9 @@ int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *ele
 	return err;
 }
 
-/* The last leaf in front of the one that path leads to; NULL: there is none. */
-static int leaf_before(struct zl_fs *fs, const struct zl_path *path, struct zl_node **leaf)
+/* The last leaf in front of the one that path leads to; NULL: there is none. low: leads to it. */
+static int leaf_before(struct zl_fs *fs, const struct zl_path *path, struct zl_node **leaf,
+		       struct zl_key *low)
 {
 	struct zl_node *node = NULL;
 	uint32_t level = 1, i;
@@ -133,6 +134,7 @@ static int leaf_before(struct zl_fs *fs, const struct zl_path *path, struct zl_n
 	i = path->index[level] - 1u;
 	hi = zl_elem_key(zl_node_at(node, i + 1));
 	for (;;) {
+		*low = zl_elem_key(zl_node_at(node, i));
 		node = zl_node_get(fs, zl_get64(zl_node_at(node, i)->addr), --level, &hi);
 		if (!node)
 			return -EIO;
@@ -146,24 +148,16 @@ static int leaf_before(struct zl_fs *fs, const struct zl_path *path, struct zl_n
 	return 0;
 }
 
-static struct zl_key low_key(const struct zl_node *node)
-{
-	return (struct zl_key) { zl_get64(node->media->obj), zl_get64(node->media->key),
-				 zl_get64(node->media->create_tid),
-				 zl_get32(node->media->rec_type) };
-}
-
 /* Empty leaves are pruned, but a crash may have come in between. */
 static int filled_leaf_before(struct zl_fs *fs, struct zl_path *path, struct zl_node **leaf)
 {
 	struct zl_key low;
-	int err = leaf_before(fs, path, leaf);
+	int err = leaf_before(fs, path, leaf, &low);
 
 	while (!err && *leaf && !(*leaf)->n) {
-		low = low_key(*leaf);
 		err = zl_tree_descend(fs, &low, path);
 		if (!err)
-			err = leaf_before(fs, path, leaf);
+			err = leaf_before(fs, path, leaf, &low);
 	}
 	return err;
 }
@@ -228,9 +222,9 @@ static void store_words(struct zl_fs *fs)
 /* Leaves that a batch has emptied; each changes the tree, so each is looked for anew. */
 static int prune_empty(struct zl_fs *fs, struct zl_node *node)
 {
-	const struct zl_key low = low_key(node);
+	const struct zl_key gone = node->gone;
 	struct zl_path path;
-	int err = zl_tree_descend(fs, &low, &path);
+	int err = zl_tree_descend(fs, &gone, &path);
 
 	if (err || path.node[0] != node || node->n)
 		return err;
