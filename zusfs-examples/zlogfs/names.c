@@ -244,6 +244,45 @@ void zl_op_orphan(struct zl_op *op, struct zl_obj *orphans, uint64_t ino)
 	zl_op_set(op, orphans, &elem, NULL, 0);
 }
 
+/* A name more, or less, of an inode, which may begin or cease to be an orphan with it. */
+struct name_change {
+	int (*op)(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir,
+		  struct zl_obj *orphans, const struct zus_name *name,
+		  const struct zus_time *now);
+	struct zus_inode *inode, *dir;
+	const struct zus_name *name;
+	const struct zus_time *now;
+	struct zus_attr *inode_out, *dir_out;
+};
+
+static int change_name(struct zus_req *req, enum zl_space_class class,
+		       const struct name_change *change)
+{
+	struct zl_inode *zi = zl_inode_of_zus(change->inode);
+	struct zl_inode *dir = zl_inode_of_zus(change->dir);
+	struct zl_fs *fs = zl_fs_of(change->inode);
+	struct zl_obj *objs[3], *orphans;
+	struct zl_op op;
+	int err = zl_op_begin(&op, fs, req, class);
+
+	if (err)
+		return err;
+	orphans = zl_obj_get(fs, ZLF_OBJ_ORPHANS);
+	if (!orphans)
+		return -ENOMEM;
+	objs[0] = orphans;
+	objs[1] = &zi->obj;
+	objs[2] = &dir->obj;
+	zl_lock(objs, 3);
+	err = change->op(&op, zi, dir, orphans, change->name, change->now);
+	zl_attr(zi, change->inode_out);
+	zl_attr(dir, change->dir_out);
+	zl_unlock(objs, 3);
+	zl_op_end(&op);
+	zl_obj_put(orphans);
+	return err;
+}
+
 static int op_link(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir,
 		   struct zl_obj *orphans, const struct zus_name *name,
 		   const struct zus_time *now)
@@ -275,32 +314,13 @@ static int op_link(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir,
 	return zl_op_commit(op);
 }
 
-int zl_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *zdir,
+int zl_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
 	    const struct zus_name *name, const struct zus_time *now, struct zus_attr *inode_out,
 	    struct zus_attr *dir_out)
 {
-	struct zl_inode *zi = zl_inode_of_zus(inode), *dir = zl_inode_of_zus(zdir);
-	struct zl_fs *fs = zl_fs_of(inode);
-	struct zl_obj *objs[3], *orphans;
-	struct zl_op op;
-	int err = zl_op_begin(&op, fs, req, ZL_SPACE_WRITE);
+	const struct name_change change = { op_link, inode, dir, name, now, inode_out, dir_out };
 
-	if (err)
-		return err;
-	orphans = zl_obj_get(fs, ZLF_OBJ_ORPHANS);
-	if (!orphans)
-		return -ENOMEM;
-	objs[0] = orphans;
-	objs[1] = &zi->obj;
-	objs[2] = &dir->obj;
-	zl_lock(objs, 3);
-	err = op_link(&op, zi, dir, orphans, name, now);
-	zl_attr(zi, inode_out);
-	zl_attr(dir, dir_out);
-	zl_unlock(objs, 3);
-	zl_op_end(&op);
-	zl_obj_put(orphans);
-	return err;
+	return change_name(req, ZL_SPACE_WRITE, &change);
 }
 
 void zl_op_drop_name(struct zl_op *op, struct zl_inode *zi, struct zl_obj *orphans,
@@ -345,30 +365,11 @@ static int op_unlink(struct zl_op *op, struct zl_inode *zi, struct zl_inode *dir
 	return zl_op_commit(op);
 }
 
-int zl_unlink(struct zus_req *req, struct zus_inode *zdir, struct zus_inode *inode,
+int zl_unlink(struct zus_req *req, struct zus_inode *dir, struct zus_inode *inode,
 	      const struct zus_name *name, const struct zus_time *now,
 	      struct zus_attr *inode_out, struct zus_attr *dir_out)
 {
-	struct zl_inode *zi = zl_inode_of_zus(inode), *dir = zl_inode_of_zus(zdir);
-	struct zl_fs *fs = zl_fs_of(inode);
-	struct zl_obj *objs[3], *orphans;
-	struct zl_op op;
-	int err = zl_op_begin(&op, fs, req, ZL_SPACE_REMOVE);
+	const struct name_change change = { op_unlink, inode, dir, name, now, inode_out, dir_out };
 
-	if (err)
-		return err;
-	orphans = zl_obj_get(fs, ZLF_OBJ_ORPHANS);
-	if (!orphans)
-		return -ENOMEM;
-	objs[0] = orphans;
-	objs[1] = &zi->obj;
-	objs[2] = &dir->obj;
-	zl_lock(objs, 3);
-	err = op_unlink(&op, zi, dir, orphans, name, now);
-	zl_attr(zi, inode_out);
-	zl_attr(dir, dir_out);
-	zl_unlock(objs, 3);
-	zl_op_end(&op);
-	zl_obj_put(orphans);
-	return err;
+	return change_name(req, ZL_SPACE_REMOVE, &change);
 }

@@ -156,7 +156,7 @@ static const char *check_elem(const struct zl_fs *fs, const struct zl_node *node
 }
 
 /* A split that a crash cut short leaves elements that are in the next node, too. */
-static void drop_behind(struct zl_fs *fs, struct zl_node *node, const struct zl_key *hi)
+static void drop_behind(struct zl_node *node, const struct zl_key *hi)
 {
 	struct zl_key last;
 
@@ -168,7 +168,6 @@ static void drop_behind(struct zl_fs *fs, struct zl_node *node, const struct zl_
 					  zl_node_at(node, node->n - 1u)->lines);
 		node->n--;
 	}
-	(void)fs;
 }
 
 static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struct zl_key *hi)
@@ -201,7 +200,7 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 		order_insert(node, i, line);
 		line += zl_node_elem(node, line)->lines;
 	}
-	drop_behind(fs, node, hi);
+	drop_behind(node, hi);
 	return NULL;
 }
 
