@@ -226,11 +226,16 @@ static int apply_pending(struct zl_fs *fs, struct batch *batch, struct zl_pendin
 
 static int apply_freed(struct zl_fs *fs, struct batch *batch, const struct zl_freed *freed)
 {
-	const struct zl_elem *elem = &freed->elem;
+	const struct zl_elem elem = { .head = {
+		.rec_type = ZLF_REC_EXTENT, .lines = 1, .obj = htole64(freed->obj),
+		.key = htole64(freed->key), .create_tid = htole64(freed->create_tid),
+		.end_tid = htole64(freed->work.tid), .addr = htole64(freed->addr),
+		.len = htole32(freed->blocks),
+	} };
 
-	if (wanted(fs, elem, freed->work.tid))
-		return keep(fs, elem, freed->work.tid);
-	drop_run(fs, batch, zl_get64(elem->head.addr), zl_elem_blocks(&elem->head));
+	if (wanted(fs, &elem, freed->work.tid))
+		return keep(fs, &elem, freed->work.tid);
+	drop_run(fs, batch, freed->addr, freed->blocks);
 	return 0;
 }
 

@@ -254,9 +254,10 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 	struct zl_inode *zi = zl_inode_of_zus(inode);
 	uint64_t begin = args->off / ZLF_BLOCK_BYTES, bn = begin, next = 0;
 	uint64_t end = (args->off + args->len_bytes + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
-	struct zl_op op = { .num_allocs = 0 };
+	struct zl_op op;
 	int err = 0;
 
+	op.num_items = 0;
 	if (!S_ISREG(zl_get32(zi->body.mode)))
 		return -EINVAL;
 	if (args->flags & ZUS_MAP_STAY)
@@ -344,23 +345,46 @@ static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_m
 	return err;
 }
 
+/* Is there an extent of just these blocks? */
+static bool is_all_of(struct zl_inode *zi, const struct zl_write *w, uint32_t blocks,
+		      struct zl_elem *old)
+{
+	return w->kind == ZL_WRITE_COPIED &&
+	       !zl_obj_find(&zi->obj, ZLF_REC_EXTENT, w->bn, old) &&
+	       zl_get32(old->head.len) == blocks;
+}
+
+static int op_publish_one(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
+			  const struct zl_write *w, uint64_t *done, struct zlf_inode *body)
+{
+	uint32_t blocks = kept_blocks(w, args->off + args->written_bytes);
+	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT, .key = htole64(w->bn),
+				 .addr = htole64(w->addr), .len = htole32(blocks) };
+	struct zl_elem old;
+	int err;
+
+	if (w->bn >= *done && is_all_of(zi, w, blocks, &old)) {
+		zl_op_replace(op, &zi->obj, &elem, &old.head);
+		return 0;
+	}
+	err = op_make_way(op, zi, args, w, done, body);
+	if (!err)
+		zl_op_set(op, &zi->obj, &elem, NULL, 0);
+	return err;
+}
+
 static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
 		      struct zlf_inode *body)
 {
 	uint64_t end = args->off + args->written_bytes, bn = 0, done = 0;
-	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT };
 	const struct zl_write *w;
 	int err;
 
 	while ((w = next_write(zi, args, bn))) {
 		finish_copied(zi, w, end);
-		err = op_make_way(op, zi, args, w, &done, body);
+		err = op_publish_one(op, zi, args, w, &done, body);
 		if (err)
 			return err;
-		elem.key = htole64(w->bn);
-		elem.addr = htole64(w->addr);
-		elem.len = htole32(kept_blocks(w, end));
-		zl_op_set(op, &zi->obj, &elem, NULL, 0);
 		if (ZL_BUG(WRITE_PARTS))
 			zl_op_split_here(op);
 		bn = w->bn + 1;

@@ -7,110 +7,69 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "item.h"
 #include "pending.h"
 #include "shell.h"
 
-/* --------------------------------------------------------------------- items */
-
-static uint32_t inode_bytes(uint32_t mask)
-{
-	return (uint32_t)__builtin_popcount(mask & ZLF_IM_ALL) * ZLF_IM_PART_BYTES;
-}
-
-/* What follows zlf_item of each kind; UINT32_MAX: no such kind. */
-static uint32_t item_body_bytes(const struct zlf_item *item)
-{
-	switch (item->kind) {
-	case ZLF_ITEM_SET:
-	case ZLF_ITEM_RANGE:
-	case ZLF_ITEM_FREE:
-		return sizeof(struct zlf_item_key) + ((zl_get16(item->payload_bytes) + 7u) & ~7u);
-	case ZLF_ITEM_DEL:
-		return sizeof(zlf_le64);
-	case ZLF_ITEM_INODE:
-		return inode_bytes(zl_get16(item->mask));
-	default:
-		return UINT32_MAX;
-	}
-}
-
-static bool blocks_valid(const struct zl_fs *fs, const struct zlf_item *item,
-			 const struct zlf_item_key *key)
-{
-	uint64_t addr = zl_get64(key->addr);
-	uint32_t seg, off, blocks = item->rec_type == ZLF_REC_EXTENT ? zl_get32(key->len) : 1;
-
-	if (item->rec_type != ZLF_REC_EXTENT && item->rec_type != ZLF_REC_XDATA &&
-	    !(item->rec_type == ZLF_REC_SYMLINK && item->flags & ZLF_EF_BLOCK))
-		return true;
-	return zl_addr_zone(addr) == ZLF_SEG_DATA && zl_addr_split(fs, addr, &seg, &off) &&
-	       off % ZLF_BLOCK_BYTES == 0 && blocks &&
-	       blocks <= fs->geo.segment_blocks - off / ZLF_BLOCK_BYTES;
-}
-
-static bool item_valid(const struct zl_fs *fs, const struct zlf_item *item)
-{
-	const struct zlf_item_key *key = (const void *)(item + 1);
-	uint32_t mask = zl_get16(item->mask);
-
-	if (item->kind == ZLF_ITEM_INODE)
-		return !(mask & ZLF_IM_NEW) || (mask & ZLF_IM_ALL) == ZLF_IM_ALL;
-	if (!item->rec_type || item->rec_type > ZLF_REC_LAST ||
-	    zl_get16(item->payload_bytes) > ZLF_ELEM_PAYLOAD_MAX)
-		return false;
-	if (item->kind == ZLF_ITEM_FREE)
-		return item->rec_type == ZLF_REC_EXTENT && blocks_valid(fs, item, key);
-	return item->kind != ZLF_ITEM_SET || blocks_valid(fs, item, key);
-}
-
-bool zl_items_valid(const struct zl_fs *fs, const uint8_t *items, uint32_t bytes, uint32_t *n)
-{
-	const struct zlf_item *item;
-	uint32_t at = 0, body;
-
-	*n = 0;
-	while (at < bytes) {
-		item = (const void *)(items + at);
-		if (bytes - at < sizeof(*item))
-			return false;
-		body = item_body_bytes(item);
-		if (body == UINT32_MAX || bytes - at - sizeof(*item) < body ||
-		    !item_valid(fs, item))
-			return false;
-		at += (uint32_t)sizeof(*item) + body;
-		++*n;
-	}
-	return true;
-}
-
-uint32_t zl_item_bytes(const struct zlf_item *item)
-{
-	return (uint32_t)sizeof(*item) + item_body_bytes(item);
-}
+#define INODE_LINES	(1u + (uint32_t)(sizeof(struct zlf_inode) / ZLF_LINE_BYTES))
 
 /* -------------------------------------------------------------------- spares */
 
-union spare_bytes {
-	struct zl_spare spare;
-	struct zl_pending pending;
-	struct zl_range range;
-	struct zl_freed freed;
-};
-
-int zl_spares_fill(struct zl_spares *spares, uint32_t n)
+static struct zl_spare *add_spare(struct zl_spares *spares, size_t bytes)
 {
-	union spare_bytes *bytes;
+	struct zl_spare *spare = malloc(bytes);
+
+	if (!spare)
+		return NULL;
+	spare->next = NULL;
+	*spares->end = spare;
+	spares->end = &spare->next;
+	return spare;
+}
+
+static size_t pending_bytes(uint32_t lines)
+{
+	return offsetof(struct zl_pending, elem) + lines * ZLF_LINE_BYTES;
+}
+
+/* With its payload. */
+static uint32_t elem_lines(const struct zl_item *item)
+{
+	switch (item->kind) {
+	case ZLF_ITEM_SET:
+		return 1 + (item->payload_bytes + (uint32_t)ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES;
+	case ZLF_ITEM_INODE:
+		return INODE_LINES;
+	default:
+		return 1;
+	}
+}
+
+static bool item_spares(struct zl_spares *spares, const struct zl_item *item)
+{
+	size_t bytes = pending_bytes(elem_lines(item));
+
+	if (item->kind == ZLF_ITEM_RANGE)
+		bytes = sizeof(struct zl_range);
+	else if (item->kind == ZLF_ITEM_FREE)
+		bytes = sizeof(struct zl_freed);
+	return add_spare(spares, bytes) &&
+	       (!(item->mask & ZLF_IK_OLD && item->kind == ZLF_ITEM_SET) ||
+		add_spare(spares, sizeof(struct zl_freed)));
+}
+
+int zl_spares_fill(struct zl_spares *spares, const uint8_t *items, uint32_t bytes)
+{
+	struct zl_items rest = zl_items(items, bytes);
+	struct zl_item item;
 
 	spares->first = NULL;
-	while (n--) {
-		bytes = calloc(1, sizeof(*bytes));
-		if (!bytes) {
+	spares->end = &spares->first;
+	while (zl_item_next(&rest, &item))
+		if (!item_spares(spares, &item)) {
 			zl_spares_free(spares);
 			return -ENOMEM;
 		}
-		bytes->spare.next = spares->first;
-		spares->first = &bytes->spare;
-	}
 	return 0;
 }
 
@@ -119,7 +78,6 @@ static void *take_spare(struct zl_spares *spares)
 	struct zl_spare *spare = spares->first;
 
 	spares->first = spare->next;
-	spare->next = NULL;
 	return spare;
 }
 
@@ -165,159 +123,171 @@ static void enqueue(struct zl_effect *to, struct zl_work *work, enum zl_work_kin
 }
 
 /*
- * What is pending of the key becomes elem. A place in the queue that is there is kept: what a
- * key comes to may be in the tree before its turn, never behind it.
+ * What is pending of the key, for the caller to fill anew. A place in the queue that is there
+ * is kept: what a key comes to may be in the tree before its turn, never behind it.
  */
-static void set_pending(struct zl_effect *to, struct zl_obj *obj, const struct zl_elem *elem)
+static struct zl_pending *pending_for(struct zl_effect *to, struct zl_obj *obj, uint32_t rec_type,
+				      uint64_t key, uint32_t lines)
 {
-	struct zl_pending *p = zl_pending_find(obj, elem->head.rec_type,
-					       zl_get64(elem->head.key));
+	struct zl_pending *p = zl_pending_find(obj, rec_type, key), *spare;
 
-	if (p && !may_forget(to->fs, p)) {
-		zl_pending_detach(p, to->tid);
-		p = NULL;
-	}
-	if (p) {
+	spare = take_spare(to->spares);
+	if (p && may_forget(to->fs, p) && p->room_lines >= lines) {
 		p->work.tid = to->tid;
-		p->elem = *elem;
-		return;
+		free(spare);
+		return p;
 	}
-	p = take_spare(to->spares);
-	p->obj = zl_obj_get(to->fs, obj->id);
-	p->elem = *elem;
+	if (p)
+		zl_pending_detach(p, to->tid);
+	p = spare;
+	p->obj = zl_obj_ref(obj);
+	p->ended_tid = 0;
+	p->detached = p->staged = false;
+	p->room_lines = (uint8_t)lines;
+	p->elem.head.rec_type = (uint8_t)rec_type;
+	p->elem.head.key = htole64(key);
 	enqueue(to, &p->work, ZL_WORK_PENDING);
 	zl_pending_insert(p);
+	return p;
 }
 
-static void add_range(struct zl_effect *to, struct zl_obj *obj, const struct zlf_item *item)
+static void add_range(struct zl_effect *to, struct zl_obj *obj, const struct zl_item *item)
 {
-	const struct zlf_item_key *key = (const void *)(item + 1);
-	uint64_t from = zl_get64(key->key), end = zl_get64(key->addr);
 	struct zl_range *range = take_spare(to->spares);
 	struct zl_pending *p;
 
 	/* they come into the tree first, so that each block leaves it once */
-	while ((p = zl_pending_next(obj, item->rec_type, from)) &&
-	       (zl_get64(p->elem.head.key) < end || end == UINT64_MAX))
+	while ((p = zl_pending_next(obj, item->rec_type, item->key)) &&
+	       (zl_get64(p->elem.head.key) < item->addr || item->addr == UINT64_MAX))
 		zl_pending_detach(p, to->tid);
-	range->obj = zl_obj_get(to->fs, obj->id);
-	range->from = from;
-	range->to = end;
+	range->obj = zl_obj_ref(obj);
+	range->from = item->key;
+	range->to = item->addr;
 	range->rec_type = item->rec_type;
 	enqueue(to, &range->work, ZL_WORK_RANGE);
 	TAILQ_INSERT_TAIL(&obj->ranges, range, in_obj);
 }
 
-static void add_freed(struct zl_effect *to, const struct zl_elem *elem)
+static void add_freed(struct zl_effect *to, const struct zl_item *item, uint64_t addr,
+		      uint64_t create_tid)
 {
 	struct zl_freed *freed = take_spare(to->spares);
 
-	freed->elem = *elem;
+	freed->obj = item->obj;
+	freed->key = item->key;
+	freed->addr = addr;
+	freed->create_tid = create_tid;
+	freed->blocks = item->len;
 	enqueue(to, &freed->work, ZL_WORK_FREE);
 }
 
 /* -------------------------------------------------------------------- effects */
 
-static struct zl_elem elem_of(const struct zlf_item *item, uint64_t tid)
+static void set_elem(struct zl_effect *to, struct zl_obj *obj, const struct zl_item *item)
 {
-	const struct zlf_item_key *key = (const void *)(item + 1);
-	uint32_t bytes = zl_get16(item->payload_bytes);
-	struct zl_elem elem = { .head = {
-		.rec_type = item->rec_type,
-		.lines = (uint8_t)(1 + (bytes + ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES),
-		.obj_type = item->obj_type, .flags = item->flags, .obj = item->obj,
-		.key = key->key, .create_tid = key->create_tid ? key->create_tid : htole64(tid),
-		.end_tid = htole64(tid), .addr = key->addr, .len = key->len, .aux = key->aux,
-	} };
+	uint32_t lines = elem_lines(item);
+	struct zl_pending *p = pending_for(to, obj, item->rec_type, item->key, lines);
+	uint64_t create_tid = item->create_tid ? item->create_tid : to->tid;
 
-	memcpy(elem.payload, key + 1, bytes);
-	return elem;
+	p->elem.head = (struct zlf_elem) {
+		.rec_type = item->rec_type, .lines = (uint8_t)lines, .obj_type = item->obj_type,
+		.flags = item->flags, .obj = htole64(item->obj), .key = htole64(item->key),
+		.create_tid = htole64(create_tid), .end_tid = htole64(to->tid),
+		.addr = htole64(item->addr), .len = htole32(item->len), .aux = htole32(item->aux),
+	};
+	memset(p->elem.payload, 0, (lines - 1) * ZLF_LINE_BYTES);
+	memcpy(p->elem.payload, item->payload, item->payload_bytes);
+	if (item->mask & ZLF_IK_OLD)
+		add_freed(to, item, item->old_addr, item->old_create_tid);
 }
 
-static struct zl_elem inode_elem(const struct zl_inode *zi, uint64_t tid)
+static void del_elem(struct zl_effect *to, struct zl_obj *obj, const struct zl_item *item)
 {
-	struct zl_elem elem = { .head = {
-		.rec_type = ZLF_REC_INODE, .lines = 3, .obj = htole64(zi->obj.id),
-		.create_tid = htole64(tid), .end_tid = htole64(tid),
-		.len = htole32(sizeof(zi->body)),
-	} };
+	struct zl_pending *p = pending_for(to, obj, item->rec_type, item->key, 1);
 
-	memcpy(elem.payload, &zi->body, sizeof(zi->body));
-	return elem;
+	p->elem.head = (struct zlf_elem) { .rec_type = item->rec_type, .obj = htole64(item->obj),
+					   .key = htole64(item->key) };
+	if (item->rec_type == ZLF_REC_INODE)
+		zl_inode_of(obj)->loaded = false;
+}
+
+static void set_inode(struct zl_effect *to, struct zl_inode *zi)
+{
+	struct zl_pending *p = pending_for(to, &zi->obj, ZLF_REC_INODE, 0, INODE_LINES);
+
+	p->elem.head = (struct zlf_elem) {
+		.rec_type = ZLF_REC_INODE, .lines = INODE_LINES, .obj = htole64(zi->obj.id),
+		.create_tid = htole64(to->tid), .end_tid = htole64(to->tid),
+		.len = htole32(sizeof(zi->body)),
+	};
+	memcpy(p->elem.payload, &zi->body, sizeof(zi->body));
 }
 
 /* The parts that the item has replace those of the inode. */
-static int change_inode(struct zl_effect *to, struct zl_inode *zi, const struct zlf_item *item)
+static int change_inode(struct zl_effect *to, struct zl_inode *zi, const struct zl_item *item)
 {
-	uint32_t mask = zl_get16(item->mask), part;
-	const uint8_t *from = (const uint8_t *)(item + 1);
 	uint8_t *body = (uint8_t *)&zi->body;
-	struct zl_elem elem;
-	int err = mask & ZLF_IM_NEW ? 0 : zl_inode_load(zi);
+	const uint8_t *from = item->payload;
+	uint32_t part;
+	int err = item->mask & ZLF_IM_NEW ? 0 : zl_inode_load(zi);
 
 	/* gone later, and that has been applied: a mount meets both again */
 	if (err)
 		return err == -ENOENT && to->fs->recovering ? 0 : err;
+	if (item->mask & ZLF_IM_NEW)
+		zi->body = (struct zlf_inode) { .mode = 0 };
 	zi->loaded = true;
 	for (part = 0; part < ZLF_IM_PARTS; part++)
-		if (mask >> part & 1) {
+		if (item->mask >> part & 1) {
 			memcpy(body + part * ZLF_IM_PART_BYTES, from, ZLF_IM_PART_BYTES);
 			from += ZLF_IM_PART_BYTES;
 		}
-	if (mask & ZLF_IM_CTIME_TOO)
+	if (item->mask & (ZLF_IM_CTIME_TOO | ZLF_IM_TIMES_TOO))
 		zi->body.ctime = zi->body.mtime;
-	elem = inode_elem(zi, to->tid);
-	set_pending(to, &zi->obj, &elem);
+	if (item->mask & ZLF_IM_TIMES_TOO)
+		zi->body.atime = zi->body.btime = zi->body.mtime;
+	set_inode(to, zi);
 	return 0;
 }
 
-static int item_effect(struct zl_effect *to, struct zl_obj *obj, const struct zlf_item *item)
+static int item_effect(struct zl_effect *to, struct zl_obj *obj, const struct zl_item *item)
 {
-	const struct zlf_item_key *key = (const void *)(item + 1);
-	struct zl_elem elem;
-
 	switch (item->kind) {
 	case ZLF_ITEM_SET:
-		elem = elem_of(item, to->tid);
-		break;
+		set_elem(to, obj, item);
+		return 0;
 	case ZLF_ITEM_DEL:
-		elem = (struct zl_elem) { .head = { .rec_type = item->rec_type, .obj = item->obj,
-						    .key = key->key } };
-		if (item->rec_type == ZLF_REC_INODE)
-			zl_inode_of(obj)->loaded = false;
-		break;
+		del_elem(to, obj, item);
+		return 0;
 	case ZLF_ITEM_RANGE:
 		add_range(to, obj, item);
 		return 0;
 	case ZLF_ITEM_FREE:
-		elem = elem_of(item, to->tid);
-		add_freed(to, &elem);
+		add_freed(to, item, item->addr, item->create_tid);
 		return 0;
 	default:
 		return change_inode(to, zl_inode_of(obj), item);
 	}
-	set_pending(to, obj, &elem);
-	return 0;
 }
 
 int zl_effects(struct zl_fs *fs, struct zl_work_list *queue, struct zl_spares *spares,
-	       uint64_t tid, const uint8_t *items, uint32_t bytes)
+	       uint64_t tid, const uint8_t *bytes, uint32_t num_bytes, struct zl_obj **objs)
 {
+	struct zl_items items = zl_items(bytes, num_bytes);
 	struct zl_effect to = { fs, queue, spares, tid };
-	const struct zlf_item *item;
+	struct zl_item item;
 	struct zl_obj *obj;
-	uint32_t at;
 	int err = 0;
 
-	for (at = 0; at < bytes && !err; at += zl_item_bytes(item)) {
-		item = (const void *)(items + at);
-		obj = zl_obj_get(fs, zl_get64(item->obj));
+	while (!err && zl_item_next(&items, &item)) {
+		obj = objs ? *objs++ : zl_obj_get(fs, item.obj);
 		if (!obj)
 			return -ENOMEM;
-		err = item_effect(&to, obj, item);
+		err = item_effect(&to, obj, &item);
 		if (obj->change_tid < tid)
 			obj->change_tid = tid;
-		zl_obj_put(obj);
+		if (!objs)
+			zl_obj_put(obj);
 	}
 	return err;
 }

@@ -491,7 +491,8 @@ ZLF_ASSERT_OFF(zlf_record, items, 48);
 
 /*
  * An item: what becomes of one key. Values that an inode gets are what it then has, never
- * what is added: who does it twice has done it once. A multiple of 8 bytes; payload behind.
+ * what is added: who does it twice has done it once. Behind this head, in words of 8 bytes:
+ * the object, unless kind has ZLF_ITEM_SAME; then what kind and mask say; then payload.
  */
 struct zlf_item {
 	uint8_t kind;			/* ZLF_ITEM_* */
@@ -499,37 +500,32 @@ struct zlf_item {
 	uint8_t obj_type;
 	uint8_t flags;			/* ZLF_EF_* */
 	zlf_le16 payload_bytes;
-	zlf_le16 mask;			/* ZLF_IM_* */
-	zlf_le64 obj;
+	zlf_le16 mask;			/* of INODE ZLF_IM_*, else ZLF_IK_* */
 };
-ZLF_ASSERT_BYTES(zlf_item, 16);
+ZLF_ASSERT_BYTES(zlf_item, 8);
 ZLF_ASSERT_OFF(zlf_item, rec_type, 1);
 ZLF_ASSERT_OFF(zlf_item, obj_type, 2);
 ZLF_ASSERT_OFF(zlf_item, flags, 3);
 ZLF_ASSERT_OFF(zlf_item, payload_bytes, 4);
 ZLF_ASSERT_OFF(zlf_item, mask, 6);
-ZLF_ASSERT_OFF(zlf_item, obj, 8);
+
+#define ZLF_ITEM_SAME	0x80u	/* the object of the item in front, of this record, which says it */
 
 /*
- * Behind zlf_item of SET, DEL, RANGE and FREE. DEL has the first member alone. What is left of
- * an extent that was cut has been so as long as that had.
+ * Items but INODE have the key, and members of their element in this order. Without LEN the
+ * length is the payload's, and of a dirent aux, too. What is left of an extent that was cut
+ * has been so as long as that had: SINCE. OLD: blocks of an extent of the same key and length
+ * leave the file, as with FREE.
  */
-struct zlf_item_key {
-	zlf_le64 key;
-	zlf_le64 addr;			/* of RANGE: the first key that stays */
-	zlf_le32 len;
-	zlf_le32 aux;
-	zlf_le64 create_tid;		/* 0: the record's */
-};
-ZLF_ASSERT_BYTES(zlf_item_key, 32);
-ZLF_ASSERT_OFF(zlf_item_key, addr, 8);
-ZLF_ASSERT_OFF(zlf_item_key, len, 16);
-ZLF_ASSERT_OFF(zlf_item_key, aux, 20);
-ZLF_ASSERT_OFF(zlf_item_key, create_tid, 24);
+#define ZLF_IK_ADDR		(1u << 0) /* addr; of RANGE: the first key that stays */
+#define ZLF_IK_LEN		(1u << 1) /* len, aux: 4 bytes each */
+#define ZLF_IK_SINCE		(1u << 2) /* create_tid, else it is the record's */
+#define ZLF_IK_OLD		(1u << 3) /* their addr, and create_tid */
+#define ZLF_IK_KNOWN		0xfu
 
 /*
- * Behind zlf_item of INODE come, in this order, the parts of zlf_inode that mask names: bit
- * n is the n-th 16 bytes of it.
+ * INODE has, in this order, the parts of zlf_inode that mask names: bit n is the n-th 16
+ * bytes of it.
  */
 #define ZLF_IM_MODE		(1u << 0) /* mode, nlink, uid, gid */
 #define ZLF_IM_SIZE		(1u << 1) /* size_bytes, blocks */
@@ -543,6 +539,8 @@ ZLF_ASSERT_OFF(zlf_item_key, create_tid, 24);
 #define ZLF_IM_PART_BYTES	16ul
 #define ZLF_IM_ALL		0xffu
 #define ZLF_IM_CTIME_TOO	(1u << 8) /* with MTIME: ctime is the same */
-#define ZLF_IM_NEW		(1u << 9) /* with ALL: the inode was not there */
+#define ZLF_IM_NEW		(1u << 9) /* the inode was not there: parts that are not are 0 */
+#define ZLF_IM_TIMES_TOO	(1u << 10) /* with MTIME: all times are the same */
+#define ZLF_IM_KNOWN		0x7ffu
 
 #endif /* ZLOGFS_FORMAT_H */

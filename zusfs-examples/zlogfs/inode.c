@@ -273,7 +273,12 @@ struct zl_inode *zl_inode_new(struct zl_fs *fs, const struct zl_inode *dir,
 
 void zl_op_inode_new(struct zl_op *op, struct zl_inode *zi, const struct zlf_inode *body)
 {
-	zl_op_inode(op, zi, ZLF_IM_ALL | ZLF_IM_NEW, body);
+	uint32_t mask = ZLF_IM_NEW | ZLF_IM_MODE | ZLF_IM_PARENT | ZLF_IM_MTIME | ZLF_IM_TIMES_TOO;
+
+	mask |= body->size_bytes || body->blocks ? ZLF_IM_SIZE : 0;
+	mask |= body->rdev_major || body->rdev_minor || body->flags || body->projid ?
+			ZLF_IM_FLAGS : 0;
+	zl_op_inode(op, zi, mask, body);
 }
 
 static void op_destroy(struct zl_op *op, struct zl_inode *zi, struct zl_obj *orphans)

@@ -143,13 +143,13 @@ static int op_create(struct zl_op *op, struct zl_inode *dir, struct zl_inode *zi
 	if (err != -ENOENT)
 		return err ? err : -EEXIST;
 	zl_op_name(op, &dir->obj, key, &args->name, zi->obj.id, args->mode);
-	zl_op_inode_new(op, zi, body);
 	mask = zl_touch(&dir_body, &args->now, true);
 	if (S_ISDIR(args->mode)) {
 		zl_nlink_add(&dir_body, 1);
 		mask |= ZLF_IM_MODE;
 	}
 	zl_op_inode(op, dir, mask, &dir_body);
+	zl_op_inode_new(op, zi, body);
 	err = S_ISLNK(args->mode) ? zl_op_symlink(op, &zi->obj, &args->target) : 0;
 	return err ? err : op_xattrs(op, zi, args);
 }

@@ -70,7 +70,7 @@ struct zl_obj *zl_obj_get(struct zl_fs *fs, uint64_t id)
 	for (obj = *bucket_of(fs, id); obj && obj->id != id; obj = obj->hash_next)
 		;
 	if (obj) {
-		obj->refs++;
+		zl_obj_ref(obj);
 	} else {
 		obj = new_obj(fs, id);
 		if (obj && ++fs->num_objs > 2 * fs->objs_size)
@@ -85,10 +85,28 @@ struct zl_obj *zl_obj_get(struct zl_fs *fs, uint64_t id)
 	return obj;
 }
 
+struct zl_obj *zl_obj_ref(struct zl_obj *obj)
+{
+	__atomic_add_fetch(&obj->refs, 1, __ATOMIC_RELAXED);
+	return obj;
+}
+
 static void free_obj(struct zl_obj *obj)
 {
 	pthread_mutex_destroy(&obj->lock);
 	free(zl_inode_of(obj));
+}
+
+/* One of several, which is none that the table's lock is for. */
+static bool put_one_of_many(struct zl_obj *obj)
+{
+	uint64_t refs = __atomic_load_n(&obj->refs, __ATOMIC_RELAXED);
+
+	while (refs > 1)
+		if (__atomic_compare_exchange_n(&obj->refs, &refs, refs - 1, true,
+						__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			return true;
+	return false;
 }
 
 void zl_obj_put(struct zl_obj *obj)
@@ -97,8 +115,10 @@ void zl_obj_put(struct zl_obj *obj)
 	struct zl_obj **link;
 	bool last;
 
+	if (put_one_of_many(obj))
+		return;
 	pthread_mutex_lock(&fs->objs_lock);
-	last = !--obj->refs;
+	last = !__atomic_sub_fetch(&obj->refs, 1, __ATOMIC_ACQ_REL);
 	if (last) {
 		for (link = bucket_of(fs, obj->id); *link != obj; link = &(*link)->hash_next)
 			;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bug.h"
+#include "item.h"
 #include "pending.h"
 
 int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
@@ -24,8 +25,11 @@ int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
 	op->num_allocs = 0;
 	op->allocs = NULL;
 	op->item_bytes = op->num_items = 0;
+	op->said = false;
 	op->items = op->first;
 	op->items_max = sizeof(op->first);
+	op->objs = op->first_objs;
+	op->objs_max = ZL_OP_OBJS;
 	if (fs->rdonly || __atomic_load_n(&fs->frozen, __ATOMIC_ACQUIRE))
 		err = -EROFS;
 	if (!err && (zl_log_pressed(fs) || zl_space_short(fs)))
@@ -47,114 +51,153 @@ void zl_op_end(struct zl_op *op)
 	if (op->items != op->first)
 		free(op->items);
 	op->items = op->first;
+	if (op->objs != op->first_objs)
+		free(op->objs);
+	op->objs = op->first_objs;
 }
 
-/* Zeroed. NULL: no memory, which commit will say. */
-static void *room(struct zl_op *op, uint32_t bytes)
+/* At least as much as is wanted; NULL: no memory, which commit will say. */
+static void *grow(struct zl_op *op, void *now, const void *first, uint32_t *max, size_t used,
+		  size_t want, size_t unit)
 {
-	uint32_t max = 2 * op->items_max;
-	uint8_t *items;
+	uint32_t n = *max;
+	void *grown;
 
-	if (op->item_bytes + bytes > op->items_max) {
-		while (op->item_bytes + bytes > max)
-			max *= 2;
-		items = realloc(op->items == op->first ? NULL : op->items, max);
-		if (!items) {
-			op->err = -ENOMEM;
-			return NULL;
-		}
-		if (op->items == op->first)
-			memcpy(items, op->first, op->item_bytes);
-		op->items = items;
-		op->items_max = max;
-	}
-	items = op->items + op->item_bytes;
-	memset(items, 0, bytes);
-	op->item_bytes += bytes;
-	op->num_items++;
-	return items;
-}
-
-static void *add_item(struct zl_op *op, struct zl_obj *obj, const struct zlf_item *head)
-{
-	struct zlf_item *item = room(op, zl_item_bytes(head));
-
-	if (!item)
+	while (n < want)
+		n *= 2;
+	grown = realloc(now == first ? NULL : now, n * unit);
+	if (!grown) {
+		op->err = -ENOMEM;
 		return NULL;
-	*item = *head;
-	item->obj = htole64(obj->id);
+	}
+	if (now == first)
+		memcpy(grown, first, used * unit);
+	*max = n;
+	return grown;
+}
+
+/* For an item of so many bytes; zeroed. */
+static uint8_t *room(struct zl_op *op, uint32_t bytes)
+{
+	void *grown;
+
+	if (op->num_items == op->objs_max) {
+		grown = grow(op, op->objs, op->first_objs, &op->objs_max, op->num_items,
+			     op->num_items + 1ul, sizeof(struct zl_obj *));
+		if (!grown)
+			return NULL;
+		op->objs = grown;
+	}
+	if (op->item_bytes + bytes > op->items_max) {
+		grown = grow(op, op->items, op->first, &op->items_max, op->item_bytes,
+			     op->item_bytes + (size_t)bytes, 1);
+		if (!grown)
+			return NULL;
+		op->items = grown;
+	}
+	memset(op->items + op->item_bytes, 0, bytes);
+	return op->items + op->item_bytes;
+}
+
+static void add_item(struct zl_op *op, struct zl_obj *obj, struct zl_item *item)
+{
+	bool same = op->said && op->num_items && op->objs[op->num_items - 1] == obj;
+	uint32_t bytes = zl_item_bytes(item, same);
+	uint8_t *to = room(op, bytes);
+
+	if (!to)
+		return;
+	item->obj = obj->id;
+	zl_item_encode(to, item, same);
+	op->said = !same;
+	op->objs[op->num_items++] = obj;
+	op->item_bytes += bytes;
 	if (op->floor_tid < obj->change_tid)
 		op->floor_tid = obj->change_tid;
-	return item + 1;
+}
+
+static struct zl_item item_of(const struct zlf_elem *elem, const void *payload, uint32_t bytes)
+{
+	struct zl_item item = {
+		.kind = ZLF_ITEM_SET, .rec_type = elem->rec_type, .obj_type = elem->obj_type,
+		.flags = elem->flags, .key = zl_get64(elem->key), .addr = zl_get64(elem->addr),
+		.len = zl_get32(elem->len), .aux = zl_get32(elem->aux),
+		.create_tid = zl_get64(elem->create_tid), .payload = payload,
+		.payload_bytes = (uint16_t)bytes,
+	};
+	uint32_t aux = elem->rec_type == ZLF_REC_DIRENT ? item.len : 0;
+
+	item.mask = (uint16_t)((item.addr ? ZLF_IK_ADDR : 0) |
+			       (item.len != bytes || item.aux != aux ? ZLF_IK_LEN : 0) |
+			       (item.create_tid ? ZLF_IK_SINCE : 0));
+	return item;
 }
 
 void zl_op_set(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *elem,
 	       const void *payload, uint32_t payload_bytes)
 {
-	struct zlf_item item = {
-		.kind = ZLF_ITEM_SET, .rec_type = elem->rec_type, .obj_type = elem->obj_type,
-		.flags = elem->flags, .payload_bytes = htole16((uint16_t)payload_bytes),
-	};
-	struct zlf_item_key *key = add_item(op, obj, &item);
+	struct zl_item item = item_of(elem, payload, payload_bytes);
 
-	if (!key)
-		return;
-	key->key = elem->key;
-	key->addr = elem->addr;
-	key->len = elem->len;
-	key->aux = elem->aux;
-	key->create_tid = elem->create_tid;
-	if (payload_bytes)
-		memcpy(key + 1, payload, payload_bytes);
+	add_item(op, obj, &item);
+}
+
+void zl_op_replace(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *extent,
+		   const struct zlf_elem *old)
+{
+	struct zl_item item = item_of(extent, NULL, 0);
+
+	item.mask |= ZLF_IK_OLD;
+	item.old_addr = zl_get64(old->addr);
+	item.old_create_tid = zl_get64(old->create_tid);
+	add_item(op, obj, &item);
 }
 
 void zl_op_free(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *extent)
 {
-	struct zlf_item item = { .kind = ZLF_ITEM_FREE, .rec_type = ZLF_REC_EXTENT };
-	struct zlf_item_key *key = add_item(op, obj, &item);
+	struct zl_item item = item_of(extent, NULL, 0);
 
-	if (!key)
-		return;
-	key->key = extent->key;
-	key->addr = extent->addr;
-	key->len = extent->len;
-	key->create_tid = extent->create_tid;
+	item.kind = ZLF_ITEM_FREE;
+	item.obj_type = item.flags = 0;
+	add_item(op, obj, &item);
 }
 
 void zl_op_del(struct zl_op *op, struct zl_obj *obj, uint32_t rec_type, uint64_t key)
 {
-	struct zlf_item item = { .kind = ZLF_ITEM_DEL, .rec_type = (uint8_t)rec_type };
-	zlf_le64 *body = add_item(op, obj, &item);
+	struct zl_item item = { .kind = ZLF_ITEM_DEL, .rec_type = (uint8_t)rec_type, .key = key };
 
-	if (body)
-		*body = htole64(key);
+	add_item(op, obj, &item);
 }
 
 void zl_op_range(struct zl_op *op, struct zl_obj *obj, uint32_t rec_type, uint64_t from,
 		 uint64_t to)
 {
-	struct zlf_item item = { .kind = ZLF_ITEM_RANGE, .rec_type = (uint8_t)rec_type };
-	struct zlf_item_key *key = add_item(op, obj, &item);
+	struct zl_item item = { .kind = ZLF_ITEM_RANGE, .rec_type = (uint8_t)rec_type,
+				.key = from, .addr = to, .mask = ZLF_IK_ADDR };
 
-	if (!key)
-		return;
-	key->key = htole64(from);
-	key->addr = htole64(to);
+	add_item(op, obj, &item);
 }
 
-void zl_op_inode(struct zl_op *op, struct zl_inode *zi, uint32_t mask,
-		 const struct zlf_inode *body)
+/* Of the inode's parts those that the mask names, one behind the other. */
+static void copy_parts(uint8_t *to, const struct zlf_inode *body, uint32_t mask)
 {
-	struct zlf_item item = { .kind = ZLF_ITEM_INODE, .mask = htole16((uint16_t)mask) };
-	uint8_t *to = add_item(op, &zi->obj, &item);
 	uint32_t part;
 
-	for (part = 0; to && part < ZLF_IM_PARTS; part++)
+	for (part = 0; part < ZLF_IM_PARTS; part++)
 		if (mask >> part & 1) {
 			memcpy(to, (const uint8_t *)body + part * ZLF_IM_PART_BYTES,
 			       ZLF_IM_PART_BYTES);
 			to += ZLF_IM_PART_BYTES;
 		}
+}
+
+void zl_op_inode(struct zl_op *op, struct zl_inode *zi, uint32_t mask,
+		 const struct zlf_inode *body)
+{
+	uint8_t parts[sizeof(*body)];
+	struct zl_item item = { .kind = ZLF_ITEM_INODE, .mask = (uint16_t)mask, .payload = parts };
+
+	copy_parts(parts, body, mask);
+	add_item(op, &zi->obj, &item);
 }
 
 uint64_t zl_op_blocks(struct zl_op *op, uint64_t want, bool whole, uint32_t *got)
@@ -186,22 +229,29 @@ uint64_t zl_op_block(struct zl_op *op)
 
 /* --------------------------------------------------------------------- commit */
 
-/* As many items from at on as fit into a record. */
+/*
+ * As many items from at on as fit into a record. One that does not say its object stays with
+ * the one in front.
+ */
 static uint32_t items_that_fit(const struct zl_op *op, uint32_t at)
 {
 	uint32_t most = op->fs->geo.record_lines_max * ZLF_LINE_BYTES -
 			(uint32_t)offsetof(struct zlf_record, items);
-	uint32_t end = at, next;
+	struct zl_items items = zl_items(op->items + at, op->item_bytes - at);
+	uint32_t fit = 0, begin = 0, end;
+	struct zl_item item;
 
 	if (ZL_BUG(CHAIN_PART))		/* so that a short test has chains */
-		most = 5 * ZLF_LINE_BYTES;
-	while (end < op->item_bytes) {
-		next = end + zl_item_bytes((const void *)(op->items + end));
-		if (next - at > most)
-			break;
-		end = next;
+		most = 2 * ZLF_LINE_BYTES;
+	while (zl_item_next(&items, &item)) {
+		end = op->item_bytes - at - items.left_bytes;
+		if (items.said)
+			fit = begin;
+		if (end > most)
+			return fit;
+		begin = end;
 	}
-	return end - at;
+	return begin;
 }
 
 static int append_part(struct zl_op *op, struct zl_log *log, uint32_t at, uint32_t bytes)
@@ -240,13 +290,10 @@ static int append_all(struct zl_op *op, struct zl_log *log)
 	return err;
 }
 
-/* The slot's newest operation, for who asks whether it was done. */
-void zl_slot_note(struct zl_fs *fs, uint64_t op_id, const uint8_t *items)
+void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj)
 {
-	const struct zlf_item *item = (const void *)items;
-
 	if (op_id && op_id >> 48 < fs->geo.num_slots)
-		fs->slots[op_id >> 48] = (struct zlf_slot) { htole64(op_id), item->obj };
+		fs->slots[op_id >> 48] = (struct zlf_slot) { htole64(op_id), htole64(obj) };
 }
 
 int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
@@ -257,7 +304,7 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 
 	if (err || !op->num_items)
 		return err;
-	err = zl_spares_fill(&spares, op->num_items);
+	err = zl_spares_fill(&spares, op->items, op->item_bytes);
 	if (err)
 		return err;
 	op->tid = zl_tid_next(fs, log, op->floor_tid);
@@ -265,9 +312,10 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 	if (!ZL_BUG(NO_FENCE))
 		zl_pm_fence();
 	if (!err)
-		zl_slot_note(fs, op->op_id, op->items);
+		zl_slot_note(fs, op->op_id, op->objs[0]->id);
 	if (!err)
-		err = zl_effects(fs, &log->queue, &spares, op->tid, op->items, op->item_bytes);
+		err = zl_effects(fs, &log->queue, &spares, op->tid, op->items, op->item_bytes,
+				 op->objs);
 	if (!err)
 		op->num_allocs = 0;	/* they are what the items say */
 	zl_spares_free(&spares);
@@ -289,4 +337,5 @@ void zl_op_split_here(struct zl_op *op)
 {
 	zl_op_commit(op);
 	op->item_bytes = op->num_items = 0;
+	op->said = false;
 }

@@ -31,6 +31,7 @@ struct zl_pending {
 	uint64_t ended_tid;	/* detached: by which record */
 	bool detached;
 	bool staged;		/* the applier has begun with it */
+	uint8_t room_lines;	/* memory that there is for elem */
 	struct zl_elem elem;	/* head.lines 0: there is to be none */
 };
 
@@ -47,7 +48,11 @@ struct zl_range {
 /* Blocks that have left a file: they are free, or history. */
 struct zl_freed {
 	struct zl_work work;
-	struct zl_elem elem;	/* an extent of just these */
+	uint64_t obj;
+	uint64_t key;		/* of the first */
+	uint64_t addr;
+	uint64_t create_tid;	/* since when they had been in the file */
+	uint32_t blocks;
 };
 
 /*
@@ -58,21 +63,20 @@ struct zl_spare {
 	struct zl_spare *next;
 };
 struct zl_spares {
-	struct zl_spare *first;
+	struct zl_spare *first;	/* in the order of the items */
+	struct zl_spare **end;
 };
 
-int zl_spares_fill(struct zl_spares *spares, uint32_t n);
+int zl_spares_fill(struct zl_spares *spares, const uint8_t *items, uint32_t bytes);
 void zl_spares_free(struct zl_spares *spares);
 
 /*
  * What a durable record's items do to the objects in memory, under the locks of these. queue:
- * of the record's log, locked, or of a mount. spares: one for each item.
+ * of the record's log, locked, or of a mount. spares: for just these items. objs: one for each
+ * item, or NULL: of a mount.
  */
 int zl_effects(struct zl_fs *fs, struct zl_work_list *queue, struct zl_spares *spares,
-	       uint64_t tid, const uint8_t *items, uint32_t bytes);
-/* Items of a record that came from a medium: sizes, kinds, bounds. *n: how many. */
-bool zl_items_valid(const struct zl_fs *fs, const uint8_t *items, uint32_t bytes, uint32_t *n);
-uint32_t zl_item_bytes(const struct zlf_item *item);
+	       uint64_t tid, const uint8_t *items, uint32_t bytes, struct zl_obj **objs);
 
 /* Under obj->lock. */
 struct zl_pending *zl_pending_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key);

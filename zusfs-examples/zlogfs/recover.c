@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "bug.h"
+#include "item.h"
 #include "node.h"
 #include "pending.h"
 
@@ -131,34 +132,41 @@ static uint32_t chain_parts(const struct recovery *rec, uint32_t i)
 }
 
 /* Numbers that were given out are not given out again. */
-static void note_objects(struct zl_fs *fs, const uint8_t *items, uint32_t bytes)
+static void note_objects(struct zl_fs *fs, const uint8_t *bytes, uint32_t num_bytes)
 {
-	const struct zlf_item *item;
-	uint32_t at;
+	struct zl_items items = zl_items(bytes, num_bytes);
+	struct zl_item item;
 
-	for (at = 0; at < bytes; at += zl_item_bytes(item)) {
-		item = (const void *)(items + at);
-		if (fs->next_obj <= zl_get64(item->obj))
-			fs->next_obj = zl_get64(item->obj) + 1;
-	}
+	while (zl_item_next(&items, &item))
+		if (fs->next_obj <= item.obj)
+			fs->next_obj = item.obj + 1;
 }
 
 static int replay_one(struct recovery *rec, const struct zlf_record *record)
 {
-	uint32_t bytes = zl_get32(record->item_bytes), n;
+	uint32_t bytes = zl_get32(record->item_bytes);
 	struct zl_spares spares;
 	int err;
 
-	if (!zl_items_valid(rec->fs, record->items, bytes, &n))
+	if (!zl_items_valid(rec->fs, record->items, bytes))
 		return zl_freeze(rec->fs, "a record's contents", zl_get64(record->tid));
-	err = zl_spares_fill(&spares, n);
+	err = zl_spares_fill(&spares, record->items, bytes);
 	if (err)
 		return err;
 	note_objects(rec->fs, record->items, bytes);
 	err = zl_effects(rec->fs, &rec->queue, &spares, zl_get64(record->tid), record->items,
-			 bytes);
+			 bytes, NULL);
 	zl_spares_free(&spares);
 	return err;
+}
+
+static void note_slot(struct zl_fs *fs, const struct zlf_record *record)
+{
+	struct zl_items items = zl_items(record->items, zl_get32(record->item_bytes));
+	struct zl_item item;
+
+	if (zl_item_next(&items, &item))
+		zl_slot_note(fs, zl_get64(record->op_id), item.obj);
 }
 
 static int replay(struct recovery *rec)
@@ -176,8 +184,7 @@ static int replay(struct recovery *rec)
 			i += parts;
 			continue;
 		}
-		zl_slot_note(rec->fs, zl_get64(rec->found[i].record->op_id),
-			     rec->found[i].record->items);
+		note_slot(rec->fs, rec->found[i].record);
 		for (; parts && !err; parts--, i++)
 			err = replay_one(rec, rec->found[i].record);
 	}

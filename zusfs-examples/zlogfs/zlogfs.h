@@ -297,8 +297,9 @@ struct zl_inode {
 struct zl_inode *zl_inode_of(struct zl_obj *obj);
 struct zl_inode *zl_inode_of_zus(struct zus_inode *zi);
 
-/* With a reference, which zl_obj_put() gives back. NULL: no memory. */
+/* With a reference, which zl_obj_put() gives back. NULL: no memory. ref: one more. */
 struct zl_obj *zl_obj_get(struct zl_fs *fs, uint64_t id);
+struct zl_obj *zl_obj_ref(struct zl_obj *obj);
 void zl_obj_put(struct zl_obj *obj);
 void zl_objs_free(struct zl_fs *fs);
 
@@ -393,6 +394,8 @@ struct zl_run {
  * room in the log; ENOSPC, EROFS. Items are added under the locks of the objects concerned,
  * which are held until commit has returned. end always, also of one that did not commit.
  */
+#define ZL_OP_OBJS	8u
+
 struct zl_op {
 	struct zl_fs *fs;
 	uint64_t op_id;
@@ -401,11 +404,15 @@ struct zl_op {
 	uint32_t item_bytes;
 	uint32_t num_items;
 	uint32_t items_max;
+	uint32_t objs_max;
+	struct zl_obj **objs;	/* of each item */
+	bool said;		/* the last item says its object */
 	uint32_t num_allocs;
 	struct zl_run *allocs;	/* that are free again if it does not commit */
 	int err;		/* of items; commit returns it */
 	uint8_t *items;
-	uint8_t first[1024];	/* what most need */
+	struct zl_obj *first_objs[ZL_OP_OBJS]; /* what most need, as what follows */
+	uint8_t first[1024];
 };
 
 int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
@@ -414,6 +421,9 @@ void zl_op_set(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *elem
 	       const void *payload, uint32_t payload_bytes);
 /* A mistake that bug.h has: what there is so far becomes a record of its own. */
 void zl_op_split_here(struct zl_op *op);
+/* An extent in the place of another with its key and length, whose blocks leave the file. */
+void zl_op_replace(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *extent,
+		   const struct zlf_elem *old);
 /* Blocks of an extent that leave its file. */
 void zl_op_free(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *extent);
 void zl_op_del(struct zl_op *op, struct zl_obj *obj, uint32_t rec_type, uint64_t key);
@@ -448,7 +458,7 @@ int zl_boundary_add(struct zl_fs *fs, uint64_t tid);
 int zl_make_room(struct zl_fs *fs);
 
 /* A slot's newest operation, durable; an operation holds its slot until it has returned. */
-void zl_slot_note(struct zl_fs *fs, uint64_t op_id, const uint8_t *items);
+void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj);
 
 /* Log and tree as a crash, or an unmount, left them. */
 int zl_recover(struct zl_fs *fs);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "check_int.h"
-#include "pending.h"
+#include "item.h"
 
 struct log_seg {
 	uint64_t seq;
@@ -32,7 +32,7 @@ static const struct zlf_record *record_at(const struct walk *w, uint32_t line)
 /* NULL, or what is wrong with a record whose checksum is right. */
 static const char *record_wrong(struct walk *w, const struct zlf_record *record)
 {
-	uint32_t flags = zl_get16(record->flags), n;
+	uint32_t flags = zl_get16(record->flags);
 	uint64_t tid = zl_get64(record->tid);
 
 	if (flags & ~(ZLF_LF_PART | ZLF_LF_LAST | ZLF_LF_WORD) ||
@@ -42,7 +42,7 @@ static const char *record_wrong(struct walk *w, const struct zlf_record *record)
 		return record->lines != 1 || tid < w->tid ? "it is no end of this segment" : NULL;
 	if (tid < w->tid || (tid == w->tid && !(flags & ZLF_LF_PART)) || !tid)
 		return "its tid is not above those in front";
-	if (!zl_items_valid(w->c->fs, record->items, zl_get32(record->item_bytes), &n))
+	if (!zl_items_valid(w->c->fs, record->items, zl_get32(record->item_bytes)))
 		return "its items";
 	return NULL;
 }
