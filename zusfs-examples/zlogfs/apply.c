@@ -12,7 +12,8 @@
 #include "bug.h"
 #include "pending.h"
 
-#define BATCH_MAX	64u
+#define BATCH_MAX	1024u		/* so that neighbours in the tree share words and bits */
+#define SEEN_MAX	(4 * BATCH_MAX)	/* a power of two */
 
 /* What a batch has taken out of the tree, whose blocks are free behind its end. */
 struct dropped {
@@ -20,13 +21,40 @@ struct dropped {
 	uint32_t blocks;
 };
 
-/* What was pending, and blocks that were freed, in their order. */
-struct batch {
-	struct zl_work *work[BATCH_MAX];
-	uint32_t n;
-	struct dropped dropped[BATCH_MAX];
-	uint32_t num_dropped;
+/* Hints of one line, until one of another is stored. */
+struct hint_line {
+	struct zl_dev *dev;	/* NULL: there is nothing to be stored */
+	uint64_t off;
+	struct zlf_hint hints[ZLF_LINE_BYTES / sizeof(struct zlf_hint)];
 };
+
+/* What was pending, and blocks that were freed, in their order. The applier has one. */
+struct zl_batch {
+	uint32_t n;
+	uint32_t num_dropped;
+	struct hint_line hints;
+	struct zl_work *work[BATCH_MAX];
+	struct dropped dropped[BATCH_MAX];
+	uint64_t seen[SEEN_MAX];	/* hashes of the keys, where boundaries need them */
+};
+
+int zl_apply_init(struct zl_fs *fs)
+{
+	fs->applying = malloc(sizeof(*fs->applying));
+	return fs->applying ? 0 : -ENOMEM;
+}
+
+void zl_apply_free(struct zl_fs *fs)
+{
+	free(fs->applying);
+	fs->applying = NULL;
+}
+
+static void begin_batch(struct zl_batch *batch)
+{
+	batch->n = batch->num_dropped = 0;
+	batch->hints.dev = NULL;
+}
 
 static struct zl_pending *pending_of(struct zl_work *work)
 {
@@ -146,7 +174,7 @@ static int keep_old_of(struct zl_fs *fs, const struct zl_pending *p)
  * History is durable before the batch takes from the tree what it is of: so a crash in
  * between finds both, and the batch does the same again.
  */
-static int keep_history(struct zl_fs *fs, const struct batch *batch)
+static int keep_history(struct zl_fs *fs, const struct zl_batch *batch)
 {
 	uint32_t i;
 	int err = 0, end;
@@ -163,8 +191,30 @@ static int keep_history(struct zl_fs *fs, const struct batch *batch)
 
 /* ---------------------------------------------------------------------- items */
 
+static void flush_hints(struct hint_line *line)
+{
+	if (line->dev)
+		zl_pm_write(&line->dev->pm, ZL_META, line->off, line->hints, sizeof(line->hints));
+	line->dev = NULL;
+}
+
+static void store_hint(struct hint_line *line, struct zl_dev *dev, uint64_t off,
+		       const struct zlf_hint *hint)
+{
+	uint64_t within = off % ZLF_LINE_BYTES;
+
+	if (line->dev != dev || line->off != off - within) {
+		flush_hints(line);
+		line->dev = dev;
+		line->off = off - within;
+		memcpy(line->hints, dev->pm.media + line->off, sizeof(line->hints));
+	}
+	line->hints[within / sizeof(*hint)] = *hint;
+}
+
 /* For repair, and for who moves blocks: nobody relies on it. */
-static void store_hints(struct zl_fs *fs, const struct zlf_elem *elem, uint32_t blocks)
+static void store_hints(struct zl_fs *fs, struct zl_batch *batch, const struct zlf_elem *elem,
+			uint32_t blocks)
 {
 	struct zlf_hint hint = { elem->obj, elem->key };
 	uint64_t addr = zl_get64(elem->addr), off;
@@ -174,12 +224,12 @@ static void store_hints(struct zl_fs *fs, const struct zlf_elem *elem, uint32_t 
 	uint32_t i;
 
 	for (i = 0; i < blocks; i++) {
-		zl_pm_write(&dev->pm, ZL_META, at + i * sizeof(hint), &hint, sizeof(hint));
+		store_hint(&batch->hints, dev, at + i * sizeof(hint), &hint);
 		hint.key = htole64(zl_get64(hint.key) + (elem->rec_type == ZLF_REC_EXTENT));
 	}
 }
 
-static void drop_run(struct zl_fs *fs, struct batch *batch, uint64_t addr, uint32_t blocks)
+static void drop_run(struct zl_fs *fs, struct zl_batch *batch, uint64_t addr, uint32_t blocks)
 {
 	if (!blocks)
 		return;
@@ -187,34 +237,34 @@ static void drop_run(struct zl_fs *fs, struct batch *batch, uint64_t addr, uint3
 	batch->dropped[batch->num_dropped++] = (struct dropped) { addr, blocks };
 }
 
-static void drop(struct zl_fs *fs, struct batch *batch, const struct zl_elem *old, uint64_t tid)
+static void drop(struct zl_fs *fs, struct zl_batch *batch, const struct zl_elem *old, uint64_t tid)
 {
 	if (old->head.lines && !wanted(fs, old, tid))
 		drop_run(fs, batch, zl_get64(old->head.addr), zl_elem_blocks(&old->head));
 }
 
-static int put_one(struct zl_fs *fs, struct zl_pending *p, struct zl_elem *old)
+static int put_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *p,
+		   struct zl_elem *old)
 {
 	uint32_t blocks = zl_elem_blocks(&p->elem.head);
 	int err = ZL_BUG(ELEM_IN_PLACE) ? zl_tree_spoil(fs, &p->elem) : 0;
 
 	err = err ? err : zl_tree_put(fs, &p->elem, old);
-
 	if (!err && blocks) {
 		zl_bits_set(fs, zl_get64(p->elem.head.addr), blocks);
-		store_hints(fs, &p->elem.head, blocks);
+		store_hints(fs, batch, &p->elem.head, blocks);
 	}
 	return err;
 }
 
-static int apply_pending(struct zl_fs *fs, struct batch *batch, struct zl_pending *p)
+static int apply_pending(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *p)
 {
 	const struct zl_key key = zl_elem_key(&p->elem.head);
 	struct zl_elem old;
 	int err;
 
 	if (p->elem.head.lines)
-		err = put_one(fs, p, &old);
+		err = put_one(fs, batch, p, &old);
 	else
 		err = zl_tree_del(fs, &key, p->work.tid, &old);
 	/* what was put again is still where it was */
@@ -224,7 +274,7 @@ static int apply_pending(struct zl_fs *fs, struct batch *batch, struct zl_pendin
 	return err < 0 ? err : 0;
 }
 
-static int apply_freed(struct zl_fs *fs, struct batch *batch, const struct zl_freed *freed)
+static int apply_freed(struct zl_fs *fs, struct zl_batch *batch, const struct zl_freed *freed)
 {
 	const struct zl_elem elem = { .head = {
 		.rec_type = ZLF_REC_EXTENT, .lines = 1, .obj = htole64(freed->obj),
@@ -239,14 +289,14 @@ static int apply_freed(struct zl_fs *fs, struct batch *batch, const struct zl_fr
 	return 0;
 }
 
-static int apply_one(struct zl_fs *fs, struct batch *batch, struct zl_work *work)
+static int apply_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_work *work)
 {
 	if (work->kind == ZL_WORK_PENDING)
 		return apply_pending(fs, batch, pending_of(work));
 	return apply_freed(fs, batch, zus_container_of(work, struct zl_freed, work));
 }
 
-static void free_dropped(struct zl_fs *fs, const struct batch *batch)
+static void free_dropped(struct zl_fs *fs, const struct zl_batch *batch)
 {
 	uint32_t i;
 
@@ -262,30 +312,36 @@ static void stage_pending(struct zl_pending *p)
 	pthread_mutex_unlock(&p->obj->lock);
 }
 
-/* What a boundary wants of a key comes into the tree before what it is overtaken by. */
-static bool has_key_of(const struct batch *batch, struct zl_work *work)
+/*
+ * What a boundary wants of a key comes into the tree before what it is overtaken by: so they
+ * are of two batches. Two keys of one hash are, too, which does no harm.
+ */
+static bool has_key_of(struct zl_batch *batch, struct zl_work *work)
 {
-	const struct zlf_elem *elem = &pending_of(work)->elem.head, *other;
-	uint32_t i;
+	const struct zlf_elem *elem = &pending_of(work)->elem.head;
+	uint64_t hash = elem->obj * 0x9e3779b97f4a7c15ull ^ elem->rec_type, i;
 
-	for (i = 0; i < batch->n; i++) {
-		other = &pending_of(batch->work[i])->elem.head;
-		if (batch->work[i]->kind == ZL_WORK_PENDING && other->obj == elem->obj &&
-		    other->key == elem->key && other->rec_type == elem->rec_type)
+	hash = (hash ^ elem->key) * 0xbf58476d1ce4e5b9ull;
+	hash = (hash ^ hash >> 31) | 1;		/* 0: nothing there */
+	for (i = hash >> 20 & (SEEN_MAX - 1); batch->seen[i]; i = (i + 1) & (SEEN_MAX - 1))
+		if (batch->seen[i] == hash)
 			return true;
-	}
+	batch->seen[i] = hash;
 	return false;
 }
 
-static void stage(struct zl_fs *fs, struct batch *batch, uint32_t max)
+static void stage(struct zl_fs *fs, struct zl_batch *batch, uint32_t max)
 {
+	bool history = fs->num_boundaries;
 	struct zl_work *work;
 
 	if (max > BATCH_MAX)
 		max = BATCH_MAX;
+	if (history)
+		memset(batch->seen, 0, sizeof(batch->seen));
 	while (batch->n < max && (work = TAILQ_FIRST(&fs->batch)) &&
 	       work->kind != ZL_WORK_RANGE) {
-		if (work->kind == ZL_WORK_PENDING && fs->num_boundaries && has_key_of(batch, work))
+		if (work->kind == ZL_WORK_PENDING && history && has_key_of(batch, work))
 			break;
 		TAILQ_REMOVE(&fs->batch, work, link);
 		if (work->kind == ZL_WORK_PENDING)
@@ -305,7 +361,7 @@ static void unstage_pending(struct zl_pending *p)
 	zl_pending_free(p);
 }
 
-static void unstage(struct batch *batch)
+static void unstage(struct zl_batch *batch)
 {
 	uint32_t i;
 
@@ -320,23 +376,24 @@ static void unstage(struct batch *batch)
 /* What failed stays where it is: in the log, for a mount to come. */
 static int apply_items(struct zl_fs *fs, uint32_t max)
 {
-	struct batch batch;
+	struct zl_batch *batch = fs->applying;
 	uint32_t i;
 	int err, end;
 
-	batch.n = batch.num_dropped = 0;
-	stage(fs, &batch, max);
-	err = keep_history(fs, &batch);
+	begin_batch(batch);
+	stage(fs, batch, max);
+	err = keep_history(fs, batch);
 	zl_tree_begin(fs);
-	for (i = 0; i < batch.n && !err; i++)
-		err = apply_one(fs, &batch, batch.work[i]);
+	for (i = 0; i < batch->n && !err; i++)
+		err = apply_one(fs, batch, batch->work[i]);
+	flush_hints(&batch->hints);
 	end = zl_tree_commit(fs);
 	err = err ? err : end;
 	if (!err)
-		free_dropped(fs, &batch);
+		free_dropped(fs, batch);
 	else
 		zl_freeze(fs, "changes could not be applied; the tree", (uint64_t)-err);
-	unstage(&batch);
+	unstage(batch);
 	return err;
 }
 
@@ -367,7 +424,7 @@ static int range_some(struct zl_fs *fs, const struct zl_range *range, struct zl_
 
 static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t max, bool *more)
 {
-	struct batch batch = { .n = 0 };
+	struct zl_batch *batch = fs->applying;
 	struct zl_elem elems[16], old;
 	struct zl_key keys[16];
 	uint32_t n, i;
@@ -375,6 +432,7 @@ static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t m
 
 	if (max > 16)
 		max = 16;
+	begin_batch(batch);
 	zl_tree_begin(fs);
 	err = range_some(fs, range, keys, elems, max, &n, &fs->range_next);
 	*more = !err;
@@ -387,13 +445,13 @@ static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t m
 	for (i = 0; i < n && !err; i++) {
 		err = zl_tree_del(fs, &keys[i], range->work.tid, &old);
 		if (!err)
-			drop(fs, &batch, &old, range->work.tid);
+			drop(fs, batch, &old, range->work.tid);
 		err = err < 0 ? err : 0;
 	}
 	end = zl_tree_commit(fs);
 	err = err ? err : end;
 	if (!err)
-		free_dropped(fs, &batch);
+		free_dropped(fs, batch);
 	return err;
 }
 

@@ -138,18 +138,29 @@ static void copy_edges(struct zl_fs *fs, const struct zus_map *args, const struc
 	}
 }
 
-/* Blocks for up to *blocks from bn on, near what is in front of them. */
-static uint64_t alloc_blocks(struct zl_inode *zi, uint64_t bn, uint64_t *blocks)
+/* Behind what the file has in front of bn, so that both can be one piece. */
+static uint64_t goal_of(struct zl_inode *zi, uint64_t bn)
+{
+	struct zl_elem before;
+
+	if (!bn || zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn - 1, &before))
+		return 0;
+	return block_addr(&before, extent_end(&before));
+}
+
+/* Blocks for up to *blocks from bn on. */
+static uint64_t alloc_blocks(struct zl_inode *zi, uint64_t bn, bool goal, uint64_t *blocks)
 {
 	struct zl_fs *fs = zi->obj.fs;
 	uint32_t per = fs->geo.segment_blocks, want, got = 0;
-	struct zl_elem before;
-	uint64_t goal = 0, addr;
+	uint64_t beside = goal ? goal_of(zi, bn) : 0, addr;
 
 	want = *blocks > per ? per : (uint32_t)*blocks;
-	if (bn && !zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn - 1, &before))
-		goal = block_addr(&before, extent_end(&before));
-	addr = zl_blocks_alloc(fs, ZL_SPACE_WRITE, want, goal, want == per && !(bn % per), &got);
+	if (want <= ZL_FEW_BLOCKS && want < per)
+		addr = zl_blocks_few(fs, want, beside, &got);
+	else
+		addr = zl_blocks_alloc(fs, ZL_SPACE_WRITE, want, beside, want == per && !(bn % per),
+				       &got);
 	*blocks = got;
 	return addr;
 }
@@ -159,7 +170,7 @@ static int map_elsewhere(struct zus_req *req, struct zl_inode *zi, const struct 
 			 const struct zl_elem *old, uint64_t bn, uint64_t *blocks)
 {
 	struct zl_fs *fs = zi->obj.fs;
-	uint64_t addr = alloc_blocks(zi, bn, blocks);
+	uint64_t addr = alloc_blocks(zi, bn, !old, blocks);
 	enum zl_write_kind kind = old ? ZL_WRITE_COPIED : ZL_WRITE_NEW;
 	int err;
 
@@ -182,7 +193,7 @@ static int map_fault_cow(struct zus_req *req, struct zl_inode *zi, const struct 
 {
 	struct zl_fs *fs = zi->obj.fs;
 	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT, .key = htole64(bn) };
-	uint64_t addr = alloc_blocks(zi, bn, blocks), freed;
+	uint64_t addr = alloc_blocks(zi, bn, false, blocks), freed;
 	int err;
 
 	if (!addr)

@@ -13,6 +13,8 @@ void zl_fs_free(struct zl_fs *fs)
 	zl_objs_free(fs);
 	zl_log_free(fs);
 	zl_tree_free(fs);
+	zl_apply_free(fs);
+	zl_pools_free(fs);
 	zl_segs_free(fs);
 	free(fs->slots);
 	free(fs->boundaries);
@@ -52,7 +54,11 @@ int zl_fs_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_medi
 	fs->slots = calloc(fs->geo.num_slots, sizeof(*fs->slots));
 	if (!fs->slots || !fs->objs)
 		return -ENOMEM;
-	err = zl_segs_load(fs);
+	err = zl_pools_init(fs);
+	if (!err)
+		err = zl_apply_init(fs);
+	if (!err)
+		err = zl_segs_load(fs);
 	if (!err)
 		err = zl_tree_load(fs);
 	if (!err && ZL_BUG(ORPHANS_FIRST))

@@ -78,7 +78,7 @@ static uint32_t collect_media(const struct zus_mount *mount, struct zl_media *me
 		if (dev->tier != ZUS_TIER_T1)
 			continue;
 		media[n] = (struct zl_media) { dev->addr, dev->size_bytes, dev->data_off,
-					       dev->pmd_phase_bytes, { 0 } };
+					       dev->pmd_phase_bytes, { 0 }, dev->numa_node };
 		memcpy(media[n].uuid, dev->uuid, sizeof(media[n].uuid));
 		n++;
 	}

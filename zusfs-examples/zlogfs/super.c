@@ -160,6 +160,20 @@ static int check_features(struct zl_fs *fs, const struct zlf_super *super)
 	return 0;
 }
 
+/* Devices of one NUMA node go together; of more nodes than there are places, with the last. */
+static uint8_t near_of(struct zl_fs *fs, uint32_t numa_node)
+{
+	uint32_t i;
+
+	for (i = 0; i < fs->num_near; i++)
+		if (fs->near[i].numa_node == numa_node)
+			return (uint8_t)i;
+	if (fs->num_near == ZL_NEAR_MAX)
+		return ZL_NEAR_MAX - 1;
+	fs->near[fs->num_near++].numa_node = numa_node;
+	return (uint8_t)(fs->num_near - 1);
+}
+
 static void init_dev(struct zl_fs *fs, uint32_t i, const struct zlf_super *super,
 		     const struct zl_media *media)
 {
@@ -173,6 +187,8 @@ static void init_dev(struct zl_fs *fs, uint32_t i, const struct zlf_super *super
 	dev->first_segment_off = zl_get64(super->first_segment_off);
 	dev->num_segments = (uint32_t)zl_get64(super->num_segments);
 	dev->first_segment = fs->num_segs;
+	dev->numa_node = media->numa_node;
+	dev->near = near_of(fs, media->numa_node);
 	fs->num_segs += dev->num_segments;
 }
 

@@ -63,6 +63,7 @@ struct zl_dev {
 	uint32_t first_segment;	/* its number among all */
 	uint32_t num_segments;
 	uint32_t numa_node;
+	uint8_t near;		/* its place in fs->near */
 };
 
 struct zl_geo {
@@ -103,6 +104,7 @@ struct zl_media {
 	uint64_t data_off;
 	uint64_t pmd_phase_bytes;
 	uint8_t uuid[16];
+	uint32_t numa_node;	/* or ZUS_NUMA_NODE_UNKNOWN */
 };
 
 int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mkfs *options,
@@ -121,6 +123,8 @@ uint32_t zl_crc_of(uint32_t seed, const void *what, size_t crc_off, size_t bytes
 
 /* ----------------------------------------------------------------- segments */
 
+struct zl_seg_list;
+
 struct zl_seg {
 	uint64_t used[8];	/* units; under space_lock */
 	uint64_t media_used[8];	/* as the medium has them or soon will; the applier's */
@@ -135,9 +139,29 @@ struct zl_seg {
 	uint16_t next_gen;
 	bool dirty;		/* in fs->dirty_segs */
 	uint8_t log;		/* of a log segment */
-	TAILQ_ENTRY(zl_seg) link; /* of a list of free or partly free ones */
+	uint8_t near;		/* as its device */
+	struct zl_seg_list *list; /* of free or partly free ones, or NULL */
+	TAILQ_ENTRY(zl_seg) link;
 };
 TAILQ_HEAD(zl_seg_list, zl_seg);
+
+enum zl_near_list {
+	ZL_NEAR_EMPTY,		/* segments that are free */
+	ZL_NEAR_PARTIAL,	/* of data, with free blocks */
+	ZL_NEAR_DENSE,		/* ... few of them */
+	ZL_NEAR_NODES,		/* of nodes, with free ones */
+	ZL_NEAR_LISTS,
+};
+
+/* What lies near one NUMA node. */
+struct zl_near {
+	uint32_t numa_node;
+	struct zl_seg_list lists[ZL_NEAR_LISTS];
+};
+#define ZL_NEAR_MAX	16u
+
+/* Which of them the calling CPU is near to. */
+uint32_t zl_near_here(const struct zl_fs *fs);
 
 /* Who may take the last space, and who has to stop before. */
 enum zl_space_class {
@@ -156,6 +180,7 @@ uint64_t zl_addr(const struct zl_fs *fs, uint32_t zone, uint32_t seg, uint32_t o
 /* Where that is: false if it is nowhere in this filesystem. gen is not compared. */
 bool zl_addr_split(const struct zl_fs *fs, uint64_t addr, uint32_t *seg, uint32_t *off);
 uint32_t zl_addr_zone(uint64_t addr);
+uint32_t zl_addr_gen(uint64_t addr);
 uint32_t zl_addr_dev(uint64_t addr, uint64_t *dev_off);
 struct zl_dev *zl_seg_dev(struct zl_fs *fs, uint32_t seg);
 uint64_t zl_seg_off(struct zl_fs *fs, uint32_t seg);
@@ -169,6 +194,16 @@ const void *zl_media(struct zl_fs *fs, uint64_t addr);
  */
 uint64_t zl_blocks_alloc(struct zl_fs *fs, enum zl_space_class class, uint32_t want,
 			 uint64_t goal, bool whole, uint32_t *got);
+/* From goal on, if that is free; 0: it is not. */
+uint64_t zl_blocks_extend(struct zl_fs *fs, uint64_t goal, uint32_t want, uint32_t *got);
+/*
+ * A few blocks: at goal if that is free, else of those that the calling CPU has set aside,
+ * without a lock that others take. 0: no space.
+ */
+uint64_t zl_blocks_few(struct zl_fs *fs, uint32_t want, uint64_t goal, uint32_t *got);
+#define ZL_FEW_BLOCKS	64u	/* at most */
+int zl_pools_init(struct zl_fs *fs);
+void zl_pools_free(struct zl_fs *fs);
 /* Nobody will look for anything there again, not even a mount after a crash. */
 void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
 /* Of a mount: something is there; a node may as well not be. */
@@ -448,6 +483,8 @@ void zl_op_end(struct zl_op *op);
  * All under fs->step. step: some of what waits; 1: there may be more, 0: there is none, or an
  * error. all: everything that was queued when it was called.
  */
+int zl_apply_init(struct zl_fs *fs);
+void zl_apply_free(struct zl_fs *fs);
 int zl_step_apply(struct zl_fs *fs, uint32_t max_items);
 int zl_apply_all(struct zl_fs *fs);
 int zl_step_checkpoint(struct zl_fs *fs, bool clean);
@@ -489,11 +526,11 @@ struct zl_fs {
 	uint32_t num_segs;
 	uint32_t free_segs;
 	uint64_t free_blocks;	/* in segments of data that are partly free */
-	struct zl_seg_list empty;
-	struct zl_seg_list partial; /* data segments with free blocks */
-	struct zl_seg_list node_partial;
+	struct zl_near near[ZL_NEAR_MAX];
+	uint32_t num_near;
 	uint64_t used_nodes;
 	uint64_t used_blocks;
+	struct zl_pool *pools;	/* one for each log */
 	uint32_t *dirty_segs;	/* the applier's: whose bits are to be stored */
 	uint32_t num_dirty_segs;
 
@@ -510,6 +547,7 @@ struct zl_fs {
 	uint32_t live_log_segs;	/* atomic */
 
 	pthread_mutex_t step;
+	struct zl_batch *applying; /* the applier's own */
 	struct zl_work_list batch; /* taken from the logs' queues, not yet applied */
 	uint64_t batch_tid;	/* no record up to it is missing there */
 	uint64_t applied_tid;
