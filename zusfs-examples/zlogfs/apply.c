@@ -12,7 +12,7 @@
 #include "bug.h"
 #include "pending.h"
 
-#define BATCH_MAX	1024u		/* so that neighbours in the tree share words and bits */
+#define BATCH_MAX	4096u		/* so that neighbours in the tree share words and bits */
 #define SEEN_MAX	(4 * BATCH_MAX)	/* a power of two */
 
 /* What a batch has taken out of the tree, whose blocks are free behind its end. */
@@ -161,7 +161,7 @@ static int keep_old_of(struct zl_fs *fs, const struct zl_pending *p)
 
 	if (!tells_past(&p->elem))
 		return 0;
-	err = zl_tree_find_staged(fs, &key, &elem);
+	err = zl_tree_find(fs, &key, &elem);
 	if (!err && zl_get64(elem.head.end_tid) < p->work.tid)
 		return keep(fs, &elem, p->work.tid);
 	/* a mount that meets what has been overtaken in the tree already */
@@ -181,7 +181,6 @@ static int keep_history(struct zl_fs *fs, const struct zl_batch *batch)
 
 	if (!fs->num_boundaries)
 		return 0;
-	zl_tree_begin(fs);
 	for (i = 0; i < batch->n && !err; i++)
 		if (batch->work[i]->kind == ZL_WORK_PENDING)
 			err = keep_old_of(fs, pending_of(batch->work[i]));
@@ -383,7 +382,6 @@ static int apply_items(struct zl_fs *fs, uint32_t max)
 	begin_batch(batch);
 	stage(fs, batch, max);
 	err = keep_history(fs, batch);
-	zl_tree_begin(fs);
 	for (i = 0; i < batch->n && !err; i++)
 		err = apply_one(fs, batch, batch->work[i]);
 	flush_hints(&batch->hints);
@@ -407,7 +405,7 @@ static int range_some(struct zl_fs *fs, const struct zl_range *range, struct zl_
 	int err;
 
 	for (*n = 0; *n < max; ) {
-		err = zl_tree_next_staged(fs, &key, &elems[*n]);
+		err = zl_tree_next_prune(fs, &key, &elems[*n]);
 		if (err)
 			return err;
 		keys[*n] = zl_elem_key(&elems[*n].head);
@@ -433,7 +431,6 @@ static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t m
 	if (max > 16)
 		max = 16;
 	begin_batch(batch);
-	zl_tree_begin(fs);
 	err = range_some(fs, range, keys, elems, max, &n, &fs->range_next);
 	*more = !err;
 	err = err == -ENOENT ? 0 : err;
@@ -441,7 +438,6 @@ static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t m
 		err = keep(fs, &elems[i], range->work.tid);
 	end = zl_tree_commit(fs);
 	err = err ? err : end;
-	zl_tree_begin(fs);
 	for (i = 0; i < n && !err; i++) {
 		err = zl_tree_del(fs, &keys[i], range->work.tid, &old);
 		if (!err)

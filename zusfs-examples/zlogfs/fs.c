@@ -21,7 +21,6 @@ void zl_fs_free(struct zl_fs *fs)
 	pthread_mutex_destroy(&fs->space_lock);
 	pthread_mutex_destroy(&fs->objs_lock);
 	pthread_mutex_destroy(&fs->step);
-	pthread_rwlock_destroy(&fs->tree);
 	free(fs);
 }
 
@@ -38,7 +37,6 @@ struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation)
 	pthread_mutex_init(&fs->space_lock, NULL);
 	pthread_mutex_init(&fs->objs_lock, NULL);
 	pthread_mutex_init(&fs->step, NULL);
-	pthread_rwlock_init(&fs->tree, NULL);
 	TAILQ_INIT(&fs->batch);
 	zl_log_init(fs);
 	return fs;

@@ -147,6 +147,12 @@ static void store_anchor(struct zl_fs *fs, uint64_t root)
 		      htole64(root));
 }
 
+/* Partner: reach() of tree.c. */
+static void set_root(struct zl_tree *tree, struct zl_node *root)
+{
+	__atomic_store_n(&tree->root, root, __ATOMIC_RELEASE);
+}
+
 /* The root gets a parent, which then is the root. */
 static int grow_root(struct zl_fs *fs)
 {
@@ -161,25 +167,29 @@ static int grow_root(struct zl_fs *fs)
 	if (!root)
 		return -ENOSPC;
 	elem = child_elem(fs, &low, tree->root->addr);
-	zl_node_insert(fs, root, 0, 1, &elem, 1);
+	zl_node_write(fs, root, 1, &elem, 1);
+	zl_node_link(fs, root, 0, 1, tree->root);
 	finish_node(fs, root);
 	store_anchor(fs, root->addr);
 	zl_pm_fence();
-	tree->root = root;
+	set_root(tree, root);
 	intents_clear(fs, 1);
 	zl_pm_fence();
 	return 0;
 }
 
-/* From which element on the right half begins; who appends leaves full nodes behind. */
+/*
+ * From which element on the right part begins: half of the lines, or, if something is appended,
+ * an eighth. So much stays free in what is left behind, as each change of an element takes
+ * lines that are free until its batch ends.
+ */
 static uint32_t split_at(const struct zl_node *node, const struct zl_key *key)
 {
-	struct zl_key last = zl_elem_key(zl_node_at(node, node->n - 1u));
-	uint32_t lines = 0, half = (uint32_t)__builtin_popcountll(node->valid) / 2, i;
+	struct zl_key last = zl_node_key(node, node->n - 1u);
+	uint32_t all = (uint32_t)__builtin_popcountll(node->valid), lines = 0, stay, i;
 
-	if (zl_key_compare(&last, key) < 0)
-		return node->n - 1u;
-	for (i = 0; i < node->n - 1u && (lines < half || !i); i++)
+	stay = zl_key_compare(&last, key) < 0 ? all - all / 8 : all / 2;
+	for (i = 0; i < node->n - 1u && (lines < stay || !i); i++)
 		lines += zl_node_at(node, i)->lines;
 	return i;
 }
@@ -193,24 +203,59 @@ static void spoil_word(struct zl_fs *fs, const struct zl_node *node)
 	zl_pm_store64(pm, ZL_WORD, off, 0);
 }
 
+/* Of the i-th element of an inner node. */
+static struct zl_node *child_of(const struct zl_node *node, uint32_t i)
+{
+	return node->children ? node->children[node->order[i]] : NULL;
+}
+
+/* Elements from at on, and what they lead to; readers find them in the left one as before. */
+static void copy_half(struct zl_fs *fs, struct zl_node *right, const struct zl_node *left,
+		      uint32_t at)
+{
+	uint32_t i, line = 1;
+
+	for (i = at; i < left->n; i++) {
+		zl_node_write(fs, right, line, zl_node_at(left, i), zl_node_at(left, i)->lines);
+		zl_node_link(fs, right, i - at, line, child_of(left, i));
+		line += zl_node_at(left, i)->lines;
+	}
+}
+
+static void drop_half(struct zl_fs *fs, struct zl_node *left, uint32_t at)
+{
+	zl_node_change(left);
+	while (left->n > at)
+		zl_node_unlink(fs, left, left->n - 1u);
+	zl_node_changed(left);
+	zl_node_store_valid(fs, left);
+}
+
+/* An element of a parent, in free lines of it. */
+static void add_child(struct zl_fs *fs, struct zl_node *parent, uint32_t index,
+		      const struct zl_key *low, struct zl_node *child)
+{
+	struct zlf_elem elem = child_elem(fs, low, child->addr);
+	uint32_t line = zl_node_room(fs, parent, 1);
+
+	zl_node_write(fs, parent, line, &elem, 1);
+	zl_node_change(parent);
+	zl_node_link(fs, parent, index, line, child);
+	zl_node_changed(parent);
+}
+
 /* parent has room; index: of node in it. */
 static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent, uint32_t index,
 		 const struct zl_key *key)
 {
-	uint32_t at = split_at(node, key), i, line = 1;
-	struct zl_key low = zl_elem_key(zl_node_at(node, at));
+	uint32_t at = split_at(node, key);
+	struct zl_key low = zl_node_key(node, at);
 	struct zl_node *right = make_node(fs, node->level, &low);
-	struct zlf_elem elem;
 
 	if (!right)
 		return -ENOSPC;
-	for (i = at; i < node->n; i++) {
-		zl_node_insert(fs, right, i - at, line, zl_node_at(node, i),
-			       zl_node_at(node, i)->lines);
-		line += zl_node_at(node, i)->lines;
-	}
-	elem = child_elem(fs, &low, right->addr);
-	zl_node_insert(fs, parent, index + 1, zl_node_room(fs, parent, 1), &elem, 1);
+	copy_half(fs, right, node, at);
+	add_child(fs, parent, index + 1, &low, right);
 	finish_node(fs, right);
 	if (ZL_BUG(INTENT_EARLY))
 		intents_clear(fs, 1);
@@ -218,9 +263,7 @@ static int split(struct zl_fs *fs, struct zl_node *node, struct zl_node *parent,
 		spoil_word(fs, node);
 	zl_node_store_valid(fs, parent);	/* from here on it is in the tree */
 	zl_pm_fence();
-	while (node->n > at)
-		zl_node_remove(fs, node, node->n - 1u);
-	zl_node_store_valid(fs, node);
+	drop_half(fs, node, at);
 	intents_clear(fs, 1);
 	zl_pm_fence();
 	return 0;
@@ -282,11 +325,10 @@ int zl_tree_make_room(struct zl_fs *fs, struct zl_path *path, const struct zl_ke
  * What a split that was cut short has left in the node in front is not to come to light when
  * the bound goes.
  */
-static int clean_left(struct zl_fs *fs, const struct zl_node *parent, uint32_t index)
+static int clean_left(struct zl_fs *fs, struct zl_node *parent, uint32_t index)
 {
-	const struct zl_key hi = zl_elem_key(zl_node_at(parent, index));
-	struct zl_node *left = zl_node_get(fs, zl_get64(zl_node_at(parent, index - 1)->addr),
-					   parent->level - 1u, &hi);
+	const struct zl_key hi = zl_node_key(parent, index);
+	struct zl_node *left = zl_node_child(fs, parent, index - 1, &hi);
 
 	/* the same in the last node of each level below */
 	for (;;) {
@@ -298,8 +340,7 @@ static int clean_left(struct zl_fs *fs, const struct zl_node *parent, uint32_t i
 		}
 		if (!left->level || !left->n)
 			return 0;
-		left = zl_node_get(fs, zl_get64(zl_node_at(left, left->n - 1u)->addr),
-				   left->level - 1u, &hi);
+		left = zl_node_child(fs, left, left->n - 1u, &hi);
 	}
 }
 
@@ -339,7 +380,7 @@ static void shrink_root(struct zl_fs *fs, struct zl_node *child)
 	intend(fs, &old, 1, &any);
 	store_anchor(fs, child->addr);
 	zl_pm_fence();
-	tree->root = child;
+	set_root(tree, child);
 	forget_nodes(fs, &old, 1);
 }
 
@@ -348,8 +389,7 @@ static int shrink(struct zl_fs *fs)
 	struct zl_node *root = fs->tree_state->root, *child;
 
 	while (root->level && root->n == 1) {
-		child = zl_node_get(fs, zl_get64(zl_node_at(root, 0)->addr), root->level - 1u,
-				    NULL);
+		child = zl_node_child(fs, root, 0, NULL);
 		if (!child)
 			return -EIO;
 		shrink_root(fs, child);
@@ -358,26 +398,39 @@ static int shrink(struct zl_fs *fs)
 	return 0;
 }
 
+/* The i-th child gets another key: a new element, in that line. */
+static void change_key(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line)
+{
+	struct zl_node *child = child_of(node, i);
+
+	zl_node_unlink(fs, node, i);
+	zl_node_link(fs, node, i, line, child);
+}
+
 /*
  * The child leaves its parent. Who comes after a first one takes over its key, so that what
  * is in front of it has a place that is in order.
  */
 static void leave_parent(struct zl_fs *fs, struct zl_node *parent, uint32_t index, uint32_t line)
 {
-	struct zl_key low = zl_elem_key(zl_node_at(parent, index));
+	struct zl_key low = zl_node_key(parent, index);
+	bool has_heir = !index && parent->n > 1;
 	struct zlf_elem heir;
 
-	zl_node_remove(fs, parent, index);
-	if (!index && parent->n) {
-		heir = child_elem(fs, &low, zl_get64(zl_node_at(parent, 0)->addr));
-		zl_node_remove(fs, parent, 0);
-		zl_node_insert(fs, parent, 0, line, &heir, 1);
-		zl_pm_fence();
+	if (has_heir) {
+		heir = child_elem(fs, &low, zl_get64(zl_node_at(parent, 1)->addr));
+		zl_node_write(fs, parent, line, &heir, 1);
 	}
+	zl_node_change(parent);
+	zl_node_unlink(fs, parent, index);
+	if (has_heir)
+		change_key(fs, parent, 0, line);
+	zl_node_changed(parent);
+	if (has_heir)
+		zl_pm_fence();
 	zl_node_store_valid(fs, parent);
 	zl_pm_fence();
-	STAILQ_REMOVE(&fs->tree_state->touched, parent, zl_node, in_touched);
-	parent->touched = false;
+	zl_node_untouch(fs, parent);
 }
 
 /* How many nodes above an empty leaf have nothing but it. */
@@ -393,7 +446,7 @@ static uint32_t only_children(const struct zl_path *path)
 /* A first child that was empty and had to stay may go now that the parent has room. */
 static int prune_first(struct zl_fs *fs, struct zl_node *parent)
 {
-	struct zl_key low = zl_elem_key(zl_node_at(parent, 0));
+	struct zl_key low = zl_node_key(parent, 0);
 	struct zl_path path;
 	int err = zl_tree_descend(fs, &low, &path);
 
@@ -408,7 +461,7 @@ static int prune_first(struct zl_fs *fs, struct zl_node *parent)
  */
 static int lower_heir(struct zl_fs *fs, struct zl_node *parent, const struct zl_key *low)
 {
-	struct zl_key key = zl_elem_key(zl_node_at(parent, 1));
+	struct zl_key key = zl_node_key(parent, 1);
 	uint32_t level, line;
 	struct zl_path path;
 	struct zl_node *node;
@@ -417,20 +470,21 @@ static int lower_heir(struct zl_fs *fs, struct zl_node *parent, const struct zl_
 
 	for (level = parent->level - 1u; level && !err; level--) {
 		node = path.node[level];
-		key = zl_elem_key(zl_node_at(node, 0));
+		key = zl_node_key(node, 0);
 		if (zl_key_compare(&key, low) <= 0)
 			continue;
 		line = zl_node_room(fs, node, 1);
 		if (!line)
 			return 1;
 		elem = child_elem(fs, low, zl_get64(zl_node_at(node, 0)->addr));
-		zl_node_remove(fs, node, 0);
-		zl_node_insert(fs, node, 0, line, &elem, 1);
+		zl_node_write(fs, node, line, &elem, 1);
+		zl_node_change(node);
+		change_key(fs, node, 0, line);
+		zl_node_changed(node);
 		zl_pm_fence();
 		zl_node_store_valid(fs, node);
 		zl_pm_fence();
-		STAILQ_REMOVE(&fs->tree_state->touched, node, zl_node, in_touched);
-		node->touched = false;
+		zl_node_untouch(fs, node);
 	}
 	return err;
 }
@@ -449,7 +503,7 @@ int zl_tree_prune(struct zl_fs *fs, struct zl_path *path)
 	line = zl_node_room(fs, parent, 1);
 	if (!index && !line)
 		return 0;		/* no place for the heir's key: it stays, empty */
-	low = zl_elem_key(zl_node_at(parent, index));
+	low = zl_node_key(parent, index);
 	err = index ? clean_left(fs, parent, index) : lower_heir(fs, parent, &low);
 	if (err)
 		return err < 0 ? err : 0;

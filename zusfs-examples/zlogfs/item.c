@@ -185,6 +185,8 @@ static bool blocks_valid(const struct zl_fs *fs, const struct zl_item *item)
 
 static bool item_valid(const struct zl_fs *fs, const struct zl_item *item)
 {
+	if (item->obj > ZLF_OBJ_MAX)
+		return false;
 	if (item->kind == ZLF_ITEM_INODE)
 		return !item->payload_bytes &&
 		       (!(item->mask & ZLF_IM_NEW) || item->mask & ZLF_IM_MODE);

@@ -34,17 +34,54 @@ struct zl_key zl_elem_key(const struct zlf_elem *elem)
 	};
 }
 
+static struct zl_short_key short_key(const struct zl_key *key)
+{
+	return (struct zl_short_key) { key->obj << 8 | key->rec_type, key->key };
+}
+
+/* Of history, whose keys differ in the tid, too; as long as the reader is not sure, anything. */
+ZL_OPTIMISTIC
+static uint64_t tid_at(const struct zl_node *node, uint32_t i)
+{
+	const struct zlf_elem *elem;
+	uint32_t line;
+
+	line = __atomic_load_n(&node->order[i], __ATOMIC_RELAXED) & (ZLF_NODE_LINES_MAX - 1);
+	elem = (const struct zlf_elem *)(const void *)
+		       __atomic_load_n(&node->media, __ATOMIC_RELAXED) + line;
+	return zl_get64(__atomic_load_n(&elem->create_tid, __ATOMIC_RELAXED));
+}
+
+ZL_OPTIMISTIC
+static int compare_at(const struct zl_node *node, uint32_t i, const struct zl_short_key *key,
+		      uint64_t tid)
+{
+	uint64_t high = __atomic_load_n(&node->keys[i].high, __ATOMIC_RELAXED), at, low;
+
+	if (high != key->high)
+		return high < key->high ? -1 : 1;
+	low = __atomic_load_n(&node->keys[i].low, __ATOMIC_RELAXED);
+	if (low != key->low)
+		return low < key->low ? -1 : 1;
+	if (!(high & ZLF_REC_HISTORY))
+		return 0;
+	at = tid_at(node, i);
+	return at < tid ? -1 : at > tid;
+}
+
+ZL_OPTIMISTIC
 uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bool *exact)
 {
-	uint32_t low = 0, high = node->n, mid;
-	struct zl_key at;
+	uint32_t low = 0, high = __atomic_load_n(&node->n, __ATOMIC_RELAXED), mid;
+	const struct zl_short_key want = short_key(key);
 	int order;
 
 	*exact = false;
+	if (high > ZLF_NODE_LINES_MAX)	/* of a reader that is too late */
+		high = ZLF_NODE_LINES_MAX;
 	while (low < high) {
 		mid = (low + high) / 2;
-		at = zl_elem_key(zl_node_at(node, mid));
-		order = zl_key_compare(&at, key);
+		order = compare_at(node, mid, &want, key->tid);
 		if (order < 0) {
 			low = mid + 1;
 		} else {
@@ -53,6 +90,44 @@ uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bo
 		}
 	}
 	return low;
+}
+
+ZL_OPTIMISTIC
+struct zl_key zl_node_key(const struct zl_node *node, uint32_t i)
+{
+	uint64_t high = __atomic_load_n(&node->keys[i].high, __ATOMIC_RELAXED);
+	uint32_t rec_type = high & UINT8_MAX;
+
+	return (struct zl_key) {
+		.obj = high >> 8, .rec_type = rec_type,
+		.key = __atomic_load_n(&node->keys[i].low, __ATOMIC_RELAXED),
+		.tid = rec_type & ZLF_REC_HISTORY ? tid_at(node, i) : 0,
+	};
+}
+
+/* --------------------------------------------------------------------- seq */
+
+bool zl_node_read_begin(const struct zl_node *node, uint32_t *seq)
+{
+	*seq = __atomic_load_n(&node->seq, __ATOMIC_ACQUIRE);
+	return !(*seq & 1);
+}
+
+bool zl_node_read_ok(const struct zl_node *node, uint32_t seq)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&node->seq, __ATOMIC_RELAXED) == seq;
+}
+
+void zl_node_change(struct zl_node *node)
+{
+	__atomic_store_n(&node->seq, node->seq + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+void zl_node_changed(struct zl_node *node)
+{
+	__atomic_store_n(&node->seq, node->seq + 1, __ATOMIC_RELEASE);
 }
 
 /* -------------------------------------------------------------------- lines */
@@ -82,32 +157,58 @@ void zl_node_touch(struct zl_fs *fs, struct zl_node *node)
 	STAILQ_INSERT_TAIL(&fs->tree_state->touched, node, in_touched);
 }
 
-static void order_insert(struct zl_node *node, uint32_t i, uint32_t line)
+void zl_node_untouch(struct zl_fs *fs, struct zl_node *node)
+{
+	if (!node->touched)
+		return;
+	node->touched = false;
+	STAILQ_REMOVE(&fs->tree_state->touched, node, zl_node, in_touched);
+}
+
+static void order_insert(struct zl_node *node, uint32_t i, uint32_t line,
+			 const struct zl_key *key)
 {
 	memmove(&node->order[i + 1], &node->order[i], node->n - i);
+	memmove(&node->keys[i + 1], &node->keys[i], (node->n - i) * sizeof(node->keys[0]));
 	node->order[i] = (uint8_t)line;
+	node->keys[i] = short_key(key);
 	node->n++;
 }
 
-void zl_node_insert(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
-		    const void *elem, uint32_t lines)
+void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const void *elem,
+		   uint32_t lines)
 {
 	struct zl_pm *pm;
 	uint64_t off;
 
 	pm = zl_node_pm(fs, node->addr, &off);
 	zl_pm_write(pm, ZL_META, off + line * ZLF_LINE_BYTES, elem, lines * ZLF_LINE_BYTES);
-	node->valid |= LINE_MASK(line, lines);
-	order_insert(node, i, line);
+}
+
+void zl_node_link(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
+		  struct zl_node *child)
+{
+	const struct zlf_elem *elem = zl_node_elem(node, line);
+	struct zl_key key = zl_elem_key(elem);
+
+	node->valid |= LINE_MASK(line, elem->lines);
+	if (node->children)
+		__atomic_store_n(&node->children[line], child, __ATOMIC_RELEASE);
+	order_insert(node, i, line, &key);
 	zl_node_touch(fs, node);
 }
 
-void zl_node_remove(struct zl_fs *fs, struct zl_node *node, uint32_t i)
+void zl_node_unlink(struct zl_fs *fs, struct zl_node *node, uint32_t i)
 {
-	node->gone = zl_elem_key(zl_node_at(node, i));
-	node->valid &= ~LINE_MASK(node->order[i], zl_node_at(node, i)->lines);
+	uint32_t line = node->order[i];
+
+	node->gone = zl_node_key(node, i);
+	node->valid &= ~LINE_MASK(line, zl_node_elem(node, line)->lines);
 	node->n--;
 	memmove(&node->order[i], &node->order[i + 1], node->n - i);
+	memmove(&node->keys[i], &node->keys[i + 1], (node->n - i) * sizeof(node->keys[0]));
+	if (node->children)
+		__atomic_store_n(&node->children[line], NULL, __ATOMIC_RELAXED);
 	zl_node_touch(fs, node);
 }
 
@@ -152,6 +253,8 @@ static const char *check_elem(const struct zl_fs *fs, const struct zl_node *node
 		return "an element's checksum";
 	if (node->level && elem->lines != 1)
 		return "an inner element's length";
+	if (zl_get64(elem->obj) > ZLF_OBJ_MAX)
+		return "an element's object";
 	return NULL;
 }
 
@@ -161,7 +264,7 @@ static void drop_behind(struct zl_node *node, const struct zl_key *hi)
 	struct zl_key last;
 
 	while (hi && node->n) {
-		last = zl_elem_key(zl_node_at(node, node->n - 1u));
+		last = zl_node_key(node, node->n - 1u);
 		if (zl_key_compare(&last, hi) < 0)
 			return;
 		node->valid &= ~LINE_MASK(node->order[node->n - 1],
@@ -197,71 +300,102 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 		i = zl_node_search(node, &key, &exact);
 		if (exact)
 			return "two elements of one key";
-		order_insert(node, i, line);
+		order_insert(node, i, line, &key);
 		line += zl_node_elem(node, line)->lines;
 	}
 	drop_behind(node, hi);
 	return NULL;
 }
 
-/* -------------------------------------------------------------------- cache */
+/* ------------------------------------------------------------------- memory */
 
-bool zl_cache_init(struct zl_fs *fs)
+static size_t node_bytes(uint32_t level)
 {
-	struct zl_tree *tree = fs->tree_state;
-
-	tree->cache_size = 1024;
-	tree->cache = calloc(tree->cache_size, sizeof(void *));
-	return tree->cache;
+	return sizeof(struct zl_node) +
+	       (level ? ZLF_NODE_LINES_MAX * sizeof(struct zl_node *) : 0);
 }
 
-void zl_cache_free(struct zl_fs *fs)
+/* One that was given back, or a new one: a leaf's memory is never an inner node's. */
+static struct zl_node *take_node(struct zl_tree *tree, uint32_t level)
 {
-	struct zl_tree *tree = fs->tree_state;
-	struct zl_node *node;
-	uint32_t i;
-
-	for (i = 0; tree->cache && i < tree->cache_size; i++)
-		while ((node = tree->cache[i])) {
-			tree->cache[i] = node->hash_next;
-			free(node);
-		}
-	free(tree->cache);
-}
-
-static struct zl_node **bucket_of(const struct zl_tree *tree, uint64_t addr)
-{
-	return &tree->cache[addr * 0x9e3779b97f4a7c15ull >> 40 & (tree->cache_size - 1)];
-}
-
-static struct zl_node *cached(const struct zl_tree *tree, uint64_t addr)
-{
-	struct zl_node *node = __atomic_load_n(bucket_of(tree, addr), __ATOMIC_ACQUIRE);
-
-	while (node && node->addr != addr)
-		node = __atomic_load_n(&node->hash_next, __ATOMIC_ACQUIRE);
-	return node;
-}
-
-static void enter(struct zl_tree *tree, struct zl_node *node)
-{
-	struct zl_node **bucket = bucket_of(tree, node->addr);
-
-	node->hash_next = *bucket;
-	__atomic_store_n(bucket, node, __ATOMIC_RELEASE);
-	tree->num_nodes++;
-}
-
-static struct zl_node *alloc_node(struct zl_fs *fs, uint64_t addr, uint32_t level)
-{
-	struct zl_node *node = calloc(1, sizeof(*node));
+	struct zl_node_stack *stack = level ? &tree->free_inner : &tree->free_leaves;
+	struct zl_node *node = SLIST_FIRST(stack);
+	size_t bytes = (node_bytes(level) + ZLF_LINE_BYTES - 1) & ~(ZLF_LINE_BYTES - 1);
 
 	if (node) {
-		node->addr = addr;
-		node->level = (uint16_t)level;
-		node->media = zl_media(fs, addr);
+		SLIST_REMOVE_HEAD(stack, in_free);
+		return node;
 	}
+	node = aligned_alloc(ZLF_LINE_BYTES, bytes);
+	if (!node)
+		return NULL;
+	node->seq = 0;
+	node->children = level ? (struct zl_node **)(void *)(node + 1) : NULL;
+	SLIST_INSERT_HEAD(&tree->all, node, in_all);
 	return node;
+}
+
+/* Which nodes are in memory: false if that is no change, as a node has one place. */
+static bool mark_loaded(struct zl_fs *fs, uint64_t addr, bool loaded)
+{
+	uint32_t i, off, unit;
+	uint64_t bit, *word;
+	bool change;
+
+	if (!zl_addr_split(fs, addr, &i, &off))
+		return false;
+	unit = off / fs->geo.node_bytes;
+	bit = 1ull << unit % 64;
+	word = &fs->segs[i].loaded[unit / 64];
+	change = !(*word & bit) == loaded;
+	*word = loaded ? *word | bit : *word & ~bit;
+	return change;
+}
+
+struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level)
+{
+	struct zl_node *node = take_node(fs->tree_state, level);
+
+	if (!node)
+		return NULL;
+	mark_loaded(fs, addr, true);
+	zl_node_change(node);
+	node->media = zl_media(fs, addr);
+	node->addr = addr;
+	node->level = (uint16_t)level;
+	node->n = 0;
+	node->valid = 0;
+	node->touched = false;
+	if (level)
+		memset(node->children, 0, ZLF_NODE_LINES_MAX * sizeof(struct zl_node *));
+	zl_node_changed(node);
+	return node;
+}
+
+static void give_back(struct zl_fs *fs, struct zl_node *node)
+{
+	struct zl_tree *tree = fs->tree_state;
+
+	mark_loaded(fs, node->addr, false);
+	zl_node_change(node);		/* whoever still reads it is too late */
+	zl_node_changed(node);
+	SLIST_INSERT_HEAD(node->level ? &tree->free_inner : &tree->free_leaves, node, in_free);
+}
+
+void zl_node_forget(struct zl_fs *fs, struct zl_node *node)
+{
+	zl_node_untouch(fs, node);
+	give_back(fs, node);
+}
+
+void zl_nodes_free(struct zl_tree *tree)
+{
+	struct zl_node *node;
+
+	while ((node = SLIST_FIRST(&tree->all))) {
+		SLIST_REMOVE_HEAD(&tree->all, in_all);
+		free(node);
+	}
 }
 
 static bool may_be_node(const struct zl_fs *fs, uint64_t addr)
@@ -272,75 +406,41 @@ static bool may_be_node(const struct zl_fs *fs, uint64_t addr)
 	       off % fs->geo.node_bytes == 0 && off / fs->geo.node_bytes < fs->geo.segment_nodes;
 }
 
-struct zl_node *zl_node_get(struct zl_fs *fs, uint64_t addr, uint32_t level,
-			    const struct zl_key *hi)
+struct zl_node *zl_node_load(struct zl_fs *fs, uint64_t addr, uint32_t level,
+			     const struct zl_key *hi)
 {
-	struct zl_tree *tree = fs->tree_state;
-	struct zl_node *node = cached(tree, addr);
-	const char *what = "a node's address";
+	struct zl_node *node;
+	const char *what;
 
-	if (node)
-		return node;
-	pthread_mutex_lock(&tree->cache_lock);
-	node = cached(tree, addr);
-	if (!node && may_be_node(fs, addr)) {
-		node = alloc_node(fs, addr, level);
-		what = node ? read_node(fs, node, hi) : NULL;
-		if (node && !what)
-			enter(tree, node);
+	if (!may_be_node(fs, addr)) {
+		zl_freeze(fs, "a node's address", addr);
+		return NULL;
 	}
-	if (what && (!node || !cached(tree, addr))) {
-		zl_freeze(fs, what, addr);
-		free(node);
-		node = NULL;
+	if (!mark_loaded(fs, addr, true)) {
+		zl_freeze(fs, "a node that two lead to", addr);
+		return NULL;
 	}
-	pthread_mutex_unlock(&tree->cache_lock);
-	return node;
-}
-
-static void grow_cache(struct zl_tree *tree)
-{
-	struct zl_node **old = tree->cache, *node;
-	uint32_t i, size = tree->cache_size;
-
-	tree->cache = calloc(2ull * size, sizeof(void *));
-	if (!tree->cache) {
-		tree->cache = old;	/* longer chains, no harm */
-		return;
-	}
-	tree->cache_size = 2 * size;
-	tree->num_nodes = 0;
-	for (i = 0; i < size; i++)
-		while ((node = old[i])) {
-			old[i] = node->hash_next;
-			enter(tree, node);
-		}
-	free(old);
-}
-
-struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level)
-{
-	struct zl_tree *tree = fs->tree_state;
-	struct zl_node *node = alloc_node(fs, addr, level);
-
+	node = zl_node_new(fs, addr, level);
 	if (!node)
 		return NULL;
-	if (tree->num_nodes > 2 * tree->cache_size)
-		grow_cache(tree);
-	enter(tree, node);
-	return node;
+	what = read_node(fs, node, hi);
+	if (!what)
+		return node;
+	zl_freeze(fs, what, addr);
+	give_back(fs, node);
+	return NULL;
 }
 
-void zl_node_forget(struct zl_fs *fs, struct zl_node *node)
+struct zl_node *zl_node_child(struct zl_fs *fs, struct zl_node *parent, uint32_t i,
+			      const struct zl_key *hi)
 {
-	struct zl_tree *tree = fs->tree_state;
-	struct zl_node **link = bucket_of(tree, node->addr);
+	struct zl_node **place = &parent->children[parent->order[i]], *child = *place;
 
-	while (*link != node)
-		link = &(*link)->hash_next;
-	*link = node->hash_next;
-	tree->num_nodes--;
-	if (node->touched)
-		STAILQ_REMOVE(&tree->touched, node, zl_node, in_touched);
-	free(node);
+	if (!child) {
+		child = zl_node_load(fs, zl_get64(zl_node_at(parent, i)->addr),
+				     parent->level - 1u, hi);
+		/* readers see it whole, partner: optimistic descents of tree.c */
+		__atomic_store_n(place, child, __ATOMIC_RELEASE);
+	}
+	return child;
 }

@@ -6,31 +6,47 @@
 #include "zlogfs.h"
 
 /*
- * Read under fs->tree; changed under it, for writing. Made when it is first met, and then
- * kept as long as the node is there.
+ * Nodes are read without a lock, and changed by one thread at a time under zl_tree.lock: around
+ * each change seq is odd, and a reader takes what it has read for nothing if seq is, or has
+ * become, another. Memory of a node is given to nothing but nodes as long as the tree is
+ * there, so that a reader that comes late reads what it will not believe.
  */
+#define ZL_OPTIMISTIC	__attribute__((no_sanitize("thread")))
+
+/* A key without tid, in order as two numbers. */
+struct zl_short_key {
+	uint64_t high;			/* object, and below it rec_type */
+	uint64_t low;
+};
+
 struct zl_node {
-	struct zl_node *hash_next;	/* read by acquire, stored by release under cache_lock */
-	const struct zlf_node *media;
-	uint64_t addr;
-	uint64_t valid;			/* lines of elements, those not yet committed too */
-	struct zl_key gone;		/* of the element that was taken out last: it leads here */
+	uint32_t seq;			/* atomic; odd: it is being changed */
 	uint16_t level;
 	uint16_t n;
+	const struct zlf_node *media;
+	uint64_t addr;
+	struct zl_node **children;	/* by line; NULL: not loaded yet; of a leaf there are none */
+	uint8_t order[ZLF_NODE_LINES_MAX]; /* first lines of elements, by key */
+	struct zl_short_key keys[ZLF_NODE_LINES_MAX];
+	/* From here on for who changes it alone. */
+	uint64_t valid;			/* lines of elements, those not yet committed too */
+	struct zl_key gone;		/* of the element that was taken out last: it leads here */
 	bool touched;			/* valid and what the medium has differ */
 	STAILQ_ENTRY(zl_node) in_touched;
-	uint8_t order[ZLF_NODE_LINES_MAX]; /* first lines of elements, by key */
+	SLIST_ENTRY(zl_node) in_free;	/* of nodes that there are no more */
+	SLIST_ENTRY(zl_node) in_all;
 };
 
 STAILQ_HEAD(zl_node_list, zl_node);
+SLIST_HEAD(zl_node_stack, zl_node);
 
 struct zl_tree {
-	pthread_mutex_t cache_lock;	/* to enter a node */
-	struct zl_node **cache;
-	uint32_t cache_size;		/* a power of two; grows under fs->tree for writing */
-	uint32_t num_nodes;
-	struct zl_node *root;
-	struct zl_node_list touched;
+	pthread_mutex_t lock;
+	struct zl_node *root;		/* atomic */
+	struct zl_node_list touched;	/* the applier's */
+	struct zl_node_stack free_leaves;
+	struct zl_node_stack free_inner;
+	struct zl_node_stack all;
 };
 
 /* The way from the root, which is the last, to a leaf; index of the child in each. */
@@ -52,25 +68,47 @@ static inline const struct zlf_elem *zl_node_at(const struct zl_node *node, uint
 	return zl_node_elem(node, node->order[i]);
 }
 
-/* NULL: EIO, and the filesystem is frozen, or no memory. hi: no element there counts. */
-struct zl_node *zl_node_get(struct zl_fs *fs, uint64_t addr, uint32_t level,
-			    const struct zl_key *hi);
-/* For a node that is being made: empty. Under fs->tree for writing, as what follows. */
+/*
+ * What is read between begin and ok counts if ok says so. begin: false if somebody is at it.
+ * Partners: zl_node_change() and zl_node_changed(), around each change of what readers see.
+ */
+bool zl_node_read_begin(const struct zl_node *node, uint32_t *seq);
+bool zl_node_read_ok(const struct zl_node *node, uint32_t seq);
+void zl_node_change(struct zl_node *node);
+void zl_node_changed(struct zl_node *node);
+
+/* Of a reader, too: number of elements with a key below; *exact: the next one has just this. */
+uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bool *exact);
+struct zl_key zl_node_key(const struct zl_node *node, uint32_t i);
+
+/*
+ * What follows is under zl_tree.lock. child: the i-th's node, loaded if it was not; NULL: EIO,
+ * and the filesystem is frozen, or no memory. hi: no element there counts. load: a root.
+ */
+struct zl_node *zl_node_child(struct zl_fs *fs, struct zl_node *parent, uint32_t i,
+			      const struct zl_key *hi);
+struct zl_node *zl_node_load(struct zl_fs *fs, uint64_t addr, uint32_t level,
+			     const struct zl_key *hi);
+/* For a node that is being made: empty. forget: it has left the tree. */
 struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level);
 void zl_node_forget(struct zl_fs *fs, struct zl_node *node);
-bool zl_cache_init(struct zl_fs *fs);
-void zl_cache_free(struct zl_fs *fs);
+void zl_nodes_free(struct zl_tree *tree);
 
-/* Number of elements with a key below; *exact: the next one has just this. */
-uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bool *exact);
 /* As many free lines in one piece; 0: there are not. */
 uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32_t lines);
-/* Write an element to free lines, as the i-th; take the i-th out. */
-void zl_node_insert(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
-		    const void *elem, uint32_t lines);
-void zl_node_remove(struct zl_fs *fs, struct zl_node *node, uint32_t i);
+/*
+ * write: an element to free lines, flushed. link: as the i-th, between change and changed
+ * unless nobody can see the node yet; child: of an inner node what it leads to. unlink: the
+ * i-th goes.
+ */
+void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const void *elem,
+		   uint32_t lines);
+void zl_node_link(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
+		  struct zl_node *child);
+void zl_node_unlink(struct zl_fs *fs, struct zl_node *node, uint32_t i);
 /* Its word, flushed. */
 void zl_node_touch(struct zl_fs *fs, struct zl_node *node);
+void zl_node_untouch(struct zl_fs *fs, struct zl_node *node);
 void zl_node_store_valid(struct zl_fs *fs, struct zl_node *node);
 /* Where it is, to store. */
 struct zl_pm *zl_node_pm(struct zl_fs *fs, uint64_t addr, uint64_t *off);
@@ -78,9 +116,8 @@ struct zl_pm *zl_node_pm(struct zl_fs *fs, uint64_t addr, uint64_t *off);
 int zl_tree_descend(struct zl_fs *fs, const struct zl_key *key, struct zl_path *path);
 
 /*
- * grow.c, under fs->tree for writing, nothing being staged. make_room: one split on the way
- * up from a leaf that is full; the caller descends again. prune: an empty leaf leaves the
- * tree. Durable when they return.
+ * grow.c, nothing being staged. make_room: one split on the way up from a leaf that is full;
+ * the caller descends again. prune: an empty leaf leaves the tree. Durable when they return.
  */
 int zl_tree_make_room(struct zl_fs *fs, struct zl_path *path, const struct zl_key *key);
 int zl_tree_prune(struct zl_fs *fs, struct zl_path *path);

@@ -7,7 +7,7 @@
 #include "shell.h"
 
 #define IDLE_NS		100000000L	/* between looks */
-#define STEP_ITEMS	64u
+#define STEP_ITEMS	4096u
 
 struct zl_shell {
 	pthread_t thread;

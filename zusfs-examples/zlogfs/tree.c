@@ -11,7 +11,7 @@
 #include "bug.h"
 #include "node.h"
 
-/* -------------------------------------------------------------------- lookup */
+/* -------------------------------------------------------------------- descent */
 
 int zl_tree_descend(struct zl_fs *fs, const struct zl_key *key, struct zl_path *path)
 {
@@ -32,177 +32,247 @@ int zl_tree_descend(struct zl_fs *fs, const struct zl_key *key, struct zl_path *
 		i -= i && !exact;	/* the last that is not above; the first has all below */
 		path->index[level] = (uint16_t)i;
 		if (i + 1 < node->n) {
-			path->hi = zl_elem_key(zl_node_at(node, i + 1));
+			path->hi = zl_node_key(node, i + 1);
 			path->bounded = true;
 		}
-		node = zl_node_get(fs, zl_get64(zl_node_at(node, i)->addr), --level,
-				   path->bounded ? &path->hi : NULL);
+		node = zl_node_child(fs, node, i, path->bounded ? &path->hi : NULL);
 		if (!node)
 			return -EIO;
+		level--;
 	}
 }
 
-static void copy_elem(struct zl_elem *to, const struct zlf_elem *from)
+/* -------------------------------------------------------------------- lookup */
+
+#define RETRIES		16u		/* then it is done under the lock */
+
+/* A look for a key, and where it has come: a leaf, and what the nodes above say of it. */
+struct look {
+	struct zl_fs *fs;
+	bool locked;
+	bool strict;			/* what is at the key does not count */
+	const struct zl_node *node;	/* or the parent of one that is not loaded */
+	uint32_t seq;
+	uint32_t i;			/* elements of it below the key; or which child */
+	bool exact;			/* the next one has just the key */
+	bool bounded, preceded;		/* there is a leaf behind, in front */
+	struct zl_key hi;		/* the first key of what is behind */
+	struct zl_key lo;		/* the first key of what is not in front */
+};
+
+enum reached {
+	REACHED,
+	CHANGED,			/* under the reader: again */
+	NOT_LOADED,
+};
+
+/* The last child that may have something at the key, or in front of it, and its bounds. */
+ZL_OPTIMISTIC
+static uint32_t choose_child(const struct zl_node *node, const struct zl_key *key,
+			     struct look *look)
 {
-	memcpy(to, from, from->lines * ZLF_LINE_BYTES);
+	uint32_t n = __atomic_load_n(&node->n, __ATOMIC_RELAXED), i;
+	bool exact;
+
+	i = zl_node_search(node, key, &exact);
+	i -= i && (look->strict || !exact);	/* the first has all below, too */
+	if (i + 1 < n && i + 1 < ZLF_NODE_LINES_MAX) {
+		look->hi = zl_node_key(node, i + 1);
+		look->bounded = true;
+	}
+	if (i) {
+		look->lo = zl_node_key(node, i);
+		look->preceded = true;
+	}
+	return i & (ZLF_NODE_LINES_MAX - 1);
 }
 
-static int find_locked(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
+ZL_OPTIMISTIC
+static const struct zl_node *child_at(const struct zl_node *node, uint32_t i)
 {
-	struct zl_path path;
-	bool exact;
-	uint32_t i;
-	int err = zl_tree_descend(fs, key, &path);
+	uint32_t line = __atomic_load_n(&node->order[i], __ATOMIC_RELAXED);
 
-	if (err)
-		return err;
-	i = zl_node_search(path.node[0], key, &exact);
-	if (!exact)
-		return -ENOENT;
-	copy_elem(elem, zl_node_at(path.node[0], i));
+	return __atomic_load_n(&node->children[line & (ZLF_NODE_LINES_MAX - 1)],
+			       __ATOMIC_ACQUIRE);
+}
+
+/* A child counts if its parent is still the same behind the look at the child's seq. */
+ZL_OPTIMISTIC
+static enum reached reach(const struct zl_tree *tree, const struct zl_key *key,
+			  struct look *look)
+{
+	const struct zl_node *node = __atomic_load_n(&tree->root, __ATOMIC_ACQUIRE), *child;
+	uint32_t seq, child_seq;
+
+	look->bounded = look->preceded = false;
+	if (!zl_node_read_begin(node, &seq) ||
+	    __atomic_load_n(&tree->root, __ATOMIC_ACQUIRE) != node)
+		return CHANGED;
+	while (__atomic_load_n(&node->level, __ATOMIC_RELAXED)) {
+		look->node = node;
+		look->i = choose_child(node, key, look);
+		child = child_at(node, look->i);
+		if (!child)
+			return zl_node_read_ok(node, seq) ? NOT_LOADED : CHANGED;
+		if (!zl_node_read_begin(child, &child_seq) || !zl_node_read_ok(node, seq))
+			return CHANGED;
+		node = child;
+		seq = child_seq;
+	}
+	look->node = node;
+	look->seq = seq;
+	look->i = zl_node_search(node, key, &look->exact);
+	return zl_node_read_ok(node, seq) ? REACHED : CHANGED;
+}
+
+/* Under the lock. */
+static int load_child(struct look *look)
+{
+	struct zl_node *parent = (struct zl_node *)look->node;
+
+	if (!parent->n)
+		return zl_freeze(look->fs, "an inner node without a child", parent->addr);
+	return zl_node_child(look->fs, parent, look->i, look->bounded ? &look->hi : NULL) ?
+		       0 : -EIO;
+}
+
+/* With look->locked, if it was not to be done without: for the caller to end. */
+static int look_for(struct look *look, const struct zl_key *key)
+{
+	struct zl_tree *tree = look->fs->tree_state;
+	enum reached reached;
+	uint32_t tries = 0;
+	int err;
+
+	while ((reached = reach(tree, key, look)) != REACHED) {
+		if (!look->locked && (reached == NOT_LOADED || ++tries == RETRIES)) {
+			pthread_mutex_lock(&tree->lock);
+			look->locked = true;
+		} else if (reached == NOT_LOADED) {
+			err = load_child(look);
+			if (err)
+				return err;
+		}
+	}
 	return 0;
+}
+
+static void end_look(struct look *look)
+{
+	if (look->locked)
+		pthread_mutex_unlock(&look->fs->tree_state->lock);
+}
+
+/* The leaf's i-th element, if it is still there. */
+ZL_OPTIMISTIC
+static bool copy_out(const struct look *look, uint32_t i, struct zl_elem *elem)
+{
+	uint32_t line = __atomic_load_n(&look->node->order[i], __ATOMIC_RELAXED), lines;
+	const struct zl_elem *from = (const struct zl_elem *)(const void *)
+		(__atomic_load_n(&look->node->media, __ATOMIC_RELAXED) + line);
+
+	if (!zl_node_read_ok(look->node, look->seq))
+		return false;
+	__builtin_memcpy(&elem->head, &from->head, ZLF_LINE_BYTES);
+	for (lines = elem->head.lines; lines > 1 && lines <= ZLF_ELEM_LINES_MAX; lines--)
+		__builtin_memcpy(elem->payload + (lines - 2) * ZLF_LINE_BYTES,
+				 from->payload + (lines - 2) * ZLF_LINE_BYTES, ZLF_LINE_BYTES);
+	return zl_node_read_ok(look->node, look->seq);
 }
 
 int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
+	struct look look = { .fs = fs };
 	int err;
 
-	pthread_rwlock_rdlock(&fs->tree);
-	err = find_locked(fs, key, elem);
-	pthread_rwlock_unlock(&fs->tree);
-	return err;
+	do
+		err = look_for(&look, key);
+	while (!err && look.exact && !copy_out(&look, look.i, elem));
+	end_look(&look);
+	return err ? err : look.exact ? 0 : -ENOENT;
 }
 
-/*
- * A crash came before it was pruned: a mount that does the same again prunes it, though there
- * is nothing left to do in it.
- */
+/* A leaf that a commit prunes, if it has nothing. */
 static void touch_empty(struct zl_fs *fs, struct zl_node *leaf)
 {
 	if (!leaf->n)
 		zl_node_touch(fs, leaf);
 }
 
-static int next_locked(struct zl_fs *fs, struct zl_key key, struct zl_elem *elem, bool touch)
+static int next(struct look *look, struct zl_key key, struct zl_elem *elem, bool prune)
 {
-	struct zl_path path;
-	bool exact;
-	uint32_t i;
 	int err;
 
 	for (;;) {
-		err = zl_tree_descend(fs, &key, &path);
+		err = look_for(look, &key);
 		if (err)
 			return err;
-		i = zl_node_search(path.node[0], &key, &exact);
-		if (i < path.node[0]->n) {
-			copy_elem(elem, zl_node_at(path.node[0], i));
-			return 0;
+		/* n is what it was: look_for() has seen it, and copy_out() makes sure */
+		if (look->i < __atomic_load_n(&look->node->n, __ATOMIC_RELAXED)) {
+			if (copy_out(look, look->i, elem))
+				return 0;
+			continue;
 		}
-		if (touch)
-			touch_empty(fs, path.node[0]);
-		if (!path.bounded)
+		if (!zl_node_read_ok(look->node, look->seq))
+			continue;
+		if (prune)
+			touch_empty(look->fs, (struct zl_node *)look->node);
+		if (!look->bounded)
 			return -ENOENT;
-		key = path.hi;
+		key = look->hi;
 	}
 }
 
 int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
-	int err;
+	struct look look = { .fs = fs };
+	int err = next(&look, *key, elem, false);
 
-	pthread_rwlock_rdlock(&fs->tree);
-	err = next_locked(fs, *key, elem, false);
-	pthread_rwlock_unlock(&fs->tree);
+	end_look(&look);
 	return err;
 }
 
-/* The last leaf in front of the one that path leads to; NULL: there is none. low: leads to it. */
-static int leaf_before(struct zl_fs *fs, const struct zl_path *path, struct zl_node **leaf,
-		       struct zl_key *low)
+int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
-	struct zl_node *node = NULL;
-	uint32_t level = 1, i;
-	struct zl_key hi;
+	struct look look = { .fs = fs };
+	int err = next(&look, *key, elem, true);
 
-	while (level < path->height && !path->index[level])
-		level++;
-	*leaf = NULL;
-	if (level == path->height)
-		return 0;
-	node = path->node[level];
-	i = path->index[level] - 1u;
-	hi = zl_elem_key(zl_node_at(node, i + 1));
-	for (;;) {
-		*low = zl_elem_key(zl_node_at(node, i));
-		node = zl_node_get(fs, zl_get64(zl_node_at(node, i)->addr), --level, &hi);
-		if (!node)
-			return -EIO;
-		if (!level)
-			break;
-		if (!node->n)
-			return zl_freeze(fs, "an inner node without a child", node->addr);
-		i = node->n - 1u;
-	}
-	*leaf = node;
-	return 0;
-}
-
-/* Empty leaves are pruned, but a crash may have come in between. */
-static int filled_leaf_before(struct zl_fs *fs, struct zl_path *path, struct zl_node **leaf)
-{
-	struct zl_key low;
-	int err = leaf_before(fs, path, leaf, &low);
-
-	while (!err && *leaf && !(*leaf)->n) {
-		err = zl_tree_descend(fs, &low, path);
-		if (!err)
-			err = leaf_before(fs, path, leaf, &low);
-	}
+	end_look(&look);
 	return err;
-}
-
-static int prev_locked(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
-{
-	struct zl_path path;
-	struct zl_node *leaf;
-	bool exact;
-	uint32_t i;
-	int err = zl_tree_descend(fs, key, &path);
-
-	if (err)
-		return err;
-	leaf = path.node[0];
-	i = zl_node_search(leaf, key, &exact);
-	if (exact) {
-		copy_elem(elem, zl_node_at(leaf, i));
-		return 0;
-	}
-	if (!i) {
-		err = filled_leaf_before(fs, &path, &leaf);
-		if (err || !leaf)
-			return err ? err : -ENOENT;
-		i = leaf->n;
-	}
-	copy_elem(elem, zl_node_at(leaf, i - 1));
-	return 0;
 }
 
 int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
+	struct look look = { .fs = fs };
+	struct zl_key from = *key;
+	uint32_t n;
 	int err;
 
-	pthread_rwlock_rdlock(&fs->tree);
-	err = prev_locked(fs, key, elem);
-	pthread_rwlock_unlock(&fs->tree);
+	for (;;) {
+		err = look_for(&look, &from);
+		if (err)
+			break;
+		n = look.i + (look.exact && !look.strict);
+		if (n) {
+			if (copy_out(&look, n - 1, elem))
+				break;
+			continue;
+		}
+		err = look.preceded ? 0 : -ENOENT;
+		if (err)
+			break;
+		from = look.lo;
+		look.strict = true;
+	}
+	end_look(&look);
 	return err;
 }
 
-/* -------------------------------------------------------------------- batches */
+/* ------------------------------------------------------------------- changes */
 
-void zl_tree_begin(struct zl_fs *fs)
+static void copy_elem(struct zl_elem *to, const struct zlf_elem *from)
 {
-	pthread_rwlock_wrlock(&fs->tree);
+	memcpy(to, from, from->lines * ZLF_LINE_BYTES);
 }
 
 /* Lines and bits first, then the words; what the words end may be used behind this. */
@@ -251,9 +321,11 @@ static int commit_locked(struct zl_fs *fs)
 
 int zl_tree_commit(struct zl_fs *fs)
 {
-	int err = commit_locked(fs);
+	int err;
 
-	pthread_rwlock_unlock(&fs->tree);
+	pthread_mutex_lock(&fs->tree_state->lock);
+	err = commit_locked(fs);
+	pthread_mutex_unlock(&fs->tree_state->lock);
 	return err;
 }
 
@@ -272,50 +344,75 @@ static bool newer(const struct zlf_elem *elem, uint64_t tid)
 	return zl_get64(elem->end_tid) > tid;
 }
 
-int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old)
+/* Free lines of the leaf that path then leads to. */
+static int find_room(struct zl_fs *fs, const struct zl_key *key, uint32_t lines,
+		     struct zl_path *path, uint32_t *line)
 {
-	struct zl_key key = zl_elem_key(&elem->head);
-	uint32_t i, line, lines = elem->head.lines;
-	struct zl_path path;
-	bool exact;
 	int err;
 
-	old->head.lines = 0;
-	seal_elem(fs, elem);
 	for (;;) {
-		err = zl_tree_descend(fs, &key, &path);
+		err = zl_tree_descend(fs, key, path);
 		if (err)
 			return err;
-		line = zl_node_room(fs, path.node[0], lines);
-		if (line)
-			break;
+		*line = zl_node_room(fs, path->node[0], lines);
+		if (*line)
+			return 0;
 		/* lines that the batch has ended are free behind its end */
 		if (!STAILQ_EMPTY(&fs->tree_state->touched))
 			err = commit_locked(fs);
 		else
-			err = zl_tree_make_room(fs, &path, &key);
+			err = zl_tree_make_room(fs, path, key);
 		if (err)
 			return err;
 	}
-	i = zl_node_search(path.node[0], &key, &exact);
-	if (exact && newer(zl_node_at(path.node[0], i), zl_get64(elem->head.end_tid)))
+}
+
+static int put_locked(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old)
+{
+	struct zl_key key = zl_elem_key(&elem->head);
+	struct zl_path path;
+	struct zl_node *leaf;
+	uint32_t i, line;
+	bool exact;
+	int err = find_room(fs, &key, elem->head.lines, &path, &line);
+
+	if (err)
+		return err;
+	leaf = path.node[0];
+	i = zl_node_search(leaf, &key, &exact);
+	if (exact && newer(zl_node_at(leaf, i), zl_get64(elem->head.end_tid)))
 		return 1;
-	if (exact) {
-		copy_elem(old, zl_node_at(path.node[0], i));
-		zl_node_remove(fs, path.node[0], i);
-	}
-	zl_node_insert(fs, path.node[0], i, line, elem, lines);
+	zl_node_write(fs, leaf, line, elem, elem->head.lines);
+	if (exact)
+		copy_elem(old, zl_node_at(leaf, i));
+	zl_node_change(leaf);
+	if (exact)
+		zl_node_unlink(fs, leaf, i);
+	zl_node_link(fs, leaf, i, line, NULL);
+	zl_node_changed(leaf);
 	return 0;
 }
 
-int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old)
+int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old)
+{
+	int err;
+
+	old->head.lines = 0;
+	seal_elem(fs, elem);
+	pthread_mutex_lock(&fs->tree_state->lock);
+	err = put_locked(fs, elem, old);
+	pthread_mutex_unlock(&fs->tree_state->lock);
+	return err;
+}
+
+static int del_locked(struct zl_fs *fs, const struct zl_key *key, uint64_t tid,
+		      struct zl_elem *old)
 {
 	struct zl_path path;
 	bool exact;
 	uint32_t i;
 	int err = zl_tree_descend(fs, key, &path);
 
-	old->head.lines = 0;
 	if (err)
 		return err;
 	i = zl_node_search(path.node[0], key, &exact);
@@ -323,8 +420,21 @@ int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct
 	if (!exact || newer(zl_node_at(path.node[0], i), tid))
 		return 1;
 	copy_elem(old, zl_node_at(path.node[0], i));
-	zl_node_remove(fs, path.node[0], i);
+	zl_node_change(path.node[0]);
+	zl_node_unlink(fs, path.node[0], i);
+	zl_node_changed(path.node[0]);
 	return 0;
+}
+
+int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old)
+{
+	int err;
+
+	old->head.lines = 0;
+	pthread_mutex_lock(&fs->tree_state->lock);
+	err = del_locked(fs, key, tid, old);
+	pthread_mutex_unlock(&fs->tree_state->lock);
+	return err;
 }
 
 int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem)
@@ -346,17 +456,6 @@ int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem)
 	return 0;
 }
 
-/* The applier's own looks, between its changes. */
-int zl_tree_find_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
-{
-	return find_locked(fs, key, elem);
-}
-
-int zl_tree_next_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
-{
-	return next_locked(fs, *key, elem, true);
-}
-
 /* ---------------------------------------------------------------------- load */
 
 int zl_tree_load(struct zl_fs *fs)
@@ -368,16 +467,19 @@ int zl_tree_load(struct zl_fs *fs)
 	const struct zlf_node *header;
 	uint32_t seg, off;
 
-	if (!tree || !zl_cache_init(fs))
+	if (!tree)
 		return -ENOMEM;
 	STAILQ_INIT(&tree->touched);
-	pthread_mutex_init(&tree->cache_lock, NULL);
+	SLIST_INIT(&tree->free_leaves);
+	SLIST_INIT(&tree->free_inner);
+	SLIST_INIT(&tree->all);
+	pthread_mutex_init(&tree->lock, NULL);
 	if (!zl_addr_split(fs, root, &seg, &off))
 		return zl_freeze(fs, "the tree's beginning", root);
 	header = zl_media(fs, root);
 	if (zl_get16(header->level) >= ZLF_HEIGHT_MAX)
 		return zl_freeze(fs, "the tree's height", root);
-	tree->root = zl_node_get(fs, root, zl_get16(header->level), NULL);
+	tree->root = zl_node_load(fs, root, zl_get16(header->level), NULL);
 	return tree->root ? 0 : -EIO;
 }
 
@@ -385,9 +487,9 @@ uint64_t zl_tree_root(struct zl_fs *fs)
 {
 	uint64_t root;
 
-	pthread_rwlock_rdlock(&fs->tree);
+	pthread_mutex_lock(&fs->tree_state->lock);
 	root = fs->tree_state->root->addr;
-	pthread_rwlock_unlock(&fs->tree);
+	pthread_mutex_unlock(&fs->tree_state->lock);
 	return root;
 }
 
@@ -395,8 +497,8 @@ void zl_tree_free(struct zl_fs *fs)
 {
 	if (!fs->tree_state)
 		return;
-	zl_cache_free(fs);
-	pthread_mutex_destroy(&fs->tree_state->cache_lock);
+	zl_nodes_free(fs->tree_state);
+	pthread_mutex_destroy(&fs->tree_state->lock);
 	free(fs->tree_state);
 	fs->tree_state = NULL;
 }

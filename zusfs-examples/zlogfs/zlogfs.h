@@ -12,7 +12,7 @@
  *	fs->step	one thread applies, or makes a checkpoint
  *	obj->lock	what is pending of an object, and its inode; two: the lower number first
  *	log->lock	one thread appends
- *	fs->tree	the tree: for writing only where words are stored
+ *	tree->lock	nodes of the tree change, or are loaded; who reads them takes none
  *	fs->space_lock	free segments and blocks
  *	fs->objs_lock	the table of objects
  */
@@ -127,6 +127,7 @@ struct zl_seg_list;
 
 struct zl_seg {
 	uint64_t used[8];	/* units; under space_lock */
+	uint64_t loaded[8];	/* nodes that are in memory; under the tree's lock */
 	uint64_t media_used[8];	/* as the medium has them or soon will; the applier's */
 	uint64_t seq;		/* of a log segment */
 	uint64_t max_tid;	/* of a log segment that has ended */
@@ -254,12 +255,12 @@ struct zl_elem {
 };
 
 /*
- * The element of key, or with next the first at or behind it: 0, ENOENT, EIO. Takes the
- * tree's lock for reading.
+ * The element of key, the first at or behind it, the last at or in front of it: 0, ENOENT, EIO.
+ * Any thread, with no lock; beside changes of the tree what is found was there at some moment
+ * of the call.
  */
 int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
-/* The last at or in front of it. */
 int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 
 int zl_tree_load(struct zl_fs *fs);
@@ -272,18 +273,18 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
 		    uint32_t level, const struct zl_key *low);
 
 /*
- * Changes of the tree, by one thread at a time, under fs->step: begin, any number of put and
- * del, then commit, behind which they are durable and what they replaced is gone. Who looks
- * something up waits meanwhile. *old, with lines 0 if there was none: what was there. 1: what
- * is there is newer, and stays, or is not there.
+ * Changes of the tree, by one thread at a time, under fs->step: any number of put and del, then
+ * commit, behind which they are durable and what they replaced is gone. Who looks something up
+ * finds them at once: what they do is durable in the log, and pending until they are. *old,
+ * with lines 0 if there was none: what was there. 1: what is there is newer, and stays, or is
+ * not there. next_prune: leaves on the way that have nothing are pruned, too: a crash may have
+ * come before they were.
  */
-void zl_tree_begin(struct zl_fs *fs);
 int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old);
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old);
+int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 /* A mistake that bug.h has: the element's second word is changed where it is. */
 int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem);
-int zl_tree_find_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
-int zl_tree_next_staged(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 int zl_tree_commit(struct zl_fs *fs);
 
 /* ------------------------------------------------------------------ objects */
@@ -534,7 +535,6 @@ struct zl_fs {
 	uint32_t *dirty_segs;	/* the applier's: whose bits are to be stored */
 	uint32_t num_dirty_segs;
 
-	pthread_rwlock_t tree;
 	struct zl_tree *tree_state;
 
 	pthread_mutex_t objs_lock;
