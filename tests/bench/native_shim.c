@@ -153,9 +153,8 @@ int zus_option_next(const char **cursor, char *buf, size_t buf_bytes, char **key
 	return 1;
 }
 
-static uint64_t flushed_bytes;	/* of the only thread that asks */
+static __thread uint64_t flushed_bytes;
 
-uint64_t shim_flushed_bytes(void);
 uint64_t shim_flushed_bytes(void)
 {
 	return flushed_bytes;

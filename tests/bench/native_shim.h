@@ -20,4 +20,7 @@ struct zus_req {
 	uint32_t num_extents;
 };
 
+/* By the calling thread, so far. */
+uint64_t shim_flushed_bytes(void);
+
 #endif /* NATIVE_SHIM_H */

@@ -17,10 +17,10 @@ $(BENCH_NAMES:%=$(BENCH_OUT)/%): $(BENCH_OUT)/%: $(BUILD)/obj/tests/bench/%.o \
 
 # zlogfs alone: its objects, and a stand-in for libzus
 BENCH_PROGS += $(BENCH_OUT)/zlogfs-native
-$(BUILD)/obj/tests/bench/zlogfs-native.o: override CPPFLAGS += -Izusfs-examples/zlogfs
+$(BUILD)/obj/tests/bench/native.o: override CPPFLAGS += -Izusfs-examples/zlogfs
 
-$(BENCH_OUT)/zlogfs-native: $(BUILD)/obj/tests/bench/zlogfs-native.o \
-		$(BUILD)/obj/tests/bench/native_shim.o $(zlogfs_OBJS)
+$(BENCH_OUT)/zlogfs-native: $(patsubst %,$(BUILD)/obj/tests/bench/%.o,zlogfs-native native \
+		native_shim) $(zlogfs_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lpmem -pthread
 

@@ -1,233 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * zlogfs-native.c - what zlogfs's operations take, called directly, beside yardsticks of the
- * same run: the stores and fences alone that they cannot do without. Medians of rounds in
- * which each is measured once, one after the other. One thread; what is applied and written
- * as checkpoints meanwhile counts.
+ * same run: the stores and fences alone that they cannot do without. Each round measures each
+ * once, one after the other, in chunks of 64 operations. Of a chunk's mean the median over all
+ * rounds is what an operation takes; the applier and checkpoints, which come after every 4096
+ * operations on the same CPU, are in the mean, which stands beside it.
  *
- * usage: zlogfs-native [--json] [ROUNDS]
+ * usage: zlogfs-native [--json] [--creates N] [--only NAME] [ROUNDS]
+ *
+ *	--only NAME	just this operation, for a profiler
+ *	--creates N	so many names in the measurement of steady creation; default 200000
+ *
+ * Exit status: 0; 1 a bar is not met; 2 wrong use, or no memory.
  */
+#include <getopt.h>
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "native_shim.h"
-#include "zlogfs.h"
+#include "native.h"
 
-#define BLOCK		4096ull
-#define MEDIA_BYTES	(3ull << 30)
-#define FILE_BYTES	(512ull << 20)
-#define FILE_BLOCKS	(FILE_BYTES / BLOCK)
-#define OPS		40000u
-#define ROUNDS_MAX	99u
+#define CHUNK		64u
+#define CHUNKS		1024u			/* a round */
+#define APPLY_CHUNKS	(4096u / CHUNK)		/* between two turns of the applier */
+#define ROUNDS_MAX	16u
+#define SCALE_OPS	200000u
 
-extern const struct zus_plugin zus_plugin;
-uint64_t shim_flushed_bytes(void);
-
-static struct zus_device device;
-static struct zus_mount mount = { .plugin = &zus_plugin, .devices = &device, .num_devices = 1 };
-static struct zus_inode *root, *file;
-static char block[BLOCK] __attribute__((aligned(64)));
-static uint64_t random_state = 1, last_name;
-static uint8_t *raw;			/* for the yardsticks */
-
-static uint64_t random_below(uint64_t n)
+static uint64_t now_ns(void)
 {
-	uint64_t z = random_state += 0x9e3779b97f4a7c15ull;
+	struct timespec now;
 
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	return (z ^ z >> 31) % n;
-}
-
-static void must(int err, const char *what)
-{
-	if (err) {
-		fprintf(stderr, "zlogfs-native: %s: %s\n", what, strerror(-err));
-		exit(1);
-	}
-}
-
-/* ------------------------------------------------------------------ yardsticks */
-
-static void y_copy_fence(void)
-{
-	zus_copy_nt(raw + random_below(FILE_BLOCKS) * BLOCK, block, BLOCK);
-	zus_fence();
-}
-
-static void y_copy_fence_256_fence(void)
-{
-	y_copy_fence();
-	zus_copy_nt(raw + FILE_BYTES + random_below(65536) * 256, block, 256);
-	zus_fence();
-}
-
-static void y_read(void)
-{
-	memcpy(block, raw + random_below(FILE_BLOCKS) * BLOCK, BLOCK);
-}
-
-static void y_256_fence(void)
-{
-	zus_copy_nt(raw + FILE_BYTES + random_below(65536) * 256, block, 256);
-	zus_fence();
-}
-
-/* ------------------------------------------------------------------ operations */
-
-static void write_block(uint64_t bn)
-{
-	static uint64_t id;
-	struct zus_req req = { .id = id + 1 };
-	struct zus_map map = { .off = bn * BLOCK, .len_bytes = BLOCK, .size_bytes = FILE_BYTES,
-			       .flags = ZUS_MAP_WRITE, .max_extents = 1 };
-	struct zus_map_done done = { .map_id = id + 1, .off = bn * BLOCK, .written_bytes = BLOCK,
-				     .size_bytes = FILE_BYTES };
-
-	id++;
-	must(zus_plugin.file_ops->map(&req, file, &map), "map");
-	zus_copy_nt((uint8_t *)device.addr + req.extents[0].dev_off, block, BLOCK);
-	zus_fence();
-	if (req.extents[0].flags)
-		must(zus_plugin.file_ops->map_done(&req, file, &done, NULL), "map_done");
-}
-
-static void op_write(void)
-{
-	write_block(random_below(FILE_BLOCKS));
-}
-
-static void op_read(void)
-{
-	struct zus_req req = { .id = 0 };
-	struct zus_map map = { .off = random_below(FILE_BLOCKS) * BLOCK, .len_bytes = BLOCK,
-			       .size_bytes = FILE_BYTES, .flags = ZUS_MAP_READ, .max_extents = 1 };
-
-	must(zus_plugin.file_ops->map(&req, file, &map), "map");
-	memcpy(block, (uint8_t *)device.addr + req.extents[0].dev_off, BLOCK);
-}
-
-static struct zus_inode *create(const char *name)
-{
-	struct zus_req req = { .id = 0 };
-	struct zus_create args = { .name = { name, (uint32_t)strlen(name) },
-				   .mode = S_IFREG | 0644 };
-	struct zus_entry entry;
-	struct zus_attr dir;
-
-	must(zus_plugin.inode_ops->create(&req, root, &args, &entry, &dir), "create");
-	return entry.inode;
-}
-
-static void op_create(void)
-{
-	char name[32];
-
-	snprintf(name, sizeof(name), "name%" PRIu64, ++last_name);
-	zus_inode_put(create(name));
-}
-
-/* ------------------------------------------------------------------- measuring */
-
-struct measure {
-	const char *name;
-	void (*op)(void);
-	const char *options;		/* of the mount that it wants */
-	double ns[ROUNDS_MAX];
-};
-
-static struct measure measures[] = {
-	{ "y_4k_fence", y_copy_fence, NULL, { 0 } },
-	{ "y_4k_fence_256_fence", y_copy_fence_256_fence, NULL, { 0 } },
-	{ "y_4k_read", y_read, NULL, { 0 } },
-	{ "y_256_fence", y_256_fence, NULL, { 0 } },
-	{ "overwrite_in_place", op_write, "steps=manual,policy=inplace", { 0 } },
-	{ "overwrite_cow", op_write, "steps=manual,policy=cow", { 0 } },
-	{ "read", op_read, "steps=manual", { 0 } },
-	{ "create", op_create, "steps=manual", { 0 } },
-};
-
-#define NUM_MEASURES	(sizeof(measures) / sizeof(measures[0]))
-
-static void mount_with(const char *options)
-{
-	struct zus_mount_out out;
-
-	mount.options = options;
-	must(zus_plugin.mount_ops->mount(NULL, &mount, &out), "mount");
-	root = out.root.inode;
-}
-
-static void open_file(void)
-{
-	struct zus_req req = { .id = 0 };
-	const struct zus_name name = { "file", 4 };
-	struct zus_entry entry;
-
-	must(zus_plugin.inode_ops->lookup(&req, root, &name, &entry), "lookup");
-	file = entry.inode;
-}
-
-static void unmount(void)
-{
-	if (file)
-		zus_inode_put(file);
-	file = NULL;
-	zus_inode_put(root);
-	zus_plugin.mount_ops->umount(&mount);
-}
-
-static void *map_memory(uint64_t bytes)
-{
-	void *addr = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	must(addr == MAP_FAILED ? -12 : 0, "memory");
-	return addr;
-}
-
-static void prepare(void)
-{
-	struct zl_mkfs options = { .now_ns = 1, .fs_uuid = { 5 } };
-	struct zl_media media = { .bytes = MEDIA_BYTES, .data_off = 2ull << 20 };
-	const char *why;
-	uint64_t bn;
-
-	raw = map_memory(FILE_BYTES + 65536ull * 256);
-	memset(raw, 1, FILE_BYTES);
-	media.addr = map_memory(MEDIA_BYTES);
-	must(zl_mkfs(&media, 1, &options, &why), "mkfs");
-	device = (struct zus_device) { .size_bytes = MEDIA_BYTES, .data_off = media.data_off,
-				       .tier = ZUS_TIER_T1, .addr = media.addr };
-	mount_with("steps=manual,policy=cow");
-	file = create("file");
-	for (bn = 0; bn < FILE_BLOCKS; bn++)
-		write_block(bn);
-	unmount();
-}
-
-static double run(const struct measure *m)
-{
-	struct timespec begin, end;
-	unsigned int i;
-
-	if (m->options) {
-		mount_with(m->options);
-		open_file();
-	}
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (i = 0; i < OPS; i++)
-		m->op();
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	if (m->options)
-		unmount();
-	return ((double)(end.tv_sec - begin.tv_sec) * 1e9 +
-		(double)(end.tv_nsec - begin.tv_nsec)) / OPS;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 static int by_value(const void *a, const void *b)
@@ -237,29 +43,318 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static double median(double *values, size_t n)
+{
+	qsort(values, n, sizeof(double), by_value);
+	return values[n / 2];
+}
+
+/* ------------------------------------------------------------------ yardsticks */
+
+static void y_copy_fence(struct native *nat)
+{
+	zus_copy_nt(native_raw(nat, NATIVE_FILE_BLOCKS, NATIVE_BLOCK), nat->block, NATIVE_BLOCK);
+	zus_fence();
+}
+
+static void y_256_fence(struct native *nat)
+{
+	zus_copy_nt(native_raw(nat, 65536, 256), nat->block, 256);
+	zus_fence();
+}
+
+static void y_copy_fence_256_fence(struct native *nat)
+{
+	y_copy_fence(nat);
+	y_256_fence(nat);
+}
+
+static void y_read(struct native *nat)
+{
+	memcpy(nat->block, native_raw(nat, NATIVE_FILE_BLOCKS, NATIVE_BLOCK), NATIVE_BLOCK);
+}
+
+/* ------------------------------------------------------------------ operations */
+
+static void op_write(struct native *nat)
+{
+	native_write(nat, native_random(nat, NATIVE_FILE_BLOCKS));
+}
+
+static void op_read(struct native *nat)
+{
+	memcpy(nat->block, native_map(nat, native_random(nat, NATIVE_FILE_BLOCKS)),
+	       NATIVE_BLOCK);
+}
+
+static void op_create(struct native *nat)
+{
+	native_create(nat, NULL, 0);
+}
+
+/* ------------------------------------------------------------------- measuring */
+
+struct measure {
+	const char *name;
+	void (*op)(struct native *nat);
+	const char *options;		/* of the mount that it wants */
+	int yardstick;			/* its index; -1: it is one */
+	double bar_ns;			/* above that */
+	double chunk_ns[ROUNDS_MAX * CHUNKS];
+	double sum_ns;
+	double median_ns, mean_ns;
+};
+
+static struct measure measures[] = {
+	{ .name = "y_4k_fence", .op = y_copy_fence, .yardstick = -1 },
+	{ .name = "y_4k_fence_256_fence", .op = y_copy_fence_256_fence, .yardstick = -1 },
+	{ .name = "y_4k_read", .op = y_read, .yardstick = -1 },
+	{ .name = "y_256_fence", .op = y_256_fence, .yardstick = -1 },
+	{ .name = "overwrite_in_place", .op = op_write, .yardstick = 0, .bar_ns = 250,
+	  .options = "steps=manual,policy=inplace" },
+	{ .name = "overwrite_cow", .op = op_write, .yardstick = 1, .bar_ns = 600,
+	  .options = "steps=manual,policy=cow" },
+	{ .name = "read", .op = op_read, .yardstick = 2, .bar_ns = 250,
+	  .options = "steps=manual" },
+};
+
+#define NUM_MEASURES	(sizeof(measures) / sizeof(measures[0]))
+#define COW		5
+
+static void run_round(struct native *nat, struct measure *m, unsigned int round)
+{
+	uint64_t begin = now_ns(), all = begin, end;
+	unsigned int chunk, i;
+
+	for (chunk = 0; chunk < CHUNKS; chunk++) {
+		for (i = 0; i < CHUNK; i++)
+			m->op(nat);
+		end = now_ns();
+		m->chunk_ns[round * CHUNKS + chunk] = (double)(end - begin) / CHUNK;
+		if (m->options && chunk % APPLY_CHUNKS == APPLY_CHUNKS - 1)
+			native_apply(nat);
+		begin = now_ns();
+	}
+	m->sum_ns += (double)(begin - all) / (CHUNK * CHUNKS);
+}
+
+static void measure_all(struct native *nat, unsigned int rounds, const char *only)
+{
+	unsigned int round;
+	struct measure *m;
+
+	for (round = 0; round < rounds; round++)
+		for (m = measures; m < measures + NUM_MEASURES; m++) {
+			if (only && strcmp(only, m->name))
+				continue;
+			if (m->options)
+				native_mount(nat, m->options);
+			run_round(nat, m, round);
+			if (m->options)
+				native_umount(nat);
+		}
+	for (m = measures; m < measures + NUM_MEASURES; m++) {
+		m->median_ns = median(m->chunk_ns, (size_t)rounds * CHUNKS);
+		m->mean_ns = m->sum_ns / rounds;
+	}
+}
+
+/* Steady, with all that the applier and checkpoints do: the mean is what counts. */
+static double creation_ns(struct native *nat, uint64_t creates)
+{
+	uint64_t begin, i;
+
+	native_mount(nat, "steps=manual");
+	begin = now_ns();
+	for (i = 1; i <= creates; i++) {
+		op_create(nat);
+		if (!(i % 4096))
+			native_apply(nat);
+	}
+	native_apply(nat);
+	begin = now_ns() - begin;
+	native_umount(nat);
+	return (double)begin / (double)creates;
+}
+
+/* ------------------------------------------------------------------- two threads */
+
+/* On lines of its own. */
+struct worker {
+	struct native nat __attribute__((aligned(128)));
+	void (*op)(struct native *nat);
+	pthread_barrier_t *begin;
+	double ns;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t begin;
+	unsigned int i;
+
+	pthread_barrier_wait(w->begin);
+	begin = now_ns();
+	for (i = 0; i < SCALE_OPS; i++)
+		w->op(&w->nat);
+	w->ns = (double)(now_ns() - begin) / SCALE_OPS;
+	return NULL;
+}
+
+/* How much more n threads do than one, each on a file of its own. */
+static double rate(struct native *nat, void (*op)(struct native *nat), unsigned int n)
+{
+	struct worker workers[2] = { { .nat = *nat, .op = op }, { .nat = *nat, .op = op } };
+	pthread_barrier_t begin;
+	pthread_t thread[2];
+	double sum = 0;
+	unsigned int i;
+
+	pthread_barrier_init(&begin, NULL, n);
+	for (i = 0; i < n; i++) {
+		native_worker(&workers[i].nat, i);
+		workers[i].begin = &begin;
+		pthread_create(&thread[i], NULL, work, &workers[i]);
+	}
+	for (i = 0; i < n; i++) {
+		pthread_join(thread[i], NULL);
+		sum += 1 / workers[i].ns;
+	}
+	pthread_barrier_destroy(&begin);
+	return sum;
+}
+
+/* The operation's own scaling beside its yardstick's; medians of what each round has. */
+static double scaling(struct native *nat, const struct measure *m, unsigned int rounds)
+{
+	double ratios[ROUNDS_MAX], own, yard;
+	unsigned int round;
+
+	for (round = 0; round < rounds; round++) {
+		yard = rate(nat, measures[m->yardstick].op, 2) /
+		       rate(nat, measures[m->yardstick].op, 1);
+		native_mount(nat, m->options);
+		own = rate(nat, m->op, 1);
+		native_apply(nat);
+		own = rate(nat, m->op, 2) / own;
+		native_umount(nat);
+		ratios[round] = own / yard;
+	}
+	return median(ratios, rounds);
+}
+
+/* ---------------------------------------------------------------------- report */
+
+static bool json;
+static bool missed;
+
+static void say(const char *name, double value, const char *unit, double bar, bool at_least)
+{
+	bool met = at_least ? value >= bar : value <= bar;
+
+	missed |= bar && !met;
+	if (json)
+		printf("\"%s\": %.4f, ", name, value);
+	else if (bar)
+		printf("%-34s %10.3f %-3s bar %9.3f %s\n", name, value, unit, bar,
+		       met ? "met" : "NOT MET");
+	else
+		printf("%-34s %10.3f %s\n", name, value, unit);
+}
+
+static void say_measures(void)
+{
+	const struct measure *m;
+	char name[64];
+
+	for (m = measures; m < measures + NUM_MEASURES; m++) {
+		say(m->name, m->median_ns, "ns",
+		    m->yardstick < 0 ? 0 : measures[m->yardstick].median_ns + m->bar_ns, false);
+		snprintf(name, sizeof(name), "%s_mean", m->name);
+		say(name, m->mean_ns, "ns", 0, false);
+	}
+}
+
+static void say_scaling(struct native *nat, unsigned int rounds)
+{
+	unsigned int i;
+	char name[64];
+
+	for (i = 0; i < NUM_MEASURES; i++) {
+		if (measures[i].yardstick < 0)
+			continue;
+		snprintf(name, sizeof(name), "%s_two_threads", measures[i].name);
+		say(name, scaling(nat, &measures[i], rounds), "", 0.95, true);
+	}
+}
+
+static void say_space(struct native *nat)
+{
+	struct native_space space;
+
+	native_overwritten(nat, &space);
+	say("metadata_4k_extents_percent", space.metadata_percent, "%", 2.7, false);
+	say("leaf_fill_percent", space.fill_percent, "%", 0, false);
+	native_files(nat, 0, &space);
+	say("metadata_empty_file_bytes", space.bytes_per_file, "B", 0, false);
+	native_files(nat, 100, &space);
+	say("metadata_100_byte_file_bytes", space.bytes_per_file, "B", 0, false);
+}
+
+static void say_recovery(struct native *nat)
+{
+	uint64_t records, ns = native_recovery(nat, &records);
+
+	say("recovery_records", (double)records, "", 0, false);
+	say("recovery_ms", (double)ns / 1e6, "ms", (double)records * 0.7 / 1e3 + 10, false);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: zlogfs-native [--json] [--creates N] [--only NAME] [ROUNDS]\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
-	bool json = argc > 1 && !strcmp(argv[1], "--json");
-	unsigned long rounds = argc > 1 + json ? strtoul(argv[1 + json], NULL, 10) : 5, r;
-	uint64_t flushed;
-	size_t i;
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "creates", required_argument, NULL, 'c' },
+		{ "only", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
+	};
+	unsigned long creates = 200000, rounds = 5;
+	const char *only = NULL;
+	struct native nat;
+	int c;
 
-	if (!rounds || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: zlogfs-native [--json] [ROUNDS]\n");
-		return 2;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'j')
+			json = true;
+		else if (c == 'c')
+			creates = strtoul(optarg, NULL, 10);
+		else if (c == 'o')
+			only = optarg;
+		else
+			return usage();
 	}
-	prepare();
-	for (r = 0; r < rounds; r++)
-		for (i = 0; i < NUM_MEASURES; i++)
-			measures[i].ns[r] = run(&measures[i]);
-	for (i = 0; i < NUM_MEASURES; i++) {
-		qsort(measures[i].ns, rounds, sizeof(double), by_value);
-		printf(json ? "%s\"%s\": %.1f" : "%s%-22s %8.1f ns\n", json ? i ? ", " : "{" : "",
-		       measures[i].name, measures[i].ns[rounds / 2]);
+	if (optind < argc)
+		rounds = strtoul(argv[optind], NULL, 10);
+	if (!rounds || rounds > ROUNDS_MAX || !creates)
+		return usage();
+	native_prepare(&nat, creates);
+	measure_all(&nat, (unsigned int)rounds, only);
+	if (only) {
+		say_measures();
+		return 0;
 	}
-	flushed = shim_flushed_bytes();
-	run(&measures[5]);
-	printf(json ? ", \"%s\": %.4f}\n" : "%-22s %8.4f\n", "cow_bytes_per_byte",
-	       (double)(shim_flushed_bytes() - flushed) / (OPS * (double)BLOCK));
-	return 0;
+	printf("%s", json ? "{" : "");
+	say_measures();
+	say("cow_bytes_per_byte", native_bytes_per_byte(&nat), "", 1.08, false);
+	say_scaling(&nat, (unsigned int)rounds);
+	say_recovery(&nat);
+	say_space(&nat);
+	say("create_mean", creation_ns(&nat, creates), "ns", measures[3].median_ns + 1200, false);
+	printf(json ? "\"creates\": %lu}\n" : "%lu names were created\n", creates);
+	return missed;
 }

@@ -303,21 +303,12 @@ static void free_dropped(struct zl_fs *fs, const struct zl_batch *batch)
 		zl_blocks_free(fs, batch->dropped[i].addr, batch->dropped[i].blocks);
 }
 
-/* From here on nobody changes it. */
-static void stage_pending(struct zl_pending *p)
-{
-	pthread_mutex_lock(&p->obj->lock);
-	p->staged = true;
-	pthread_mutex_unlock(&p->obj->lock);
-}
-
 /*
  * What a boundary wants of a key comes into the tree before what it is overtaken by: so they
  * are of two batches. Two keys of one hash are, too, which does no harm.
  */
-static bool has_key_of(struct zl_batch *batch, struct zl_work *work)
+static bool has_key_of(struct zl_batch *batch, const struct zlf_elem *elem)
 {
-	const struct zlf_elem *elem = &pending_of(work)->elem.head;
 	uint64_t hash = elem->obj * 0x9e3779b97f4a7c15ull ^ elem->rec_type, i;
 
 	hash = (hash ^ elem->key) * 0xbf58476d1ce4e5b9ull;
@@ -327,6 +318,15 @@ static bool has_key_of(struct zl_batch *batch, struct zl_work *work)
 			return true;
 	batch->seen[i] = hash;
 	return false;
+}
+
+/* From here on nobody changes it. false: it has to wait. */
+static bool stage_pending(struct zl_batch *batch, struct zl_pending *p, bool history)
+{
+	pthread_mutex_lock(&p->obj->lock);
+	p->staged = !history || !has_key_of(batch, &p->elem.head);
+	pthread_mutex_unlock(&p->obj->lock);
+	return p->staged;
 }
 
 static void stage(struct zl_fs *fs, struct zl_batch *batch, uint32_t max)
@@ -340,11 +340,10 @@ static void stage(struct zl_fs *fs, struct zl_batch *batch, uint32_t max)
 		memset(batch->seen, 0, sizeof(batch->seen));
 	while (batch->n < max && (work = TAILQ_FIRST(&fs->batch)) &&
 	       work->kind != ZL_WORK_RANGE) {
-		if (work->kind == ZL_WORK_PENDING && history && has_key_of(batch, work))
+		if (work->kind == ZL_WORK_PENDING &&
+		    !stage_pending(batch, pending_of(work), history))
 			break;
 		TAILQ_REMOVE(&fs->batch, work, link);
-		if (work->kind == ZL_WORK_PENDING)
-			stage_pending(pending_of(work));
 		batch->work[batch->n++] = work;
 	}
 }

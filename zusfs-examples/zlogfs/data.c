@@ -25,10 +25,12 @@ static uint64_t block_addr(const struct zl_elem *extent, uint64_t bn)
 	       (bn - zl_get64(extent->head.key)) * (ZLF_BLOCK_BYTES / ZLF_LINE_BYTES);
 }
 
-int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end)
+static int extent_at(struct zl_inode *zi, uint64_t bn, bool place, struct zl_elem *extent,
+		     uint64_t *end)
 {
 	struct zl_elem next;
-	int err = zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn, extent);
+	int err = place ? zl_obj_place(&zi->obj, bn, extent) :
+			  zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn, extent);
 
 	if (err && err != -ENOENT)
 		return err;
@@ -41,6 +43,11 @@ int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint6
 		return err;
 	*end = err ? UINT64_MAX : zl_get64(next.head.key);
 	return -ENOENT;
+}
+
+int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end)
+{
+	return extent_at(zi, bn, false, extent, end);
 }
 
 /* ------------------------------------------------------------------ reservations */
@@ -97,7 +104,7 @@ static uint32_t policy_of(const struct zl_inode *zi)
 /* May the bytes that are there be overwritten? */
 static bool in_place(const struct zl_inode *zi, const struct zl_elem *extent)
 {
-	struct zl_fs *fs = zi->obj.fs;
+	uint64_t boundary_tid = __atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE);
 
 	switch (policy_of(zi)) {
 	case ZLF_POLICY_INPLACE:
@@ -105,8 +112,7 @@ static bool in_place(const struct zl_inode *zi, const struct zl_elem *extent)
 	case ZLF_POLICY_COW:
 		return false;
 	default:
-		return zl_get64(extent->head.create_tid) >
-		       __atomic_load_n(&fs->boundary_tid, __ATOMIC_ACQUIRE);
+		return !boundary_tid || zl_get64(extent->head.create_tid) > boundary_tid;
 	}
 }
 
@@ -122,20 +128,24 @@ static int answer(struct zus_req *req, uint64_t bn, uint64_t blocks, uint64_t ad
 	return zus_req_extent(req, &ext);
 }
 
-/* Old bytes to a new place: of the blocks that the write covers in part. */
+/* Old bytes to a new place, durable: of the blocks that the write covers in part. */
 static void copy_edges(struct zl_fs *fs, const struct zus_map *args, const struct zl_elem *old,
 		       uint64_t bn, uint64_t blocks, uint64_t addr)
 {
 	uint64_t first = args->off, last = args->off + args->len_bytes, i, at, off;
 	struct zl_dev *dev = &fs->devs[zl_addr_dev(addr, &off)];
-	bool all = args->flags & ZUS_MAP_FAULT;
+	bool all = args->flags & ZUS_MAP_FAULT, any = false;
 
 	for (i = 0; i < blocks; i++) {
 		at = (bn + i) * ZLF_BLOCK_BYTES;
-		if (all || at < first || at + ZLF_BLOCK_BYTES > last)
-			zl_pm_copy(&dev->pm, ZL_DATA, off + i * ZLF_BLOCK_BYTES,
-				   zl_media(fs, block_addr(old, bn + i)), ZLF_BLOCK_BYTES);
+		if (!all && at >= first && at + ZLF_BLOCK_BYTES <= last)
+			continue;
+		zl_pm_copy(&dev->pm, ZL_DATA, off + i * ZLF_BLOCK_BYTES,
+			   zl_media(fs, block_addr(old, bn + i)), ZLF_BLOCK_BYTES);
+		any = true;
 	}
+	if (any)		/* here: another CPU may write the record */
+		zl_pm_fence();
 }
 
 /* Behind what the file has in front of bn, so that both can be one piece. */
@@ -199,7 +209,6 @@ static int map_fault_cow(struct zus_req *req, struct zl_inode *zi, const struct 
 	if (!addr)
 		return -ENOSPC;
 	copy_edges(fs, args, old, bn, *blocks, addr);
-	zl_pm_fence();
 	elem.addr = htole64(addr);
 	elem.len = htole32((uint32_t)*blocks);
 	err = zl_op_cut(op, zi, bn, bn + *blocks, &freed);
@@ -224,6 +233,13 @@ static int map_unwritten(struct zus_req *req, struct zl_inode *zi, const struct 
 	return err ? err : answer(req, bn, blocks, addr, ZUS_EXT_DATA, ZUS_EXTF_NEW);
 }
 
+/* Is it enough to know where the blocks are? Else also since when. */
+static bool wants_place(const struct zl_inode *zi, bool write)
+{
+	return !write || policy_of(zi) != ZLF_POLICY_BOUNDARY ||
+	       !__atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE);
+}
+
 /* One extent of the answer; *next: the block behind it. */
 static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
 		   uint64_t bn, uint64_t end, uint64_t *next, struct zl_op *op)
@@ -231,7 +247,7 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 	bool write = args->flags & ZUS_MAP_WRITE, there, unwritten;
 	struct zl_elem extent;
 	uint64_t limit, blocks;
-	int err = zl_extent_at(zi, bn, &extent, &limit);
+	int err = extent_at(zi, bn, wants_place(zi, write), &extent, &limit);
 
 	if (err && err != -ENOENT)
 		return err;
@@ -285,7 +301,6 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 			break;		/* a record of its own */
 	}
 	pthread_mutex_unlock(&zi->obj.lock);
-	zl_pm_fence();			/* edges that were copied */
 	if (args->flags & ZUS_MAP_WRITE)
 		zl_op_end(&op);
 	return bn > begin ? 0 : err;	/* a part is an answer, too */

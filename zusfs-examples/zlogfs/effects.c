@@ -144,8 +144,8 @@ static struct zl_pending *pending_for(struct zl_effect *to, struct zl_obj *obj, 
 	p->ended_tid = 0;
 	p->detached = p->staged = false;
 	p->room_lines = (uint8_t)lines;
-	p->elem.head.rec_type = (uint8_t)rec_type;
-	p->elem.head.key = htole64(key);
+	p->rec_type = (uint8_t)rec_type;
+	p->key = key;
 	enqueue(to, &p->work, ZL_WORK_PENDING);
 	zl_pending_insert(p);
 	return p;
@@ -158,7 +158,7 @@ static void add_range(struct zl_effect *to, struct zl_obj *obj, const struct zl_
 
 	/* they come into the tree first, so that each block leaves it once */
 	while ((p = zl_pending_next(obj, item->rec_type, item->key)) &&
-	       (zl_get64(p->elem.head.key) < item->addr || item->addr == UINT64_MAX))
+	       (p->key < item->addr || item->addr == UINT64_MAX))
 		zl_pending_detach(p, to->tid);
 	range->obj = zl_obj_ref(obj);
 	range->from = item->key;

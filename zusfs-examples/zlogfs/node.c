@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "crc32c.h"
 #include "node.h"
@@ -34,9 +35,9 @@ struct zl_key zl_elem_key(const struct zlf_elem *elem)
 	};
 }
 
-static struct zl_short_key short_key(const struct zl_key *key)
+static uint64_t high_of(const struct zl_key *key)
 {
-	return (struct zl_short_key) { key->obj << 8 | key->rec_type, key->key };
+	return key->obj << 8 | key->rec_type;
 }
 
 /* Of history, whose keys differ in the tid, too; as long as the reader is not sure, anything. */
@@ -53,59 +54,104 @@ static uint64_t tid_at(const struct zl_node *node, uint32_t i)
 }
 
 ZL_OPTIMISTIC
-static int compare_at(const struct zl_node *node, uint32_t i, const struct zl_short_key *key,
-		      uint64_t tid)
+static uint64_t high_at(const struct zl_node *node, uint32_t i)
 {
-	uint64_t high = __atomic_load_n(&node->keys[i].high, __ATOMIC_RELAXED), at, low;
+	return __atomic_load_n(&node->highs[i], __ATOMIC_RELAXED);
+}
 
-	if (high != key->high)
-		return high < key->high ? -1 : 1;
-	low = __atomic_load_n(&node->keys[i].low, __ATOMIC_RELAXED);
-	if (low != key->low)
-		return low < key->low ? -1 : 1;
-	if (!(high & ZLF_REC_HISTORY))
-		return 0;
-	at = tid_at(node, i);
-	return at < tid ? -1 : at > tid;
+ZL_OPTIMISTIC
+static uint64_t low_at(const struct zl_node *node, uint32_t i)
+{
+	return __atomic_load_n(&node->lows[i].key, __ATOMIC_RELAXED);
+}
+
+/* Of elements from begin on, below end: the first whose object and type is not below. */
+ZL_OPTIMISTIC
+static uint32_t search_high(const struct zl_node *node, uint64_t high, uint32_t begin,
+			    uint32_t end)
+{
+	uint32_t mid;
+
+	while (begin < end) {
+		mid = (begin + end) / 2;
+		if (high_at(node, mid) < high)
+			begin = mid + 1;
+		else
+			end = mid;
+	}
+	return begin;
+}
+
+/* All have the object and type: the first whose key is not below. */
+ZL_OPTIMISTIC
+static uint32_t search_low(const struct zl_node *node, uint64_t low, uint32_t begin, uint32_t end)
+{
+	uint32_t mid;
+
+	while (begin < end) {
+		mid = (begin + end) / 2;
+		if (low_at(node, mid) < low)
+			begin = mid + 1;
+		else
+			end = mid;
+	}
+	return begin;
+}
+
+/* All have object, type and key. */
+ZL_OPTIMISTIC
+static uint32_t search_tid(const struct zl_node *node, uint64_t tid, uint32_t begin, uint32_t end)
+{
+	while (begin < end && tid_at(node, begin) < tid)
+		begin++;
+	return begin;
 }
 
 ZL_OPTIMISTIC
 uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bool *exact)
 {
-	uint32_t low = 0, high = __atomic_load_n(&node->n, __ATOMIC_RELAXED), mid;
-	const struct zl_short_key want = short_key(key);
-	int order;
+	uint32_t begin = 0, end = __atomic_load_n(&node->n, __ATOMIC_RELAXED), i;
+	uint64_t high = high_of(key), all = __atomic_load_n(&node->high, __ATOMIC_RELAXED);
 
 	*exact = false;
-	if (high > ZLF_NODE_LINES_MAX)	/* of a reader that is too late */
-		high = ZLF_NODE_LINES_MAX;
-	while (low < high) {
-		mid = (low + high) / 2;
-		order = compare_at(node, mid, &want, key->tid);
-		if (order < 0) {
-			low = mid + 1;
-		} else {
-			*exact |= !order;
-			high = mid;
-		}
+	if (end > ZLF_NODE_LINES_MAX)	/* of a reader that is too late */
+		end = ZLF_NODE_LINES_MAX;
+	if (all && all != high)
+		return all < high ? end : 0;
+	if (!all) {
+		begin = search_high(node, high, 0, end);
+		end = search_high(node, high + 1, begin, end);
 	}
-	return low;
+	i = search_low(node, key->key, begin, end);
+	if (high & ZLF_REC_HISTORY && i < end && low_at(node, i) == key->key) {
+		if (key->key != UINT64_MAX)
+			end = search_low(node, key->key + 1, i, end);
+		i = search_tid(node, key->tid, i, end);
+		*exact = i < end && tid_at(node, i) == key->tid;
+		return i;
+	}
+	*exact = i < end && low_at(node, i) == key->key;
+	return i;
 }
 
 ZL_OPTIMISTIC
 struct zl_key zl_node_key(const struct zl_node *node, uint32_t i)
 {
-	uint64_t high = __atomic_load_n(&node->keys[i].high, __ATOMIC_RELAXED);
+	uint64_t high = high_at(node, i);
 	uint32_t rec_type = high & UINT8_MAX;
 
 	return (struct zl_key) {
 		.obj = high >> 8, .rec_type = rec_type,
-		.key = __atomic_load_n(&node->keys[i].low, __ATOMIC_RELAXED),
+		.key = low_at(node, i),
 		.tid = rec_type & ZLF_REC_HISTORY ? tid_at(node, i) : 0,
 	};
 }
 
 /* --------------------------------------------------------------------- seq */
+
+#ifdef __SANITIZE_THREAD__	/* which knows no fences; what they are for, it does not look at */
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
 
 bool zl_node_read_begin(const struct zl_node *node, uint32_t *seq)
 {
@@ -130,6 +176,47 @@ void zl_node_changed(struct zl_node *node)
 	__atomic_store_n(&node->seq, node->seq + 1, __ATOMIC_RELEASE);
 }
 
+/* -------------------------------------------------------------------- places */
+
+/*
+ * From the top: generation and device as in the address; the number of the block; length less
+ * 1; whether it is unwritten.
+ */
+#define PLACE_LEN_BITS		9
+#define PLACE_BLOCK_BITS	(ZLF_ADDR_LINE_BITS - 6)
+#define PLACE_BLOCK_MASK	((1ull << PLACE_BLOCK_BITS) - 1)
+#define BLOCK_LINES		(ZLF_BLOCK_BYTES / ZLF_LINE_BYTES)
+
+static_assert(ZLF_ADDR_GEN_BITS + ZLF_ADDR_DEV_BITS + PLACE_BLOCK_BITS + PLACE_LEN_BITS + 1 == 64,
+	      "a place is a number");
+
+uint64_t zl_place_of(const struct zlf_elem *elem)
+{
+	uint64_t addr = zl_get64(elem->addr), line = addr & ((1ull << ZLF_ADDR_LINE_BITS) - 1);
+	uint64_t above = addr >> ZLF_ADDR_DEV_SHIFT & ((1u << (ZLF_ADDR_GEN_BITS +
+							       ZLF_ADDR_DEV_BITS)) - 1);
+	uint32_t len = zl_get32(elem->len);
+
+	if (elem->rec_type != ZLF_REC_EXTENT || zl_addr_zone(addr) != ZLF_SEG_DATA ||
+	    line % BLOCK_LINES || !len || len > 1u << PLACE_LEN_BITS ||
+	    elem->flags & ~ZLF_EF_UNWRITTEN)
+		return 0;
+	return ((above << PLACE_BLOCK_BITS | line / BLOCK_LINES) << PLACE_LEN_BITS | (len - 1)) << 1 |
+	       !!(elem->flags & ZLF_EF_UNWRITTEN);
+}
+
+void zl_place_elem(uint64_t place, struct zlf_elem *elem)
+{
+	uint64_t block = place >> (PLACE_LEN_BITS + 1) & PLACE_BLOCK_MASK;
+	uint64_t above = place >> (PLACE_LEN_BITS + 1 + PLACE_BLOCK_BITS);
+	uint32_t len = (uint32_t)(place >> 1) & ((1u << PLACE_LEN_BITS) - 1);
+
+	elem->addr = htole64((uint64_t)ZLF_SEG_DATA << ZLF_ADDR_ZONE_SHIFT |
+			     above << ZLF_ADDR_DEV_SHIFT | block * BLOCK_LINES);
+	elem->len = htole32(len + 1);
+	elem->flags = place & 1 ? ZLF_EF_UNWRITTEN : 0;
+}
+
 /* -------------------------------------------------------------------- lines */
 
 struct zl_pm *zl_node_pm(struct zl_fs *fs, uint64_t addr, uint64_t *off)
@@ -140,13 +227,13 @@ struct zl_pm *zl_node_pm(struct zl_fs *fs, uint64_t addr, uint64_t *off)
 /* What the medium says is in use is not free before that has been committed. */
 uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32_t lines)
 {
-	uint64_t used = node->valid | zl_get64(node->media->valid) | 1;
-	uint32_t line;
+	uint64_t free = ~(node->valid | zl_get64(node->media->valid) | 1);
 
-	for (line = 1; line + lines <= fs->geo.node_lines; line++)
-		if (!(used & LINE_MASK(line, lines)))
-			return line;
-	return 0;
+	if (fs->geo.node_lines < ZLF_NODE_LINES_MAX)
+		free &= (1ull << fs->geo.node_lines) - 1;
+	while (--lines)			/* lines behind which there is one more */
+		free &= free >> 1;
+	return free ? (uint32_t)__builtin_ctzll(free) : 0;
 }
 
 void zl_node_touch(struct zl_fs *fs, struct zl_node *node)
@@ -165,14 +252,35 @@ void zl_node_untouch(struct zl_fs *fs, struct zl_node *node)
 	STAILQ_REMOVE(&fs->tree_state->touched, node, zl_node, in_touched);
 }
 
+/* Is there one object and type? */
+static void set_high(struct zl_node *node)
+{
+	node->high = node->n && node->highs[0] == node->highs[node->n - 1] ? node->highs[0] : 0;
+}
+
 static void order_insert(struct zl_node *node, uint32_t i, uint32_t line,
 			 const struct zl_key *key)
 {
-	memmove(&node->order[i + 1], &node->order[i], node->n - i);
-	memmove(&node->keys[i + 1], &node->keys[i], (node->n - i) * sizeof(node->keys[0]));
+	uint32_t behind = node->n - i;
+
+	memmove(&node->order[i + 1], &node->order[i], behind);
+	memmove(&node->lows[i + 1], &node->lows[i], behind * sizeof(node->lows[0]));
+	memmove(&node->highs[i + 1], &node->highs[i], behind * sizeof(node->highs[0]));
 	node->order[i] = (uint8_t)line;
-	node->keys[i] = short_key(key);
+	node->lows[i] = (struct zl_low) { key->key, zl_place_of(zl_node_elem(node, line)) };
+	node->highs[i] = high_of(key);
 	node->n++;
+	set_high(node);
+}
+
+static void order_remove(struct zl_node *node, uint32_t i)
+{
+	uint32_t behind = --node->n - i;
+
+	memmove(&node->order[i], &node->order[i + 1], behind);
+	memmove(&node->lows[i], &node->lows[i + 1], behind * sizeof(node->lows[0]));
+	memmove(&node->highs[i], &node->highs[i + 1], behind * sizeof(node->highs[0]));
+	set_high(node);
 }
 
 void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const void *elem,
@@ -204,9 +312,7 @@ void zl_node_unlink(struct zl_fs *fs, struct zl_node *node, uint32_t i)
 
 	node->gone = zl_node_key(node, i);
 	node->valid &= ~LINE_MASK(line, zl_node_elem(node, line)->lines);
-	node->n--;
-	memmove(&node->order[i], &node->order[i + 1], node->n - i);
-	memmove(&node->keys[i], &node->keys[i + 1], (node->n - i) * sizeof(node->keys[0]));
+	order_remove(node, i);
 	if (node->children)
 		__atomic_store_n(&node->children[line], NULL, __ATOMIC_RELAXED);
 	zl_node_touch(fs, node);
@@ -269,7 +375,7 @@ static void drop_behind(struct zl_node *node, const struct zl_key *hi)
 			return;
 		node->valid &= ~LINE_MASK(node->order[node->n - 1],
 					  zl_node_at(node, node->n - 1u)->lines);
-		node->n--;
+		order_remove(node, node->n - 1u);
 	}
 }
 
@@ -309,10 +415,42 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 
 /* ------------------------------------------------------------------- memory */
 
-static size_t node_bytes(uint32_t level)
+/* Memory is taken in pieces, each twice as large as the one before up to that of a large page. */
+#define CHUNK_FIRST_BYTES	(32ul << 10)
+#define CHUNK_BYTES		(2ul << 20)
+
+struct zl_chunk {
+	struct zl_chunk *next;
+	size_t bytes;
+	size_t used_bytes;
+} __attribute__((aligned(ZLF_LINE_BYTES)));
+
+static struct zl_chunk *add_chunk(struct zl_tree *tree)
 {
-	return sizeof(struct zl_node) +
-	       (level ? ZLF_NODE_LINES_MAX * sizeof(struct zl_node *) : 0);
+	size_t bytes = tree->chunks ? 2 * tree->chunks->bytes : CHUNK_FIRST_BYTES;
+	struct zl_chunk *chunk;
+
+	bytes = bytes < CHUNK_BYTES ? bytes : CHUNK_BYTES;
+	chunk = aligned_alloc(bytes < CHUNK_BYTES ? ZLF_LINE_BYTES : CHUNK_BYTES, bytes);
+	if (!chunk)
+		return NULL;
+	if (bytes == CHUNK_BYTES)	/* for who jumps about in it; it may not be had */
+		madvise(chunk, bytes, MADV_HUGEPAGE);
+	*chunk = (struct zl_chunk) { tree->chunks, bytes, sizeof(*chunk) };
+	tree->chunks = chunk;
+	return chunk;
+}
+
+static void *take_bytes(struct zl_tree *tree, size_t bytes)
+{
+	struct zl_chunk *chunk = tree->chunks;
+
+	if (!chunk || chunk->bytes - chunk->used_bytes < bytes)
+		chunk = add_chunk(tree);
+	if (!chunk)
+		return NULL;
+	chunk->used_bytes += bytes;
+	return (uint8_t *)chunk + chunk->used_bytes - bytes;
 }
 
 /* One that was given back, or a new one: a leaf's memory is never an inner node's. */
@@ -320,18 +458,17 @@ static struct zl_node *take_node(struct zl_tree *tree, uint32_t level)
 {
 	struct zl_node_stack *stack = level ? &tree->free_inner : &tree->free_leaves;
 	struct zl_node *node = SLIST_FIRST(stack);
-	size_t bytes = (node_bytes(level) + ZLF_LINE_BYTES - 1) & ~(ZLF_LINE_BYTES - 1);
 
 	if (node) {
 		SLIST_REMOVE_HEAD(stack, in_free);
 		return node;
 	}
-	node = aligned_alloc(ZLF_LINE_BYTES, bytes);
+	node = take_bytes(tree, sizeof(*node) +
+				(level ? ZLF_NODE_LINES_MAX * sizeof(*node->children) : 0));
 	if (!node)
 		return NULL;
 	node->seq = 0;
 	node->children = level ? (struct zl_node **)(void *)(node + 1) : NULL;
-	SLIST_INSERT_HEAD(&tree->all, node, in_all);
 	return node;
 }
 
@@ -364,6 +501,7 @@ struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level)
 	node->addr = addr;
 	node->level = (uint16_t)level;
 	node->n = 0;
+	node->high = 0;
 	node->valid = 0;
 	node->touched = false;
 	if (level)
@@ -390,11 +528,11 @@ void zl_node_forget(struct zl_fs *fs, struct zl_node *node)
 
 void zl_nodes_free(struct zl_tree *tree)
 {
-	struct zl_node *node;
+	struct zl_chunk *chunk;
 
-	while ((node = SLIST_FIRST(&tree->all))) {
-		SLIST_REMOVE_HEAD(&tree->all, in_all);
-		free(node);
+	while ((chunk = tree->chunks)) {
+		tree->chunks = chunk->next;
+		free(chunk);
 	}
 }
 

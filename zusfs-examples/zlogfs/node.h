@@ -13,28 +13,27 @@
  */
 #define ZL_OPTIMISTIC	__attribute__((no_sanitize("thread")))
 
-/* A key without tid, in order as two numbers. */
-struct zl_short_key {
-	uint64_t high;			/* object, and below it rec_type */
-	uint64_t low;
-};
-
 struct zl_node {
 	uint32_t seq;			/* atomic; odd: it is being changed */
 	uint16_t level;
 	uint16_t n;
+	uint64_t high;			/* if that is the same of all, else 0 */
 	const struct zlf_node *media;
-	uint64_t addr;
 	struct zl_node **children;	/* by line; NULL: not loaded yet; of a leaf there are none */
-	uint8_t order[ZLF_NODE_LINES_MAX]; /* first lines of elements, by key */
-	struct zl_short_key keys[ZLF_NODE_LINES_MAX];
+	uint64_t addr;
+	/* In order: first lines of elements, and their keys as two numbers. */
+	uint8_t order[ZLF_NODE_LINES_MAX] __attribute__((aligned(ZLF_LINE_BYTES)));
+	struct zl_low {
+		uint64_t key;
+		uint64_t place;		/* zl_place_of(), or 0 */
+	} lows[ZLF_NODE_LINES_MAX];
+	uint64_t highs[ZLF_NODE_LINES_MAX];	/* object, and below it rec_type */
 	/* From here on for who changes it alone. */
 	uint64_t valid;			/* lines of elements, those not yet committed too */
 	struct zl_key gone;		/* of the element that was taken out last: it leads here */
 	bool touched;			/* valid and what the medium has differ */
 	STAILQ_ENTRY(zl_node) in_touched;
 	SLIST_ENTRY(zl_node) in_free;	/* of nodes that there are no more */
-	SLIST_ENTRY(zl_node) in_all;
 };
 
 STAILQ_HEAD(zl_node_list, zl_node);
@@ -46,7 +45,7 @@ struct zl_tree {
 	struct zl_node_list touched;	/* the applier's */
 	struct zl_node_stack free_leaves;
 	struct zl_node_stack free_inner;
-	struct zl_node_stack all;
+	struct zl_chunk *chunks;	/* memory of nodes; the newest first */
 };
 
 /* The way from the root, which is the last, to a leaf; index of the child in each. */
@@ -76,6 +75,24 @@ bool zl_node_read_begin(const struct zl_node *node, uint32_t *seq);
 bool zl_node_read_ok(const struct zl_node *node, uint32_t seq);
 void zl_node_change(struct zl_node *node);
 void zl_node_changed(struct zl_node *node);
+
+/*
+ * An extent's blocks and flags as one number, so that who only asks where they are need not
+ * look at the medium. 0: it is no extent, or one that no such number has room for.
+ */
+uint64_t zl_place_of(const struct zlf_elem *elem);
+void zl_place_elem(uint64_t place, struct zlf_elem *elem);
+
+/* All that a search in it looks at is asked for at once. */
+static inline void zl_node_prefetch(const struct zl_node *node)
+{
+	uint32_t i;
+
+	__builtin_prefetch(node);
+	__builtin_prefetch(node->order);
+	for (i = 0; i < ZLF_NODE_LINES_MAX; i += ZLF_LINE_BYTES / sizeof(node->lows[0]))
+		__builtin_prefetch(&node->lows[i]);
+}
 
 /* Of a reader, too: number of elements with a key below; *exact: the next one has just this. */
 uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bool *exact);

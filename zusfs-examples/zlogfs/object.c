@@ -132,14 +132,16 @@ void zl_obj_put(struct zl_obj *obj)
 
 /* ------------------------------------------------------------------- pending */
 
+static int compare_key(const struct zl_pending *p, uint32_t rec_type, uint64_t key)
+{
+	if (p->rec_type != rec_type)
+		return p->rec_type < rec_type ? -1 : 1;
+	return p->key < key ? -1 : p->key > key;
+}
+
 static int compare_pending(const struct zl_pending *a, const struct zl_pending *b)
 {
-	const struct zlf_elem *x = &a->elem.head, *y = &b->elem.head;
-	uint64_t left = zl_get64(x->key), right = zl_get64(y->key);
-
-	if (x->rec_type != y->rec_type)
-		return x->rec_type < y->rec_type ? -1 : 1;
-	return left < right ? -1 : left > right;
+	return compare_key(a, b->rec_type, b->key);
 }
 
 RB_GENERATE_INTERNAL(zl_pending_tree, zl_pending, by_key, compare_pending,
@@ -147,32 +149,40 @@ RB_GENERATE_INTERNAL(zl_pending_tree, zl_pending, by_key, compare_pending,
 
 struct zl_pending *zl_pending_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
 {
-	struct zl_pending want = { .elem.head = { .rec_type = (uint8_t)rec_type,
-						  .key = htole64(key) } };
+	struct zl_pending *p = RB_ROOT(&obj->pending);
+	int order;
 
-	return RB_FIND(zl_pending_tree, &obj->pending, &want);
+	while (p && (order = compare_key(p, rec_type, key)))
+		p = order < 0 ? RB_RIGHT(p, by_key) : RB_LEFT(p, by_key);
+	return p;
 }
 
 static struct zl_pending *pending_from(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
 {
-	struct zl_pending want = { .elem.head = { .rec_type = (uint8_t)rec_type,
-						  .key = htole64(key) } };
-	struct zl_pending *p = RB_NFIND(zl_pending_tree, &obj->pending, &want);
+	struct zl_pending *p = RB_ROOT(&obj->pending), *found = NULL;
 
-	return p && p->elem.head.rec_type == rec_type ? p : NULL;
+	while (p)
+		if (compare_key(p, rec_type, key) < 0) {
+			p = RB_RIGHT(p, by_key);
+		} else {
+			found = p;
+			p = RB_LEFT(p, by_key);
+		}
+	return found && found->rec_type == rec_type ? found : NULL;
 }
 
 static struct zl_pending *pending_to(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
 {
-	struct zl_pending want = { .elem.head = { .rec_type = (uint8_t)rec_type,
-						  .key = htole64(key) } };
-	struct zl_pending *p = RB_NFIND(zl_pending_tree, &obj->pending, &want);
+	struct zl_pending *p = RB_ROOT(&obj->pending), *found = NULL;
 
-	if (p && p->elem.head.rec_type == rec_type && zl_get64(p->elem.head.key) == key)
-		return p;
-	p = p ? RB_PREV(zl_pending_tree, &obj->pending, p) :
-		RB_MAX(zl_pending_tree, &obj->pending);
-	return p && p->elem.head.rec_type == rec_type ? p : NULL;
+	while (p)
+		if (compare_key(p, rec_type, key) > 0) {
+			p = RB_LEFT(p, by_key);
+		} else {
+			found = p;
+			p = RB_RIGHT(p, by_key);
+		}
+	return found && found->rec_type == rec_type ? found : NULL;
 }
 
 struct zl_pending *zl_pending_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
@@ -266,14 +276,14 @@ int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_e
 	in_tree = !err;
 	for (;;) {
 		p = pending_from(obj, rec_type, key);
-		if (!p || (in_tree && zl_get64(elem->head.key) < zl_get64(p->elem.head.key)))
+		if (!p || (in_tree && zl_get64(elem->head.key) < p->key))
 			return in_tree ? 0 : -ENOENT;
 		if (p->elem.head.lines) {
 			copy_out(elem, &p->elem);
 			return 0;
 		}
 		/* gone: go on behind it */
-		pending_key = zl_get64(p->elem.head.key);
+		pending_key = p->key;
 		if (pending_key == UINT64_MAX)
 			return -ENOENT;
 		key = pending_key + 1;
@@ -286,14 +296,15 @@ int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_e
 	}
 }
 
-static int tree_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem)
+static int tree_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, bool place,
+		     struct zl_elem *elem)
 {
 	const struct zl_range *range;
 	struct zl_key at = { .obj = obj->id, .key = key, .rec_type = rec_type };
 	int err;
 
 	for (;;) {
-		err = zl_tree_prev(obj->fs, &at, elem);
+		err = zl_tree_prev(obj->fs, &at, place, elem);
 		if (err)
 			return err;
 		if (zl_get64(elem->head.obj) != obj->id || elem->head.rec_type != rec_type)
@@ -307,36 +318,47 @@ static int tree_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct
 	}
 }
 
-int zl_obj_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem)
+static int prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, bool place,
+		struct zl_elem *elem)
 {
 	const struct zl_pending *p;
 	uint64_t pending_key;
 	bool in_tree;
 	int err;
 
-	err = tree_prev(obj, rec_type, key, elem);
+	err = tree_prev(obj, rec_type, key, place, elem);
 	if (err && err != -ENOENT)
 		return err;
 	in_tree = !err;
 	for (;;) {
 		p = pending_to(obj, rec_type, key);
-		if (!p || (in_tree && zl_get64(elem->head.key) > zl_get64(p->elem.head.key)))
+		if (!p || (in_tree && zl_get64(elem->head.key) > p->key))
 			return in_tree ? 0 : -ENOENT;
 		if (p->elem.head.lines) {
 			copy_out(elem, &p->elem);
 			return 0;
 		}
-		pending_key = zl_get64(p->elem.head.key);
+		pending_key = p->key;
 		if (!pending_key)
 			return -ENOENT;
 		key = pending_key - 1;
 		if (in_tree && zl_get64(elem->head.key) == pending_key) {
-			err = tree_prev(obj, rec_type, key, elem);
+			err = tree_prev(obj, rec_type, key, place, elem);
 			if (err && err != -ENOENT)
 				return err;
 			in_tree = !err;
 		}
 	}
+}
+
+int zl_obj_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem)
+{
+	return prev(obj, rec_type, key, false, elem);
+}
+
+int zl_obj_place(struct zl_obj *obj, uint64_t key, struct zl_elem *elem)
+{
+	return prev(obj, ZLF_REC_EXTENT, key, true, elem);
 }
 
 uint32_t zl_elem_blocks(const struct zlf_elem *elem)

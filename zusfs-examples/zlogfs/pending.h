@@ -25,13 +25,15 @@ struct zl_work {
  * to be kept, is detached when a newer one comes, and is applied all the same.
  */
 struct zl_pending {
-	struct zl_work work;
 	RB_ENTRY(zl_pending) by_key;
-	struct zl_obj *obj;	/* with a reference */
-	uint64_t ended_tid;	/* detached: by which record */
+	uint64_t key;		/* as in elem, beside the links */
+	uint8_t rec_type;
+	uint8_t room_lines;	/* memory that there is for elem */
 	bool detached;
 	bool staged;		/* the applier has begun with it */
-	uint8_t room_lines;	/* memory that there is for elem */
+	struct zl_work work;
+	struct zl_obj *obj;	/* with a reference */
+	uint64_t ended_tid;	/* detached: by which record */
 	struct zl_elem elem;	/* head.lines 0: there is to be none */
 };
 

@@ -91,10 +91,17 @@ static void enlist(struct zl_fs *fs, struct zl_seg *seg)
 	seg->list = list;
 }
 
+/* Others look at it without the lock. */
+static void add_free_segs(struct zl_fs *fs, uint32_t n)
+{
+	if (n)
+		__atomic_store_n(&fs->free_segs, fs->free_segs + n, __ATOMIC_RELAXED);
+}
+
 /* Around each change of a segment's type and count: what there is of all. */
 static void count_out(struct zl_fs *fs, const struct zl_seg *seg)
 {
-	fs->free_segs -= seg->type == ZLF_SEG_FREE;
+	add_free_segs(fs, seg->type == ZLF_SEG_FREE ? UINT32_MAX : 0);
 	if (seg->type == ZLF_SEG_DATA) {
 		fs->free_blocks -= fs->geo.segment_blocks - seg->count;
 		fs->used_blocks -= seg->count;
@@ -106,7 +113,7 @@ static void count_in(struct zl_fs *fs, struct zl_seg *seg)
 {
 	if (!seg->count && (seg->type == ZLF_SEG_DATA || seg->type == ZLF_SEG_NODE))
 		seg->type = ZLF_SEG_FREE;
-	fs->free_segs += seg->type == ZLF_SEG_FREE;
+	add_free_segs(fs, seg->type == ZLF_SEG_FREE);
 	if (seg->type == ZLF_SEG_DATA) {
 		fs->free_blocks += fs->geo.segment_blocks - seg->count;
 		fs->used_blocks += seg->count;

@@ -114,6 +114,7 @@ static enum reached reach(const struct zl_tree *tree, const struct zl_key *key,
 		child = child_at(node, look->i);
 		if (!child)
 			return zl_node_read_ok(node, seq) ? NOT_LOADED : CHANGED;
+		zl_node_prefetch(child);
 		if (!zl_node_read_begin(child, &child_seq) || !zl_node_read_ok(node, seq))
 			return CHANGED;
 		node = child;
@@ -163,6 +164,21 @@ static void end_look(struct look *look)
 		pthread_mutex_unlock(&look->fs->tree_state->lock);
 }
 
+/* The same, as far as memory has it: an extent's place. false: it has not, or another now. */
+ZL_OPTIMISTIC
+static bool place_out(const struct look *look, uint32_t i, struct zl_elem *elem)
+{
+	uint64_t place = __atomic_load_n(&look->node->lows[i].place, __ATOMIC_RELAXED);
+	const struct zl_key key = zl_node_key(look->node, i);
+
+	if (!place || !zl_node_read_ok(look->node, look->seq))
+		return false;
+	elem->head = (struct zlf_elem) { .rec_type = (uint8_t)key.rec_type, .lines = 1,
+					 .obj = htole64(key.obj), .key = htole64(key.key) };
+	zl_place_elem(place, &elem->head);
+	return true;
+}
+
 /* The leaf's i-th element, if it is still there. */
 ZL_OPTIMISTIC
 static bool copy_out(const struct look *look, uint32_t i, struct zl_elem *elem)
@@ -199,6 +215,13 @@ static void touch_empty(struct zl_fs *fs, struct zl_node *leaf)
 		zl_node_touch(fs, leaf);
 }
 
+/* n is what it was: look_for() has seen it, and read_ok() or copy_out() makes sure. */
+ZL_OPTIMISTIC
+static bool at_end(const struct look *look)
+{
+	return look->i >= __atomic_load_n(&look->node->n, __ATOMIC_RELAXED);
+}
+
 static int next(struct look *look, struct zl_key key, struct zl_elem *elem, bool prune)
 {
 	int err;
@@ -207,8 +230,7 @@ static int next(struct look *look, struct zl_key key, struct zl_elem *elem, bool
 		err = look_for(look, &key);
 		if (err)
 			return err;
-		/* n is what it was: look_for() has seen it, and copy_out() makes sure */
-		if (look->i < __atomic_load_n(&look->node->n, __ATOMIC_RELAXED)) {
+		if (!at_end(look)) {
 			if (copy_out(look, look->i, elem))
 				return 0;
 			continue;
@@ -241,7 +263,7 @@ int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_ele
 	return err;
 }
 
-int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
+int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, bool place, struct zl_elem *elem)
 {
 	struct look look = { .fs = fs };
 	struct zl_key from = *key;
@@ -254,7 +276,8 @@ int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *ele
 			break;
 		n = look.i + (look.exact && !look.strict);
 		if (n) {
-			if (copy_out(&look, n - 1, elem))
+			if ((place && place_out(&look, n - 1, elem)) ||
+			    copy_out(&look, n - 1, elem))
 				break;
 			continue;
 		}
@@ -329,10 +352,12 @@ int zl_tree_commit(struct zl_fs *fs)
 	return err;
 }
 
-static void seal_elem(struct zl_fs *fs, struct zl_elem *elem)
+/* Of what others look at, too. */
+static void seal_elem(const struct zl_fs *fs, struct zl_elem *sealed, const struct zl_elem *elem)
 {
-	elem->head.crc = htole32(zl_crc_of(fs->crc_seed, elem, 0,
-					   elem->head.lines * ZLF_LINE_BYTES));
+	memcpy(sealed, elem, elem->head.lines * ZLF_LINE_BYTES);
+	sealed->head.crc = htole32(zl_crc_of(fs->crc_seed, sealed, 0,
+					     elem->head.lines * ZLF_LINE_BYTES));
 }
 
 /*
@@ -367,7 +392,7 @@ static int find_room(struct zl_fs *fs, const struct zl_key *key, uint32_t lines,
 	}
 }
 
-static int put_locked(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old)
+static int put_locked(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old)
 {
 	struct zl_key key = zl_elem_key(&elem->head);
 	struct zl_path path;
@@ -393,14 +418,15 @@ static int put_locked(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *ol
 	return 0;
 }
 
-int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old)
+int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old)
 {
+	struct zl_elem sealed;
 	int err;
 
 	old->head.lines = 0;
-	seal_elem(fs, elem);
+	seal_elem(fs, &sealed, elem);
 	pthread_mutex_lock(&fs->tree_state->lock);
-	err = put_locked(fs, elem, old);
+	err = put_locked(fs, &sealed, old);
 	pthread_mutex_unlock(&fs->tree_state->lock);
 	return err;
 }
@@ -472,7 +498,6 @@ int zl_tree_load(struct zl_fs *fs)
 	STAILQ_INIT(&tree->touched);
 	SLIST_INIT(&tree->free_leaves);
 	SLIST_INIT(&tree->free_inner);
-	SLIST_INIT(&tree->all);
 	pthread_mutex_init(&tree->lock, NULL);
 	if (!zl_addr_split(fs, root, &seg, &off))
 		return zl_freeze(fs, "the tree's beginning", root);

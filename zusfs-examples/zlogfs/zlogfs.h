@@ -228,7 +228,7 @@ void zl_bits_store(struct zl_fs *fs);
 
 void zl_space_count(struct zl_fs *fs, struct zus_statfs *st);
 /* ENOSPC: who is of this class has to stop. */
-int zl_space_admit(struct zl_fs *fs, enum zl_space_class class);
+int zl_space_admit(const struct zl_fs *fs, enum zl_space_class class);
 /* Nobody can write any more, and what is not applied yet may have freed something. */
 bool zl_space_short(struct zl_fs *fs);
 
@@ -256,12 +256,13 @@ struct zl_elem {
 
 /*
  * The element of key, the first at or behind it, the last at or in front of it: 0, ENOENT, EIO.
+ * place: of an extent key, addr, len and flags are enough; others may be 0.
  * Any thread, with no lock; beside changes of the tree what is found was there at some moment
  * of the call.
  */
 int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
-int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, bool place, struct zl_elem *elem);
 
 int zl_tree_load(struct zl_fs *fs);
 uint64_t zl_tree_root(struct zl_fs *fs);
@@ -280,7 +281,7 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
  * not there. next_prune: leaves on the way that have nothing are pruned, too: a crash may have
  * come before they were.
  */
-int zl_tree_put(struct zl_fs *fs, struct zl_elem *elem, struct zl_elem *old);
+int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old);
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old);
 int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 /* A mistake that bug.h has: the element's second word is changed where it is. */
@@ -346,6 +347,8 @@ void zl_objs_free(struct zl_fs *fs);
 int zl_obj_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
 int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
 int zl_obj_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
+/* prev, of an extent: key, addr, len and flags; others may be 0. */
+int zl_obj_place(struct zl_obj *obj, uint64_t key, struct zl_elem *elem);
 
 /* The inode's body, from the tree if need be. ENOENT: there is no such inode. */
 int zl_inode_load(struct zl_inode *zi);
@@ -525,7 +528,7 @@ struct zl_fs {
 	pthread_mutex_t space_lock;
 	struct zl_seg *segs;
 	uint32_t num_segs;
-	uint32_t free_segs;
+	uint32_t free_segs;	/* atomic */
 	uint64_t free_blocks;	/* in segments of data that are partly free */
 	struct zl_near near[ZL_NEAR_MAX];
 	uint32_t num_near;
