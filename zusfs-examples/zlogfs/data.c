@@ -62,14 +62,19 @@ static struct zl_write *write_over(const struct zl_inode *zi, uint64_t bn, uint6
 	return NULL;
 }
 
+/* old: what is there, or NULL. */
 static int remember_write(struct zl_inode *zi, uint64_t map_id, uint64_t bn, uint64_t addr,
-			  uint32_t blocks, enum zl_write_kind kind)
+			  uint32_t blocks, enum zl_write_kind kind, const struct zl_elem *old)
 {
 	struct zl_write *w = malloc(sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct zl_write) { zi->writes, map_id, bn, addr, blocks, kind };
+	*w = (struct zl_write) { .next = zi->writes, .map_id = map_id, .bn = bn, .addr = addr,
+				 .blocks = blocks, .kind = kind,
+				 .change_tid = zi->obj.change_tid };
+	if (old && zl_get64(old->head.key) == bn && zl_get32(old->head.len) == blocks)
+		w->old_addr = zl_get64(old->head.addr);
 	zi->writes = w;
 	return 0;
 }
@@ -188,7 +193,7 @@ static int map_elsewhere(struct zus_req *req, struct zl_inode *zi, const struct 
 		return -ENOSPC;
 	if (old)
 		copy_edges(fs, args, old, bn, *blocks, addr);
-	err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)*blocks, kind);
+	err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)*blocks, kind, old);
 	if (err) {
 		zl_blocks_free(fs, addr, (uint32_t)*blocks);
 		return err;
@@ -228,7 +233,7 @@ static int map_unwritten(struct zus_req *req, struct zl_inode *zi, const struct 
 {
 	uint64_t addr = block_addr(old, bn);
 	int err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)blocks,
-				 ZL_WRITE_UNWRITTEN);
+				 ZL_WRITE_UNWRITTEN, NULL);
 
 	return err ? err : answer(req, bn, blocks, addr, ZUS_EXT_DATA, ZUS_EXTF_NEW);
 }
@@ -371,12 +376,21 @@ static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_m
 	return err;
 }
 
-/* Is there an extent of just these blocks? */
+/*
+ * Is there an extent of just these blocks? Since when it has been there matters only to a
+ * boundary, so before the first one it need not be looked up.
+ */
 static bool is_all_of(struct zl_inode *zi, const struct zl_write *w, uint32_t blocks,
 		      struct zl_elem *old)
 {
-	return w->kind == ZL_WRITE_COPIED &&
-	       !zl_obj_find(&zi->obj, ZLF_REC_EXTENT, w->bn, old) &&
+	if (w->kind != ZL_WRITE_COPIED)
+		return false;
+	if (w->old_addr && w->blocks == blocks && w->change_tid == zi->obj.change_tid &&
+	    !__atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE)) {
+		old->head = (struct zlf_elem) { .addr = htole64(w->old_addr) };
+		return true;
+	}
+	return !zl_obj_find(&zi->obj, ZLF_REC_EXTENT, w->bn, old) &&
 	       zl_get32(old->head.len) == blocks;
 }
 

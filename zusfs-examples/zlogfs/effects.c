@@ -107,11 +107,12 @@ void zl_pending_free(struct zl_pending *p)
 
 /*
  * May its place be taken, as if it had not been? Else it has to come into the tree first. A
- * mount takes every step again, as it can't tell how far each had come.
+ * mount takes every step again, as it can't tell how far each had come; but those of an inode
+ * leave nothing behind that the next one would have to know of.
  */
 static bool may_forget(const struct zl_fs *fs, const struct zl_pending *p)
 {
-	return !p->staged && !fs->recovering &&
+	return !p->staged && (!fs->recovering || p->rec_type == ZLF_REC_INODE) &&
 	       p->work.tid > __atomic_load_n(&fs->boundary_tid, __ATOMIC_ACQUIRE);
 }
 

@@ -398,15 +398,6 @@ static int shrink(struct zl_fs *fs)
 	return 0;
 }
 
-/* The i-th child gets another key: a new element, in that line. */
-static void change_key(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line)
-{
-	struct zl_node *child = child_of(node, i);
-
-	zl_node_unlink(fs, node, i);
-	zl_node_link(fs, node, i, line, child);
-}
-
 /*
  * The child leaves its parent. Who comes after a first one takes over its key, so that what
  * is in front of it has a place that is in order.
@@ -424,7 +415,7 @@ static void leave_parent(struct zl_fs *fs, struct zl_node *parent, uint32_t inde
 	zl_node_change(parent);
 	zl_node_unlink(fs, parent, index);
 	if (has_heir)
-		change_key(fs, parent, 0, line);
+		zl_node_relink(fs, parent, 0, line);
 	zl_node_changed(parent);
 	if (has_heir)
 		zl_pm_fence();
@@ -479,7 +470,7 @@ static int lower_heir(struct zl_fs *fs, struct zl_node *parent, const struct zl_
 		elem = child_elem(fs, low, zl_get64(zl_node_at(node, 0)->addr));
 		zl_node_write(fs, node, line, &elem, 1);
 		zl_node_change(node);
-		change_key(fs, node, 0, line);
+		zl_node_relink(fs, node, 0, line);
 		zl_node_changed(node);
 		zl_pm_fence();
 		zl_node_store_valid(fs, node);

@@ -40,6 +40,11 @@ static uint64_t high_of(const struct zl_key *key)
 	return key->obj << 8 | key->rec_type;
 }
 
+static uint64_t high_of_elem(const struct zlf_elem *elem)
+{
+	return zl_get64(elem->obj) << 8 | elem->rec_type;
+}
+
 /* Of history, whose keys differ in the tid, too; as long as the reader is not sure, anything. */
 ZL_OPTIMISTIC
 static uint64_t tid_at(const struct zl_node *node, uint32_t i)
@@ -303,6 +308,26 @@ void zl_node_link(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t l
 	if (node->children)
 		__atomic_store_n(&node->children[line], child, __ATOMIC_RELEASE);
 	order_insert(node, i, line, &key);
+	zl_node_touch(fs, node);
+}
+
+void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line)
+{
+	uint32_t old = node->order[i];
+	struct zl_node *child = NULL;
+
+	node->valid &= ~LINE_MASK(old, zl_node_elem(node, old)->lines);
+	node->valid |= LINE_MASK(line, zl_node_elem(node, line)->lines);
+	if (node->children) {
+		child = node->children[old];
+		__atomic_store_n(&node->children[old], NULL, __ATOMIC_RELAXED);
+		__atomic_store_n(&node->children[line], child, __ATOMIC_RELEASE);
+	}
+	node->order[i] = (uint8_t)line;
+	node->lows[i] = (struct zl_low) { zl_get64(zl_node_elem(node, line)->key),
+					  zl_place_of(zl_node_elem(node, line)) };
+	node->highs[i] = high_of_elem(zl_node_elem(node, line));
+	set_high(node);
 	zl_node_touch(fs, node);
 }
 

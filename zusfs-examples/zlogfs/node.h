@@ -116,13 +116,14 @@ uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32
 /*
  * write: an element to free lines, flushed. link: as the i-th, between change and changed
  * unless nobody can see the node yet; child: of an inner node what it leads to. unlink: the
- * i-th goes.
+ * i-th goes. relink: the i-th becomes another, which is in order there, of the same child.
  */
 void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const void *elem,
 		   uint32_t lines);
 void zl_node_link(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
 		  struct zl_node *child);
 void zl_node_unlink(struct zl_fs *fs, struct zl_node *node, uint32_t i);
+void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line);
 /* Its word, flushed. */
 void zl_node_touch(struct zl_fs *fs, struct zl_node *node);
 void zl_node_untouch(struct zl_fs *fs, struct zl_node *node);

@@ -131,15 +131,20 @@ static uint32_t chain_parts(const struct recovery *rec, uint32_t i)
 	return zl_get16(rec->found[end - 1].record->flags) & ZLF_LF_LAST ? end - i : 0;
 }
 
-/* Numbers that were given out are not given out again. */
-static void note_objects(struct zl_fs *fs, const uint8_t *bytes, uint32_t num_bytes)
+/* Numbers that were given out are not given out again; a boundary is one from its record on. */
+static int note_items(struct zl_fs *fs, const struct zlf_record *record)
 {
-	struct zl_items items = zl_items(bytes, num_bytes);
+	struct zl_items items = zl_items(record->items, zl_get32(record->item_bytes));
 	struct zl_item item;
+	int err = 0;
 
-	while (zl_item_next(&items, &item))
+	while (!err && zl_item_next(&items, &item)) {
 		if (fs->next_obj <= item.obj)
 			fs->next_obj = item.obj + 1;
+		if (item.rec_type == ZLF_REC_SNAPSHOT && item.kind == ZLF_ITEM_SET)
+			err = zl_boundary_add(fs, zl_get64(record->tid));
+	}
+	return err;
 }
 
 static int replay_one(struct recovery *rec, const struct zlf_record *record)
@@ -153,9 +158,10 @@ static int replay_one(struct recovery *rec, const struct zlf_record *record)
 	err = zl_spares_fill(&spares, record->items, bytes);
 	if (err)
 		return err;
-	note_objects(rec->fs, record->items, bytes);
-	err = zl_effects(rec->fs, &rec->queue, &spares, zl_get64(record->tid), record->items,
-			 bytes, NULL);
+	err = note_items(rec->fs, record);
+	if (!err)
+		err = zl_effects(rec->fs, &rec->queue, &spares, zl_get64(record->tid),
+				 record->items, bytes, NULL);
 	zl_spares_free(&spares);
 	return err;
 }

@@ -412,8 +412,9 @@ static int put_locked(struct zl_fs *fs, const struct zl_elem *elem, struct zl_el
 		copy_elem(old, zl_node_at(leaf, i));
 	zl_node_change(leaf);
 	if (exact)
-		zl_node_unlink(fs, leaf, i);
-	zl_node_link(fs, leaf, i, line, NULL);
+		zl_node_relink(fs, leaf, i, line);
+	else
+		zl_node_link(fs, leaf, i, line, NULL);
 	zl_node_changed(leaf);
 	return 0;
 }

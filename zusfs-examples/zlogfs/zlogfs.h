@@ -318,6 +318,8 @@ struct zl_write {
 	uint64_t map_id;
 	uint64_t bn;
 	uint64_t addr;
+	uint64_t old_addr;	/* of an extent of just these blocks, or 0 */
+	uint64_t change_tid;	/* of the object: if it is the same still, so is that extent */
 	uint32_t blocks;
 	enum zl_write_kind kind;
 };
