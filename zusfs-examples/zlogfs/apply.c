@@ -13,6 +13,7 @@
 #include "pending.h"
 
 #define BATCH_MAX	4096u		/* so that neighbours in the tree share words and bits */
+#define LOOK_AHEAD	8u
 #define SEEN_MAX	(4 * BATCH_MAX)	/* a power of two */
 
 /* What a batch has taken out of the tree, whose blocks are free behind its end. */
@@ -253,22 +254,24 @@ static int put_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *
 		zl_bits_set(fs, zl_get64(p->elem.head.addr), blocks);
 		store_hints(fs, batch, &p->elem.head, blocks);
 	}
-	return err;
+	return err < 0 ? err : 0;
 }
 
 static int apply_pending(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *p)
 {
 	const struct zl_key key = zl_elem_key(&p->elem.head);
+	bool put = p->elem.head.lines;
 	struct zl_elem old;
 	int err;
 
-	if (p->elem.head.lines)
+	if (put && !tells_past(&p->elem))
+		return put_one(fs, batch, p, NULL);
+	if (put)
 		err = put_one(fs, batch, p, &old);
 	else
 		err = zl_tree_del(fs, &key, p->work.tid, &old);
 	/* what was put again is still where it was */
-	if (!err && tells_past(&p->elem) &&
-	    !(p->elem.head.lines && p->elem.head.addr == old.head.addr))
+	if (!err && tells_past(&p->elem) && !(put && p->elem.head.addr == old.head.addr))
 		drop(fs, batch, &old, p->work.tid);
 	return err < 0 ? err : 0;
 }
@@ -293,6 +296,17 @@ static int apply_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_work *w
 	if (work->kind == ZL_WORK_PENDING)
 		return apply_pending(fs, batch, pending_of(work));
 	return apply_freed(fs, batch, zus_container_of(work, struct zl_freed, work));
+}
+
+/* Nodes come from memory while those in front are worked at. */
+static void look_ahead(const struct zl_fs *fs, const struct zl_batch *batch, uint32_t i)
+{
+	struct zl_key key;
+
+	if (i >= batch->n || batch->work[i]->kind != ZL_WORK_PENDING)
+		return;
+	key = zl_elem_key(&pending_of(batch->work[i])->elem.head);
+	zl_tree_prefetch(fs, &key);
 }
 
 static void free_dropped(struct zl_fs *fs, const struct zl_batch *batch)
@@ -381,8 +395,10 @@ static int apply_items(struct zl_fs *fs, uint32_t max)
 	begin_batch(batch);
 	stage(fs, batch, max);
 	err = keep_history(fs, batch);
-	for (i = 0; i < batch->n && !err; i++)
+	for (i = 0; i < batch->n && !err; i++) {
+		look_ahead(fs, batch, i + LOOK_AHEAD);
 		err = apply_one(fs, batch, batch->work[i]);
+	}
 	flush_hints(&batch->hints);
 	end = zl_tree_commit(fs);
 	err = err ? err : end;

@@ -168,7 +168,7 @@ static int grow_root(struct zl_fs *fs)
 		return -ENOSPC;
 	elem = child_elem(fs, &low, tree->root->addr);
 	zl_node_write(fs, root, 1, &elem, 1);
-	zl_node_link(fs, root, 0, 1, tree->root);
+	zl_node_link(fs, root, 0, 1, &elem, tree->root);
 	finish_node(fs, root);
 	store_anchor(fs, root->addr);
 	zl_pm_fence();
@@ -217,7 +217,7 @@ static void copy_half(struct zl_fs *fs, struct zl_node *right, const struct zl_n
 
 	for (i = at; i < left->n; i++) {
 		zl_node_write(fs, right, line, zl_node_at(left, i), zl_node_at(left, i)->lines);
-		zl_node_link(fs, right, i - at, line, child_of(left, i));
+		zl_node_link(fs, right, i - at, line, zl_node_at(left, i), child_of(left, i));
 		line += zl_node_at(left, i)->lines;
 	}
 }
@@ -240,7 +240,7 @@ static void add_child(struct zl_fs *fs, struct zl_node *parent, uint32_t index,
 
 	zl_node_write(fs, parent, line, &elem, 1);
 	zl_node_change(parent);
-	zl_node_link(fs, parent, index, line, child);
+	zl_node_link(fs, parent, index, line, &elem, child);
 	zl_node_changed(parent);
 }
 
@@ -291,7 +291,7 @@ static bool finish_splits(struct zl_fs *fs, const struct zl_path *path)
 	uint32_t level;
 
 	for (level = 0; level < path->height; level++)
-		if (path->node[level]->valid != zl_get64(path->node[level]->media->valid)) {
+		if (path->node[level]->valid != path->node[level]->stored) {
 			zl_node_store_valid(fs, path->node[level]);
 			any = true;
 		}
@@ -334,7 +334,7 @@ static int clean_left(struct zl_fs *fs, struct zl_node *parent, uint32_t index)
 	for (;;) {
 		if (!left)
 			return -EIO;
-		if (left->valid != zl_get64(left->media->valid)) {
+		if (left->valid != left->stored) {
 			zl_node_store_valid(fs, left);
 			zl_pm_fence();
 		}
@@ -415,7 +415,7 @@ static void leave_parent(struct zl_fs *fs, struct zl_node *parent, uint32_t inde
 	zl_node_change(parent);
 	zl_node_unlink(fs, parent, index);
 	if (has_heir)
-		zl_node_relink(fs, parent, 0, line);
+		zl_node_relink(fs, parent, 0, line, &heir);
 	zl_node_changed(parent);
 	if (has_heir)
 		zl_pm_fence();
@@ -470,7 +470,7 @@ static int lower_heir(struct zl_fs *fs, struct zl_node *parent, const struct zl_
 		elem = child_elem(fs, low, zl_get64(zl_node_at(node, 0)->addr));
 		zl_node_write(fs, node, line, &elem, 1);
 		zl_node_change(node);
-		zl_node_relink(fs, node, 0, line);
+		zl_node_relink(fs, node, 0, line, &elem);
 		zl_node_changed(node);
 		zl_pm_fence();
 		zl_node_store_valid(fs, node);

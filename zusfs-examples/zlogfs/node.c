@@ -232,7 +232,7 @@ struct zl_pm *zl_node_pm(struct zl_fs *fs, uint64_t addr, uint64_t *off)
 /* What the medium says is in use is not free before that has been committed. */
 uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32_t lines)
 {
-	uint64_t free = ~(node->valid | zl_get64(node->media->valid) | 1);
+	uint64_t free = ~(node->valid | node->stored | 1);
 
 	if (fs->geo.node_lines < ZLF_NODE_LINES_MAX)
 		free &= (1ull << fs->geo.node_lines) - 1;
@@ -264,7 +264,7 @@ static void set_high(struct zl_node *node)
 }
 
 static void order_insert(struct zl_node *node, uint32_t i, uint32_t line,
-			 const struct zl_key *key)
+			 const struct zlf_elem *elem)
 {
 	uint32_t behind = node->n - i;
 
@@ -272,8 +272,8 @@ static void order_insert(struct zl_node *node, uint32_t i, uint32_t line,
 	memmove(&node->lows[i + 1], &node->lows[i], behind * sizeof(node->lows[0]));
 	memmove(&node->highs[i + 1], &node->highs[i], behind * sizeof(node->highs[0]));
 	node->order[i] = (uint8_t)line;
-	node->lows[i] = (struct zl_low) { key->key, zl_place_of(zl_node_elem(node, line)) };
-	node->highs[i] = high_of(key);
+	node->lows[i] = (struct zl_low) { zl_get64(elem->key), zl_place_of(elem) };
+	node->highs[i] = high_of_elem(elem);
 	node->n++;
 	set_high(node);
 }
@@ -299,34 +299,37 @@ void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const 
 }
 
 void zl_node_link(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
-		  struct zl_node *child)
+		  const struct zlf_elem *elem, struct zl_node *child)
 {
-	const struct zlf_elem *elem = zl_node_elem(node, line);
-	struct zl_key key = zl_elem_key(elem);
-
 	node->valid |= LINE_MASK(line, elem->lines);
 	if (node->children)
 		__atomic_store_n(&node->children[line], child, __ATOMIC_RELEASE);
-	order_insert(node, i, line, &key);
+	order_insert(node, i, line, elem);
 	zl_node_touch(fs, node);
 }
 
-void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line)
+/* Of the i-th element, without a look at the medium if memory tells. */
+static uint32_t lines_at(const struct zl_node *node, uint32_t i)
+{
+	return node->lows[i].place ? 1 : zl_node_at(node, i)->lines;
+}
+
+void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
+		    const struct zlf_elem *elem)
 {
 	uint32_t old = node->order[i];
 	struct zl_node *child = NULL;
 
-	node->valid &= ~LINE_MASK(old, zl_node_elem(node, old)->lines);
-	node->valid |= LINE_MASK(line, zl_node_elem(node, line)->lines);
+	node->valid &= ~LINE_MASK(old, lines_at(node, i));
+	node->valid |= LINE_MASK(line, elem->lines);
 	if (node->children) {
 		child = node->children[old];
 		__atomic_store_n(&node->children[old], NULL, __ATOMIC_RELAXED);
 		__atomic_store_n(&node->children[line], child, __ATOMIC_RELEASE);
 	}
 	node->order[i] = (uint8_t)line;
-	node->lows[i] = (struct zl_low) { zl_get64(zl_node_elem(node, line)->key),
-					  zl_place_of(zl_node_elem(node, line)) };
-	node->highs[i] = high_of_elem(zl_node_elem(node, line));
+	node->lows[i] = (struct zl_low) { zl_get64(elem->key), zl_place_of(elem) };
+	node->highs[i] = high_of_elem(elem);
 	set_high(node);
 	zl_node_touch(fs, node);
 }
@@ -336,7 +339,7 @@ void zl_node_unlink(struct zl_fs *fs, struct zl_node *node, uint32_t i)
 	uint32_t line = node->order[i];
 
 	node->gone = zl_node_key(node, i);
-	node->valid &= ~LINE_MASK(line, zl_node_elem(node, line)->lines);
+	node->valid &= ~LINE_MASK(line, lines_at(node, i));
 	order_remove(node, i);
 	if (node->children)
 		__atomic_store_n(&node->children[line], NULL, __ATOMIC_RELAXED);
@@ -350,6 +353,7 @@ void zl_node_store_valid(struct zl_fs *fs, struct zl_node *node)
 
 	pm = zl_node_pm(fs, node->addr, &off);
 	zl_pm_store64(pm, ZL_WORD, off, htole64(node->valid));
+	node->stored = node->valid;
 }
 
 /* --------------------------------------------------------------------- media */
@@ -416,7 +420,7 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 	    zl_get64(header->self) != node->addr || zl_get16(header->level) != node->level ||
 	    zl_get16(header->lines) != fs->geo.node_lines)
 		return "a node's header";
-	node->valid = zl_get64(header->valid);
+	node->valid = node->stored = zl_get64(header->valid);
 	if (node->valid & 1 || (fs->geo.node_lines < 64 && node->valid >> fs->geo.node_lines))
 		return "a node's word";
 	for (line = 1; line < fs->geo.node_lines; ) {
@@ -431,7 +435,7 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 		i = zl_node_search(node, &key, &exact);
 		if (exact)
 			return "two elements of one key";
-		order_insert(node, i, line, &key);
+		order_insert(node, i, line, zl_node_elem(node, line));
 		line += zl_node_elem(node, line)->lines;
 	}
 	drop_behind(node, hi);
@@ -527,7 +531,7 @@ struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level)
 	node->level = (uint16_t)level;
 	node->n = 0;
 	node->high = 0;
-	node->valid = 0;
+	node->valid = node->stored = 0;
 	node->touched = false;
 	if (level)
 		memset(node->children, 0, ZLF_NODE_LINES_MAX * sizeof(struct zl_node *));

@@ -30,8 +30,9 @@ struct zl_node {
 	uint64_t highs[ZLF_NODE_LINES_MAX];	/* object, and below it rec_type */
 	/* From here on for who changes it alone. */
 	uint64_t valid;			/* lines of elements, those not yet committed too */
+	uint64_t stored;		/* as the medium has it */
 	struct zl_key gone;		/* of the element that was taken out last: it leads here */
-	bool touched;			/* valid and what the medium has differ */
+	bool touched;			/* valid and stored may differ */
 	STAILQ_ENTRY(zl_node) in_touched;
 	SLIST_ENTRY(zl_node) in_free;	/* of nodes that there are no more */
 };
@@ -121,9 +122,10 @@ uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32
 void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const void *elem,
 		   uint32_t lines);
 void zl_node_link(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
-		  struct zl_node *child);
+		  const struct zlf_elem *elem, struct zl_node *child);
 void zl_node_unlink(struct zl_fs *fs, struct zl_node *node, uint32_t i);
-void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line);
+void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t line,
+		    const struct zlf_elem *elem);
 /* Its word, flushed. */
 void zl_node_touch(struct zl_fs *fs, struct zl_node *node);
 void zl_node_untouch(struct zl_fs *fs, struct zl_node *node);

@@ -38,6 +38,7 @@ int zl_tree_descend(struct zl_fs *fs, const struct zl_key *key, struct zl_path *
 		node = zl_node_child(fs, node, i, path->bounded ? &path->hi : NULL);
 		if (!node)
 			return -EIO;
+		zl_node_prefetch(node);
 		level--;
 	}
 }
@@ -405,16 +406,18 @@ static int put_locked(struct zl_fs *fs, const struct zl_elem *elem, struct zl_el
 		return err;
 	leaf = path.node[0];
 	i = zl_node_search(leaf, &key, &exact);
-	if (exact && newer(zl_node_at(leaf, i), zl_get64(elem->head.end_tid)))
+	/* only a mount may meet what was done before */
+	if (exact && fs->recovering &&
+	    newer(zl_node_at(leaf, i), zl_get64(elem->head.end_tid)))
 		return 1;
 	zl_node_write(fs, leaf, line, elem, elem->head.lines);
-	if (exact)
+	if (exact && old)
 		copy_elem(old, zl_node_at(leaf, i));
 	zl_node_change(leaf);
 	if (exact)
-		zl_node_relink(fs, leaf, i, line);
+		zl_node_relink(fs, leaf, i, line, &elem->head);
 	else
-		zl_node_link(fs, leaf, i, line, NULL);
+		zl_node_link(fs, leaf, i, line, &elem->head, NULL);
 	zl_node_changed(leaf);
 	return 0;
 }
@@ -424,7 +427,8 @@ int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *ol
 	struct zl_elem sealed;
 	int err;
 
-	old->head.lines = 0;
+	if (old)
+		old->head.lines = 0;
 	seal_elem(fs, &sealed, elem);
 	pthread_mutex_lock(&fs->tree_state->lock);
 	err = put_locked(fs, &sealed, old);
@@ -451,6 +455,21 @@ static int del_locked(struct zl_fs *fs, const struct zl_key *key, uint64_t tid,
 	zl_node_unlink(fs, path.node[0], i);
 	zl_node_changed(path.node[0]);
 	return 0;
+}
+
+void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key)
+{
+	const struct zl_node *node = fs->tree_state->root;
+	bool exact;
+	uint32_t i;
+
+	while (node && node->level) {
+		i = zl_node_search(node, key, &exact);
+		i -= i && !exact;
+		node = node->n ? child_at(node, i) : NULL;
+	}
+	if (node)
+		zl_node_prefetch(node);
 }
 
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old)

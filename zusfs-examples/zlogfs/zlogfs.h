@@ -277,12 +277,14 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
  * Changes of the tree, by one thread at a time, under fs->step: any number of put and del, then
  * commit, behind which they are durable and what they replaced is gone. Who looks something up
  * finds them at once: what they do is durable in the log, and pending until they are. *old,
- * with lines 0 if there was none: what was there. 1: what is there is newer, and stays, or is
+ * with lines 0 if there was none: what was there; NULL: nobody wants to know. prefetch: that
+ * key comes soon. 1: what is there is newer, and stays, or is
  * not there. next_prune: leaves on the way that have nothing are pruned, too: a crash may have
  * come before they were.
  */
 int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old);
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old);
+void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key);
 int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 /* A mistake that bug.h has: the element's second word is changed where it is. */
 int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem);
