@@ -3,7 +3,7 @@
 # The crash kit, docs/crash.md: $(BUILD)/tests/crash/crash. Its proof is tests/unit/crash-*.
 
 CRASH_OBJ := $(BUILD)/obj/tests/crash
-CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o)
+CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o set.o)
 CRASH_SPEC_OBJS := $(addprefix $(CRASH_OBJ)/,spec.o view.o workload.o generate.o)
 CRASH_OBJS := $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS) \
 	$(addprefix $(CRASH_OBJ)/,run.o check.o report.o crash.o)
