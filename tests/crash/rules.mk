@@ -3,7 +3,7 @@
 # The crash kit, docs/crash.md: $(BUILD)/tests/crash/crash. Its proof is tests/unit/crash-*.
 
 CRASH_OBJ := $(BUILD)/obj/tests/crash
-CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o set.o)
+CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o set.o coro.o locks.o)
 CRASH_SPEC_OBJS := $(addprefix $(CRASH_OBJ)/,spec.o view.o workload.o generate.o)
 CRASH_OBJS := $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS) \
 	$(addprefix $(CRASH_OBJ)/,run.o check.o report.o crash.o)
@@ -17,6 +17,7 @@ SLOTFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/slotfs/*.c
 UNIT_PROGS += $(CRASH) $(SLOTFS)
 
 $(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(CRASH_OBJ)/store.o
+$(BUILD)/tests/unit/crash-coro: $(CRASH_KIT_OBJS)
 $(BUILD)/tests/unit/crash-spec: $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS)
 $(BUILD)/tests/unit/crash-run: $(CRASH) $(SLOTFS)
 
