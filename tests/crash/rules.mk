@@ -6,7 +6,7 @@ CRASH_OBJ := $(BUILD)/obj/tests/crash
 CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o set.o coro.o locks.o)
 CRASH_SPEC_OBJS := $(addprefix $(CRASH_OBJ)/,spec.o view.o workload.o generate.o)
 CRASH_OBJS := $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS) \
-	$(addprefix $(CRASH_OBJ)/,run.o check.o report.o crash.o)
+	$(addprefix $(CRASH_OBJ)/,run.o beside.o check.o report.o crash.o)
 
 CRASH := $(BUILD)/tests/crash/crash
 
