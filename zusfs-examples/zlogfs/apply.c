@@ -78,6 +78,18 @@ uint64_t zl_logs_level(struct zl_fs *fs)
 	return max;
 }
 
+/* A mistake that bug.h has. */
+static void take_apart(struct zl_fs *fs)
+{
+	struct zl_log *log;
+
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
+		pthread_mutex_lock(&log->lock);
+		TAILQ_CONCAT(&fs->batch, &log->queue, link);
+		pthread_mutex_unlock(&log->lock);
+	}
+}
+
 /*
  * All logs at once, so that nothing is taken without what it stands on; and no record that
  * comes later gets a lower tid.
@@ -87,8 +99,10 @@ static void take_queues(struct zl_fs *fs)
 	struct zl_log *log = NULL;
 	struct zl_work *work;
 
+	if (ZL_BUG(QUEUES_APART))
+		take_apart(fs);
 	zl_logs_lock(fs);
-	while ((work = oldest(fs, &log))) {
+	while (!ZL_BUG(QUEUES_APART) && (work = oldest(fs, &log))) {
 		TAILQ_REMOVE(&log->queue, work, link);
 		TAILQ_INSERT_TAIL(&fs->batch, work, link);
 	}
@@ -231,6 +245,7 @@ static int apply_freed(struct zl_fs *fs, struct batch *batch, const struct zl_fr
 	if (wanted(fs, elem, freed->work.tid))
 		return keep(fs, elem, freed->work.tid);
 	drop_run(fs, batch, zl_get64(elem->head.addr), zl_elem_blocks(&elem->head));
+	batch->num_dropped -= ZL_BUG(FREE_AT_ONCE) && !fs->recovering;
 	return 0;
 }
 
@@ -253,7 +268,7 @@ static void free_dropped(struct zl_fs *fs, const struct batch *batch)
 static void stage_pending(struct zl_pending *p)
 {
 	pthread_mutex_lock(&p->obj->lock);
-	p->staged = true;
+	p->staged = !ZL_BUG(STAGE_UNSAID);
 	pthread_mutex_unlock(&p->obj->lock);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "pending.h"
 #include "shell.h"
 
@@ -213,6 +214,8 @@ static void add_freed(struct zl_effect *to, const struct zl_elem *elem)
 	struct zl_freed *freed = take_spare(to->spares);
 
 	freed->elem = *elem;
+	if (ZL_BUG(FREE_AT_ONCE) && !to->fs->recovering)
+		zl_blocks_free(to->fs, zl_get64(elem->head.addr), zl_elem_blocks(&elem->head));
 	enqueue(to, &freed->work, ZL_WORK_FREE);
 }
 
