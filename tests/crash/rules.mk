@@ -81,8 +81,7 @@ CRASH_SEED ?= $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null
 
 .PHONY: crash crash-bugs crash-full
 crash: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
-	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) --steps \
-		--time-limit $(CRASH_SECONDS) --seed $(CRASH_SEED) $(CRASH_FLAGS)
+	tests/crash/zlogfs-slice.sh $(BUILD) $(CRASH_SECONDS) $(CRASH_SEED) $(CRASH_FLAGS)
 
 # All of them, with each policy: SHARD=1/8
 crash-full: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS) $(BUILD)/zusfs-examples/zlogfs.so
