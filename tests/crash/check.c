@@ -67,7 +67,7 @@ static void check_left(const struct place *place, const char *media)
 	}
 }
 
-/* Index of the state, -2: a mixture, -1: failed. */
+/* As view_match() says; -1: failed, and reported. */
 static int mount_and_match(const struct place *place, char *media)
 {
 	struct run *run = place->run;
@@ -124,7 +124,7 @@ static uint64_t state_hash(const struct run *run)
 /* The specification of what was read: of one of the states, with the data that is there. */
 static struct spec *spec_of(const struct run *run, int state)
 {
-	struct spec *spec = spec_copy(run->allowed_specs[state < 0 ? 0 : state]);
+	struct spec *spec = spec_copy(run->allowed_specs[state < 0 ? -2 - state : state]);
 	int i;
 
 	for (i = 0; state < 0 && i < run->got->num_nodes; i++) {

@@ -12,7 +12,7 @@
 #include "view.h"
 #include "workload.h"
 
-#define RUN_ALLOWED	16	/* of one: before, after, and two between; of two: any of both */
+#define RUN_ALLOWED	VIEW_STATES /* of one: before, after, and two between; of two: any of both */
 
 /* Where a crash was, as text "OPERATION.FENCE.IMAGE", and "+FENCE.IMAGE" in the recovery. */
 struct crash_at {
