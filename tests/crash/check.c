@@ -67,7 +67,7 @@ static void check_left(const struct place *place, const char *media)
 	}
 }
 
-/* Index of the state, -2: a mixture, -1: failed. */
+/* As view_match() says; -1: failed, and reported. */
 static int mount_and_match(const struct place *place, char *media)
 {
 	struct run *run = place->run;
@@ -109,14 +109,20 @@ static bool is_new_state(struct run *run, uint64_t hash)
 	return true;
 }
 
-/* What can be read, and what the target knows beside: a leak shows in nothing else. */
-static uint64_t state_hash(const struct run *run)
+/*
+ * What can be read, and what the target knows beside: a leak shows in nothing else. Mixtures of
+ * data are many; beside each other, where each schedule has its own, they are one.
+ */
+static uint64_t state_hash(const struct run *run, int state)
 {
 	const struct crash_target *target = run->config->target;
+	uint64_t hash = run->got->hash;
 
+	if (state < -1 && run->workload->beside)
+		hash = mix64(run->allowed[-2 - state]->hash);
 	if (!target->digest)
-		return run->got->hash;
-	return mix64(run->got->hash ^ mix64(target->digest(run->local)));
+		return hash;
+	return mix64(hash ^ mix64(target->digest(run->local)));
 }
 
 /* ----------------------------------------------------------------- mutation */
@@ -124,7 +130,7 @@ static uint64_t state_hash(const struct run *run)
 /* The specification of what was read: of one of the states, with the data that is there. */
 static struct spec *spec_of(const struct run *run, int state)
 {
-	struct spec *spec = spec_copy(run->allowed_specs[state < 0 ? 0 : state]);
+	struct spec *spec = spec_copy(run->allowed_specs[state < 0 ? -2 - state : state]);
 	int i;
 
 	for (i = 0; state < 0 && i < run->got->num_nodes; i++) {
@@ -385,7 +391,7 @@ void check_image(void *arg, struct image *image)
 		drop_mount(&run->local);
 		return;
 	}
-	if (!is_new_state(run, state_hash(run))) {
+	if (!is_new_state(run, state_hash(run, state))) {
 		zus_local_end(run->local);
 		return;
 	}

@@ -28,6 +28,7 @@
 #define DEFAULT_BYTES	(1u << 20)
 #define DEFAULT_OFF	4096u
 #define AGAIN_BYTES	1024u
+#define PREPARED_NS	1400000000000000000ull
 
 static const char usage[] =
 	"usage: crash --plugin FILE.so [OPTION...]\n"
@@ -44,12 +45,18 @@ static const char usage[] =
 	"  --list FILE          workloads, one a line; default: --print-list's\n"
 	"  --workload TEXT      this one; may be given once\n"
 	"  --steps              also single operations before and behind each of its steps\n"
+	"  --pairs              instead two operations beside each other, and one beside each of\n"
+	"                       the plugin's steps\n"
+	"  --preemptions N      of two beside each other at most; default: 2\n"
+	"  --same-cpu           what a plugin has for each CPU is the same for both\n"
 	"  --shard I/N          of N equal parts the I-th, from 1 on\n"
 	"  --time-limit S       in an order that the seed gives, as far as it comes\n"
-	"  --workload-limit S   a workload that takes longer hangs; default: 120\n"
+	"  --workload-limit S   a workload that takes longer hangs, of pairs a point;\n"
+	"                       default: 120\n"
 	"  --seed N             of random images and of the order; default: 1\n"
 	"  --first              of each workload that fails only the first failure\n"
-	"  --reproduce ID       of --workload only this crash\n"
+	"  --schedule TEXT      of --workload only this, as 1@17,0@23\n"
+	"  --reproduce ID       of --workload, and --schedule, only this crash\n"
 	"  --keep DIR           a file crash-NAME for each workload that fails\n"
 	"  --json               the result as JSON\n"
 	"  --print-list         prints the generated list of workloads, and ends\n"
@@ -63,14 +70,16 @@ struct lines {
 
 struct options {
 	const char *plugin, *target, *options, *list, *workload, *keep, *reproduce, *policy;
-	uint64_t bytes, data_off, seed, shard, shards, time_limit, workload_limit;
-	bool prefix, steps, first, json, print_list;
+	const char *schedule;
+	uint64_t bytes, data_off, seed, shard, shards, time_limit, workload_limit, preemptions;
+	bool prefix, steps, pairs, same_cpu, first, json, print_list;
 };
 
-static struct options options = { .seed = 1, .shard = 1, .shards = 1, .workload_limit = 120 };
+static struct options options = {
+	.seed = 1, .shard = 1, .shards = 1, .workload_limit = 120, .preemptions = 2,
+};
 static struct crash_tally *tally;
 static char again[AGAIN_BYTES];
-static time_t started;
 
 static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -117,9 +126,11 @@ static const struct option long_options[] = {
 	{ "shard", 1, NULL, 's' },	 { "time-limit", 1, NULL, 'T' },
 	{ "workload-limit", 1, NULL, 'W' }, { "seed", 1, NULL, 'r' },
 	{ "reproduce", 1, NULL, 'R' },	 { "keep", 1, NULL, 'k' },
-	{ "first", 0, NULL, 'f' },
-	{ "json", 0, NULL, 'j' },	 { "print-list", 0, NULL, 'L' },
-	{ "help", 0, NULL, 'h' },	 { NULL, 0, NULL, 0 },
+	{ "schedule", 1, NULL, 'c' },	 { "preemptions", 1, NULL, 'n' },
+	{ "pairs", 0, NULL, 'a' },	 { "same-cpu", 0, NULL, 'C' },
+	{ "first", 0, NULL, 'f' },	 { "json", 0, NULL, 'j' },
+	{ "print-list", 0, NULL, 'L' },	 { "help", 0, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
 };
 
 static void parse_text(int c)
@@ -127,7 +138,7 @@ static void parse_text(int c)
 	const char **const texts[] = {
 		['p'] = &options.plugin, ['t'] = &options.target, ['o'] = &options.options,
 		['P'] = &options.policy, ['l'] = &options.list, ['w'] = &options.workload,
-		['R'] = &options.reproduce, ['k'] = &options.keep,
+		['R'] = &options.reproduce, ['k'] = &options.keep, ['c'] = &options.schedule,
 	};
 
 	*texts[c] = optarg;
@@ -138,6 +149,7 @@ static void parse_number(int c, const char *name)
 	uint64_t *const numbers[] = {
 		['b'] = &options.bytes, ['d'] = &options.data_off, ['r'] = &options.seed,
 		['T'] = &options.time_limit, ['W'] = &options.workload_limit,
+		['n'] = &options.preemptions,
 	};
 
 	*numbers[c] = number(name, optarg);
@@ -154,22 +166,24 @@ static void parse_options(int argc, char **argv)
 		}
 		if (c == '?')
 			exit(2);
-		if (strchr("ptoPlwRk", c))
+		if (strchr("ptoPlwRkc", c))
 			parse_text(c);
-		else if (strchr("bdrTW", c))
+		else if (strchr("bdrTWn", c))
 			parse_number(c, long_options[which].name);
 		else if (c == 's')
 			parse_shard(optarg);
 		options.prefix |= c == 'x';
 		options.steps |= c == 'S';
+		options.pairs |= c == 'a';
+		options.same_cpu |= c == 'C';
 		options.first |= c == 'f';
 		options.json |= c == 'j';
 		options.print_list |= c == 'L';
 	}
 	if (optind < argc)
 		die("what is \"%s\"? See crash --help", argv[optind]);
-	if (options.reproduce && !options.workload)
-		die("--reproduce wants --workload");
+	if ((options.reproduce || options.schedule) && !options.workload)
+		die("--reproduce and --schedule want --workload");
 }
 
 static void add_again(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -200,6 +214,8 @@ static void say_again(const char *program)
 		add_again(" --policy %s", options.policy);
 	if (options.prefix)
 		add_again(" --prefix");
+	if (options.same_cpu)
+		add_again(" --same-cpu");
 	add_again(" --seed %" PRIu64, options.seed);
 }
 
@@ -268,6 +284,12 @@ static void load_plugin(struct crash_config *config)
 	config->only_one = options.reproduce != NULL;
 	if (options.reproduce && at_parse(&config->only, options.reproduce))
 		die("--reproduce wants what a failure printed, as 2.1.77");
+	config->preemptions = (uint32_t)options.preemptions;
+	config->same_cpu = options.same_cpu;
+	config->limit = (unsigned int)options.workload_limit;
+	config->one_schedule = options.schedule != NULL;
+	if (options.schedule && schedule_parse(&config->schedule, options.schedule))
+		die("--schedule wants what a failure printed, as 1@17,0@23");
 }
 
 /* ------------------------------------------------------------- prepared tree */
@@ -392,13 +414,21 @@ static void shuffle(struct lines *lines)
 	}
 }
 
+static void generate(struct lines *lines, const struct crash_target *target)
+{
+	if (options.pairs)
+		workload_pairs(target->steps, add_line, lines);
+	else
+		workload_list(add_line, lines);
+}
+
 static void print_list(void)
 {
 	struct lines lines = { 0 };
 	uint64_t hash = 0;
 	size_t i;
 
-	workload_list(add_line, &lines);
+	generate(&lines, options.target || options.plugin ? find_target() : &no_target);
 	for (i = 0; i < lines.num; i++) {
 		puts(lines.text[i]);
 		hash = mix_bytes(hash, lines.text[i], strlen(lines.text[i]));
@@ -414,7 +444,7 @@ static void find_lines(struct lines *lines, const struct crash_target *target)
 	else if (options.list)
 		read_list(lines, options.list);
 	else
-		workload_list(add_line, lines);
+		generate(lines, target);
 	if (options.steps)
 		add_steps(lines, target);
 	if (options.time_limit)
@@ -423,9 +453,9 @@ static void find_lines(struct lines *lines, const struct crash_target *target)
 
 /* ------------------------------------------------------------------ run them */
 
-static void keep(const char *text)
+static void keep(const struct crash_config *config, const char *text)
 {
-	char path[PATH_MAX], id[80];
+	char path[PATH_MAX];
 	FILE *file;
 
 	if (mkdir(options.keep, 0777) && errno != EEXIST)
@@ -435,13 +465,14 @@ static void keep(const char *text)
 	file = fopen(path, "w");
 	if (!file)
 		die("%s: %s", path, strerror(errno));
-	at_print(&tally->at, id, sizeof(id));
-	fprintf(file, "# %s\n# last failure at %s\n%s\n", again, id, text);
+	fputs("# ", file);
+	report_again(config, text, &tally->first_at, &tally->first_schedule, file);
+	fprintf(file, "%s\n", text);
 	if (fclose(file))
 		die("%s: %s", path, strerror(errno));
 }
 
-static void end_line(const char *text)
+static void end_line(const struct crash_config *config, const char *text)
 {
 	if (tally->run_failures)
 		tally->failed++;
@@ -450,12 +481,12 @@ static void end_line(const char *text)
 	else
 		tally->passed++;
 	if (tally->run_failures && options.keep)
-		keep(text);
+		keep(config, text);
 }
 
-static bool out_of_time(void)
+static bool out_of_time(const struct crash_config *config)
 {
-	return options.time_limit && (uint64_t)(time(NULL) - started) >= options.time_limit;
+	return config->until_ns && run_now_ns() >= config->until_ns;
 }
 
 /* The process ended by a signal: a failure at the image that it had before it. */
@@ -463,8 +494,7 @@ static void report_signal(const struct crash_config *config, const char *text, i
 {
 	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
-	tally->failures++;
-	tally->run_failures++;
+	report_count(tally);
 	if (sig == SIGALRM)
 		fprintf(stderr, "crash: %s: no end within %" PRIu64 " s\n", text,
 			options.workload_limit);
@@ -472,7 +502,8 @@ static void report_signal(const struct crash_config *config, const char *text, i
 		fprintf(stderr, "crash: %s: ended by %s\n", text, strsignal(sig));
 	else
 		fprintf(stderr, "crash: %s: ended with status %d\n", text, WEXITSTATUS(status));
-	report_again(config, text, &tally->at);
+	fputs("  ", stderr);
+	report_again(config, text, &tally->at, &tally->schedule, stderr);
 }
 
 /* In a process of its own, until its end or the plugin's fault. */
@@ -480,16 +511,16 @@ static void run_lines_here(const struct crash_config *config, const struct lines
 {
 	struct workload workload;
 
-	for (; tally->line < lines->num && !out_of_time(); tally->line += options.shards) {
+	for (; tally->line < lines->num && !out_of_time(config); tally->line += options.shards) {
 		const char *text = lines->text[tally->line];
 
 		if (workload_parse(&workload, text))
 			die("no workload: \"%s\"", text);
 		tally->run_failures = 0;
 		tally->run_unsupported = false;
-		alarm((unsigned int)options.workload_limit);
+		alarm(config->limit);
 		run_workload(config, &workload, text, tally);
-		end_line(text);
+		end_line(config, text);
 	}
 	fflush(stderr);
 	_exit(0);
@@ -501,7 +532,7 @@ static void run_lines(const struct crash_config *config, const struct lines *lin
 	pid_t pid;
 
 	tally->line = options.shard - 1;
-	while (tally->line < lines->num && !out_of_time()) {
+	while (tally->line < lines->num && !out_of_time(config)) {
 		status = 0;
 		fflush(stdout);
 		pid = fork();
@@ -514,19 +545,21 @@ static void run_lines(const struct crash_config *config, const struct lines *lin
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
 			exit(2);	/* it has said why */
 		report_signal(config, lines->text[tally->line], status);
-		end_line(lines->text[tally->line]);
+		end_line(config, lines->text[tally->line]);
 		tally->line += options.shards;
 	}
 }
 
 static void print_json(double seconds)
 {
-	printf("{\"workloads\": %" PRIu64 ", \"not_run\": %" PRIu64 ", \"failed\": %" PRIu64
+	printf("{\"workloads\": %" PRIu64 ", \"schedules\": %" PRIu64 ", \"orders\": %" PRIu64
+	       ", \"not_run\": %" PRIu64 ", \"failed\": %" PRIu64
 	       ", \"images\": %" PRIu64 ", \"repeated\": %" PRIu64 ", \"points\": %" PRIu64
 	       ", \"exhaustive\": %" PRIu64 ", \"states\": %" PRIu64 ", \"deep_images\": %" PRIu64
 	       ", \"clean_flushes\": %" PRIu64 ", \"failures\": %" PRIu64
 	       ", \"seconds\": %.3f, \"seed\": %" PRIu64 "}\n",
-	       tally->passed + tally->failed, tally->not_run, tally->failed, tally->images,
+	       tally->passed + tally->failed, tally->schedules, tally->orders, tally->not_run,
+	       tally->failed, tally->images,
 	       tally->repeated, tally->points, tally->exhaustive, tally->states,
 	       tally->deep_images, tally->clean_flushes, tally->failures, seconds, options.seed);
 }
@@ -539,16 +572,19 @@ static void print_result(void)
 		print_json(seconds);
 		return;
 	}
-	printf("%" PRIu64 " workloads, %" PRIu64 " images (%.0f a second, %" PRIu64
-	       " repeated), %" PRIu64 " of %" PRIu64 " points exhaustive, %" PRIu64
-	       " states, %" PRIu64 " images in recovery, %" PRIu64 " clean flushes, seed %" PRIu64
+	printf("%" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " not run\n", tally->passed,
+	       tally->failed, tally->not_run);
+	printf("%" PRIu64 " workloads, ", tally->passed + tally->failed);
+	if (tally->schedules)
+		printf("%" PRIu64 " schedules, %" PRIu64 " orders, ", tally->schedules,
+		       tally->orders);
+	printf("%" PRIu64 " images (%.0f a second, %" PRIu64 " repeated), %" PRIu64
+	       " of %" PRIu64 " points exhaustive, %" PRIu64 " states, %" PRIu64 " images in recovery, %" PRIu64 " clean flushes, seed %" PRIu64
 	       "; %" PRIu64 " failures\n",
-	       tally->passed + tally->failed, tally->images,
+	       tally->images,
 	       seconds > 0 ? (double)(tally->images + tally->deep_images) / seconds : 0.0,
 	       tally->repeated, tally->exhaustive, tally->points, tally->states,
 	       tally->deep_images, tally->clean_flushes, options.seed, tally->failures);
-	printf("%" PRIu64 " passed, %" PRIu64 " failed, %" PRIu64 " not run\n", tally->passed,
-	       tally->failed, tally->not_run);
 }
 
 int main(int argc, char **argv)
@@ -567,13 +603,16 @@ int main(int argc, char **argv)
 	zus_log_open("zus", 0, getenv("ZUFS_LOG") ? ZUS_LOG_DEBUG : 0);
 	say_again(argv[0]);
 	load_plugin(&config);
+	coro_set_clock(PREPARED_NS);	/* the same each time */
 	prepare(&config);
+	coro_set_clock(0);
 	find_lines(&lines, config.target);
 	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	if (tally == MAP_FAILED)
 		die("no memory");
-	started = time(NULL);
+	if (options.time_limit)
+		config.until_ns = run_now_ns() + options.time_limit * 1000000000u;
 	run_lines(&config, &lines);
 	print_result();
 	free_lines(&lines);

@@ -48,6 +48,40 @@ static const char *const path_ops[] = {
 	NULL,
 };
 
+/*
+ * Beside each other: one of each kind, on files that have to do with each other, as two names
+ * of one directory, a file and its directory, and what has many blocks.
+ */
+static const char *const beside_ops[] = {
+	"creat /bar",
+	"creat /A/bar",
+	"mkdir /A/bar",
+	"symlink /bar 300",
+	"link /foo /bar",
+	"link /foo /A/bar",
+	"unlink /foo",
+	"unlink /A/foo",
+	"rmdir /B",
+	"rename /foo /bar",
+	"rename /foo /A/foo",
+	"rename /A/foo /bar",
+	"rename /A /bar",
+	"rename /A /B",
+	"rename /foo /A/foo exchange",
+	"write /foo 0 4096",
+	"write /foo 3000 8192",
+	"write /A/foo 100 100",	/* at its end */
+	"truncate /foo 1000",
+	"truncate /A/foo 0",
+	"fallocate /foo punch 1000 5000",
+	"setxattr /foo user.p 3000",
+	"setxattr /A/foo user.q 3000",
+	"removexattr /foo user.p",
+	"chmod /foo 600",
+	"chmod /A 711",
+	NULL,
+};
+
 struct list {
 	void (*line)(void *arg, const char *text);
 	void *arg;
@@ -171,6 +205,43 @@ static void list_pairs(struct list *list)
 			}
 			spec_free(spec);
 		}
+}
+
+static void list_beside(struct list *list)
+{
+	char text[WORKLOAD_TEXT];
+	const char *const *a, *const *b;
+
+	for (a = beside_ops; *a; a++)
+		for (b = a; *b; b++) {
+			snprintf(text, sizeof(text), "%s || %s", *a, *b);
+			list->line(list->arg, text);
+		}
+}
+
+/* So that a step has something to do with files, names, blocks that are free behind it. */
+static void list_beside_steps(struct list *list, const char *const *steps)
+{
+	const char *const *step, *const *op;
+	char text[WORKLOAD_TEXT];
+
+	for (step = steps; step && *step; step++)
+		for (op = beside_ops; *op; op++) {
+			snprintf(text, sizeof(text), "write /foo 0 8192; creat /n1; "
+				 "setxattr /A/foo user.p 3000; %s || @%s", *op, *step);
+			list->line(list->arg, text);
+			snprintf(text, sizeof(text), "creat /n1; write /foo 0 8192; step %s; "
+				 "unlink /n1; chmod /A 700; %s || @%s", *steps, *op, *step);
+			list->line(list->arg, text);
+		}
+}
+
+void workload_pairs(const char *const *steps, void (*line)(void *arg, const char *text), void *arg)
+{
+	struct list list = { .line = line, .arg = arg };
+
+	list_beside(&list);
+	list_beside_steps(&list, steps);
 }
 
 static struct spec *prepared(void)

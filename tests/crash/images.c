@@ -7,6 +7,7 @@
 
 #include "images.h"
 #include "mix.h"
+#include "set.h"
 
 #define PAGE_BYTES	4096u
 #define COLLAPSE_LINES	5u	/* a longer copy past the cache is three units */
@@ -42,8 +43,7 @@ struct images {
 	size_t num_digits, max_digits;
 	char *chosen;		/* of each unit */
 	size_t max_chosen;
-	uint64_t *seen;		/* hashes, open addressing, 0: free */
-	size_t num_seen, max_seen;
+	struct set seen;
 	uint64_t repeated, points, points_exhaustive;
 	/* of the call that runs */
 	images_fn *fn;
@@ -78,7 +78,7 @@ void images_free(struct images *images)
 	free(images->lines);
 	free(images->digits);
 	free(images->chosen);
-	free(images->seen);
+	set_destroy(&images->seen);
 	free(images);
 }
 
@@ -248,38 +248,6 @@ static void revert(struct images *im)
 	}
 }
 
-static bool insert_seen(uint64_t *seen, size_t max, uint64_t hash)
-{
-	size_t at = hash % max;
-
-	while (seen[at] && seen[at] != hash)
-		at = (at + 1) % max;
-	if (seen[at])
-		return false;
-	seen[at] = hash;
-	return true;
-}
-
-static bool first_time(struct images *im, uint64_t hash)
-{
-	uint64_t *old = im->seen;
-	size_t i, max = im->max_seen;
-
-	if (2 * (im->num_seen + 1) > max) {
-		im->max_seen = max ? 2 * max : 1024;
-		im->seen = crash_alloc(im->max_seen, sizeof(*im->seen));
-		for (i = 0; i < max; i++)
-			if (old[i])
-				insert_seen(im->seen, im->max_seen, old[i]);
-		free(old);
-	}
-	hash = mix64(hash ^ mix64(im->key));
-	if (!insert_seen(im->seen, im->max_seen, hash ? hash : 1))
-		return false;
-	im->num_seen++;
-	return true;
-}
-
 /* With prefix: of each line nothing behind the first plain store that is missing. */
 static void make_legal(struct images *im)
 {
@@ -305,7 +273,7 @@ static void show(struct images *im)
 		return;
 	make_legal(im);
 	image.hash = apply(im);
-	if (!im->only_one && !first_time(im, image.hash)) {
+	if (!im->only_one && !set_add(&im->seen, mix64(image.hash ^ mix64(im->key)))) {
 		im->repeated++;
 	} else {
 		im->shown++;

@@ -17,6 +17,16 @@ void model_init(struct model *model, const void *contents, uint64_t bytes)
 	model->in_flight = crash_alloc(bytes / TRACE_WORD_BYTES, sizeof(*model->in_flight));
 }
 
+void model_reset(struct model *model, const void *contents)
+{
+	memcpy(model->durable, contents, model->bytes);
+	memset(model->in_flight, 0,
+	       model->bytes / TRACE_WORD_BYTES * sizeof(*model->in_flight));
+	model->hash = 0;
+	model->num_words = 0;
+	model->fences = 0;
+}
+
 void model_destroy(struct model *model)
 {
 	free(model->durable);

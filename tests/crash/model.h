@@ -35,6 +35,8 @@ struct model {
 /* contents: bytes of them are copied. */
 void model_init(struct model *model, const void *contents, uint64_t bytes);
 void model_destroy(struct model *model);
+/* As if nothing had happened to the contents, which are those of init. */
+void model_reset(struct model *model, const void *contents);
 
 /* The next event of a trace. A fence drains; who wants to look before it does so. */
 void model_event(struct model *model, const struct trace *trace, size_t event);

@@ -62,6 +62,16 @@ static bool is_printed(const struct run *run)
 	return run->tally->run_failures <= PRINTED_A_RUN;
 }
 
+/* The other one of the two. */
+static void print_beside(const struct run *run)
+{
+	uint32_t other = 2 * run->num_ops + 3 - run->tally->at.op;
+	char op[WORKLOAD_TEXT];
+
+	op_print(&run->workload->ops[other - 1], op);
+	fprintf(stderr, "  beside operation %u, %s\n", other, op);
+}
+
 static void print_where(const struct run *run)
 {
 	const struct crash_at *at = &run->tally->at;
@@ -76,6 +86,9 @@ static void print_where(const struct run *run)
 	if (at->fence)
 		fprintf(stderr, ", before its fence %u", at->fence);
 	fprintf(stderr, ", image %" PRIu64 "\n", at->image);
+	if (run->workload->beside && at->op > run->num_ops &&
+	    at->op <= run->workload->num_ops)
+		print_beside(run);
 	if (at->deep && at->deep_fence)
 		fprintf(stderr, "  then in its recovery, before fence %u, image %" PRIu64 "\n",
 			at->deep_fence, at->deep_image);
@@ -83,20 +96,33 @@ static void print_where(const struct run *run)
 		fprintf(stderr, "  then behind its recovery, image %" PRIu64 "\n", at->deep_image);
 }
 
-void report_again(const struct crash_config *config, const char *text, const struct crash_at *at)
+void report_again(const struct crash_config *config, const char *text,
+		  const struct crash_at *at, const struct schedule *schedule, FILE *to)
 {
-	char id[80];
+	char id[80], switches[CORO_TEXT];
 
 	at_print(at, id, sizeof(id));
-	fprintf(stderr, "  again: %s --workload '%s' --reproduce %s\n", config->again, text, id);
+	schedule_print(schedule, switches, sizeof(switches));
+	fprintf(to, "again: %s --workload '%s'", config->again, text);
+	if (*switches)
+		fprintf(to, " --schedule %s", switches);
+	fprintf(to, " --reproduce %s\n", id);
+}
+
+void report_count(struct crash_tally *tally)
+{
+	tally->failures++;
+	if (tally->run_failures++)
+		return;
+	tally->first_at = tally->at;
+	tally->first_schedule = tally->schedule;
 }
 
 void report_failure(struct run *run, const char *format, ...)
 {
 	va_list args;
 
-	run->tally->failures++;
-	run->tally->run_failures++;
+	report_count(run->tally);
 	if (!is_printed(run))
 		return;
 	fprintf(stderr, "crash: %s: ", run->text);
@@ -105,7 +131,8 @@ void report_failure(struct run *run, const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	print_where(run);
-	report_again(run->config, run->text, &run->tally->at);
+	fputs("  ", stderr);
+	report_again(run->config, run->text, &run->tally->at, &run->tally->schedule, stderr);
 }
 
 void report_views(const struct run *run, const struct view *got)

@@ -3,10 +3,10 @@
 # The crash kit, docs/crash.md: $(BUILD)/tests/crash/crash. Its proof is tests/unit/crash-*.
 
 CRASH_OBJ := $(BUILD)/obj/tests/crash
-CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o)
+CRASH_KIT_OBJS := $(addprefix $(CRASH_OBJ)/,trace.o model.o images.o set.o coro.o locks.o)
 CRASH_SPEC_OBJS := $(addprefix $(CRASH_OBJ)/,spec.o view.o workload.o generate.o)
 CRASH_OBJS := $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS) \
-	$(addprefix $(CRASH_OBJ)/,run.o check.o report.o crash.o)
+	$(addprefix $(CRASH_OBJ)/,run.o beside.o check.o report.o crash.o)
 
 CRASH := $(BUILD)/tests/crash/crash
 
@@ -17,6 +17,7 @@ SLOTFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/slotfs/*.c
 UNIT_PROGS += $(CRASH) $(SLOTFS)
 
 $(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(CRASH_OBJ)/store.o
+$(BUILD)/tests/unit/crash-coro: $(CRASH_KIT_OBJS)
 $(BUILD)/tests/unit/crash-spec: $(CRASH_KIT_OBJS) $(CRASH_SPEC_OBJS)
 $(BUILD)/tests/unit/crash-run: $(CRASH) $(SLOTFS)
 
@@ -80,8 +81,7 @@ CRASH_SEED ?= $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null
 
 .PHONY: crash crash-bugs crash-full
 crash: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
-	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) --steps \
-		--time-limit $(CRASH_SECONDS) --seed $(CRASH_SEED) $(CRASH_FLAGS)
+	tests/crash/zlogfs-slice.sh $(BUILD) $(CRASH_SECONDS) $(CRASH_SEED) $(CRASH_FLAGS)
 
 # All of them, with each policy: SHARD=1/8
 crash-full: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS) $(BUILD)/zusfs-examples/zlogfs.so

@@ -34,11 +34,12 @@ static void find_between(struct run *run, uint32_t op)
  * What the filesystem shall be behind each operation, from the first of them on. An error of
  * one changes nothing.
  */
-static void specify(struct run *run, uint32_t first, int *errors)
+void run_specify(struct run *run, uint32_t first)
 {
+	int *errors = run->errors;
 	uint32_t op;
 
-	for (op = first; op <= run->workload->num_ops; op++) {
+	for (op = first; op <= run->num_ops; op++) {
 		run->specs[op] = spec_copy(op ? run->specs[op - 1] : run->config->base);
 		if (op && errors[op] != -ENOSPC)
 			errors[op] = op_to_spec(&run->workload->ops[op - 1], run->specs[op]);
@@ -49,11 +50,11 @@ static void specify(struct run *run, uint32_t first, int *errors)
 	}
 }
 
-static void forget(struct run *run, uint32_t first)
+void run_forget(struct run *run, uint32_t first)
 {
 	uint32_t op, i;
 
-	for (op = first; op <= run->workload->num_ops; op++) {
+	for (op = first; op <= run->num_ops; op++) {
 		spec_free(run->specs[op]);
 		view_free(run->views[op]);
 		for (i = 0; i < 2; i++) {
@@ -69,8 +70,11 @@ static void forget(struct run *run, uint32_t first)
 
 static bool same_as(struct run *run, struct zus_local *local, uint32_t op)
 {
-	int err = view_read(run->got, local);
+	int err;
 
+	if (run->compared)
+		return true;
+	err = view_read(run->got, local);
 	run->allowed[0] = run->views[op];
 	run->num_allowed = 1;
 	if (!err && run->got->hash == run->views[op]->hash) {
@@ -85,19 +89,20 @@ static bool same_as(struct run *run, struct zus_local *local, uint32_t op)
 }
 
 /* The specification has no end of its space; who says so has done nothing. */
-static void is_full(struct run *run, uint32_t op, int *errors)
+static void is_full(struct run *run, uint32_t op)
 {
-	forget(run, op);
-	errors[op] = -ENOSPC;
-	specify(run, op, errors);
+	run_forget(run, op);
+	run->errors[op] = -ENOSPC;
+	run_specify(run, op);
 }
 
-static bool do_ops(struct run *run, struct zus_local *local, int *errors)
+static bool do_ops(struct run *run, struct zus_local *local)
 {
+	const int *errors = run->errors;
 	uint32_t op;
 	int err;
 
-	for (op = 1; op <= run->workload->num_ops; op++) {
+	for (op = 1; op <= run->num_ops; op++) {
 		run->tally->at.op = op;
 		trace_begin(&run->trace, op);
 		err = op_to_fs(&run->workload->ops[op - 1], local, run->config->target);
@@ -107,7 +112,7 @@ static bool do_ops(struct run *run, struct zus_local *local, int *errors)
 			return false;
 		}
 		if (err == -ENOSPC && !errors[op])
-			is_full(run, op, errors);
+			is_full(run, op);
 		if (err != errors[op]) {
 			report_failure(run, "without a crash: %s, not %s", strerror(-err),
 				       strerror(-errors[op]));
@@ -119,26 +124,30 @@ static bool do_ops(struct run *run, struct zus_local *local, int *errors)
 	return true;
 }
 
-/* All of it once; the events are in run->trace. */
-static bool trace_all(struct run *run, char *media)
+bool run_ops(struct run *run, struct zus_local **local)
 {
-	struct zus_local *local = NULL;
-	int errors[WORKLOAD_OPS + 1] = { 0 }, err;
-	bool good;
+	int err;
 
-	specify(run, 0, errors);
-	memcpy(media, run->config->prepared, run->config->bytes);
-	trace_init(&run->trace, media, run->config->bytes);
+	memcpy(run->trace.media, run->config->prepared, run->config->bytes);
 	trace_start(&run->trace);
+	run->tally->at = (struct crash_at) { 0 };
 	trace_begin(&run->trace, 0);
-	err = crash_mount(run->config, media, &local);
+	err = crash_mount(run->config, run->trace.media, local);
 	trace_return(&run->trace);
 	if (err)
 		report_failure(run, "not mounted, without a crash: %s", strerror(-err));
-	good = !err && same_as(run, local, 0) && do_ops(run, local, errors);
+	return !err && same_as(run, *local, 0) && do_ops(run, *local);
+}
+
+/* All of it once; the events are in run->trace. */
+static bool trace_all(struct run *run)
+{
+	struct zus_local *local = NULL;
+	bool good = run_ops(run, &local);
+
 	if (good)
 		trace_begin(&run->trace, run->workload->num_ops + 1);
-	if (!err)
+	if (local)
 		zus_local_umount(local);
 	if (good)
 		trace_return(&run->trace);
@@ -237,7 +246,7 @@ static void crash_everywhere(struct run *run)
 
 /* ---------------------------------------------------------------------- run */
 
-static uint64_t now_ns(void)
+uint64_t run_now_ns(void)
 {
 	struct timespec ts;
 
@@ -246,7 +255,7 @@ static uint64_t now_ns(void)
 }
 
 /* One leak a mount is too many for a process that mounts millions of times. */
-static void check_leaks(struct run *run)
+void run_check_leaks(struct run *run)
 {
 	char *media = images_media(run->images);
 	size_t before, after, i;
@@ -269,16 +278,16 @@ static void check_leaks(struct run *run)
 static void enumerate(struct run *run)
 {
 	struct crash_tally *tally = run->tally;
-	uint64_t start = now_ns();
+	uint64_t start = run_now_ns();
 
 	model_init(&run->model, run->config->prepared, run->config->bytes);
 	run->images = images_new(&run->model, &run->config->images);
 	crash_everywhere(run);
 	if (!run->config->only_one)
-		check_leaks(run);
+		run_check_leaks(run);
 	if (run->local)
 		zus_local_umount(run->local);
-	tally->ns += now_ns() - start;
+	tally->ns += run_now_ns() - start;
 	tally->repeated += images_repeated(run->images);
 	tally->points += images_points(run->images);
 	tally->exhaustive += images_points_exhaustive(run->images);
@@ -293,16 +302,21 @@ void run_workload(const struct crash_config *config, const struct workload *work
 	char *media = aligned_alloc(4096, config->bytes);
 	struct run run = {
 		.config = config, .workload = workload, .text = text, .tally = tally,
-		.got = view_new(),
+		.got = view_new(), .num_ops = workload->num_ops - (workload->beside ? 2 : 0),
 	};
 
 	if (!media)
 		abort();
 	tally->at = (struct crash_at) { 0 };
-	if (trace_all(&run, media))
+	tally->schedule.num = 0;
+	run_specify(&run, 0);
+	trace_init(&run.trace, media, config->bytes);
+	if (workload->beside)
+		run_beside(&run);
+	else if (trace_all(&run))
 		enumerate(&run);
 	trace_destroy(&run.trace);
-	forget(&run, 0);
+	run_forget(&run, 0);
 	view_free(run.got);
 	free(run.states);
 	free(media);

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * run.h - one workload: done once under trace, then crashed at each point, in this process.
- * What run.c, check.c and report.c share.
+ * What run.c, beside.c, check.c and report.c share.
  */
 #ifndef CRASH_RUN_H
 #define CRASH_RUN_H
 
+#include "coro.h"
 #include "images.h"
 #include "target.h"
 #include "view.h"
 #include "workload.h"
 
-#define RUN_ALLOWED	4	/* before, after, and two between */
+#define RUN_ALLOWED	VIEW_STATES /* of one: before, after, and two between; of two: any of both */
 
 /* Where a crash was, as text "OPERATION.FENCE.IMAGE", and "+FENCE.IMAGE" in the recovery. */
 struct crash_at {
 	uint32_t op;		/* 0: mount, from 1 on the workload's, then umount */
-	uint32_t fence;		/* before the operation's fence, from 1 on; 0: behind it */
+	uint32_t fence;		/* before the operation's own, from 1 on; 0: behind it */
 	uint64_t image;
 	bool deep;
 	uint32_t deep_fence;	/* of the recovery; 0: behind it */
@@ -26,6 +27,8 @@ struct crash_at {
 /* Adds up over workloads; in memory that the workloads' processes share. */
 struct crash_tally {
 	uint64_t passed, failed, not_run; /* workloads */
+	uint64_t schedules;	/* of operations beside each other */
+	uint64_t orders;	/* of their stores, flushes and fences: those that differ */
 	uint64_t images;	/* mounted and compared */
 	uint64_t repeated;	/* left out as they had been */
 	uint64_t points, exhaustive; /* of crash; with all choices */
@@ -36,6 +39,9 @@ struct crash_tally {
 	uint64_t ns;		/* in enumeration */
 	uint64_t line;		/* of the workloads, that runs; what follows is of it */
 	struct crash_at at;
+	struct schedule schedule;
+	struct crash_at first_at; /* of its failures the first */
+	struct schedule first_schedule;
 	uint32_t run_failures;
 	bool run_unsupported;
 };
@@ -54,6 +60,12 @@ struct crash_config {
 	bool first;		/* nothing more of a workload that has failed */
 	bool only_one;		/* only the crash that is named here */
 	struct crash_at only;
+	bool one_schedule;	/* only schedule, of operations beside each other */
+	struct schedule schedule;
+	uint32_t preemptions;	/* at most, in other ones */
+	bool same_cpu;		/* what is of a CPU is of both: one of them has been moved */
+	uint64_t until_ns;	/* no schedule is begun later; 0: never */
+	unsigned int limit;	/* seconds that a workload may take, of pairs a point */
 };
 
 struct run {
@@ -61,6 +73,9 @@ struct run {
 	const struct workload *workload;
 	const char *text;
 	struct crash_tally *tally;
+	uint32_t num_ops;	/* one after the other */
+	int errors[WORKLOAD_OPS + 1];
+	bool compared;		/* behind each of them, in an earlier run */
 	struct spec *specs[WORKLOAD_OPS + 1]; /* behind each operation */
 	struct view *views[WORKLOAD_OPS + 1];
 	struct spec *between[WORKLOAD_OPS + 1][2]; /* in the midst of one, or NULL */
@@ -87,6 +102,19 @@ int crash_mount(const struct crash_config *config, void *media, struct zus_local
 void run_workload(const struct crash_config *config, const struct workload *workload,
 		  const char *text, struct crash_tally *tally);
 
+/*
+ * For beside.c: mounts, does the operations under trace, and compares; false: reported. What is
+ * specified behind each, from first on. Leaks of mounts; time that goes on.
+ */
+bool run_ops(struct run *run, struct zus_local **local);
+void run_specify(struct run *run, uint32_t first);
+void run_forget(struct run *run, uint32_t first);
+void run_check_leaks(struct run *run);
+uint64_t run_now_ns(void);
+
+/* beside.c: a workload whose last two operations run beside each other. */
+void run_beside(struct run *run);
+
 /* check.c: an images_fn with a struct run */
 void check_image(void *arg, struct image *image);
 
@@ -98,9 +126,11 @@ void report_views(const struct run *run, const struct view *got);
 void report_missing(const struct run *run, const struct images *images,
 		    const struct trace *trace);
 void report_word(const struct trace *trace, const struct model_word *word);
-/* "crash ... --workload ... --reproduce ..." */
+/* One more failure of the workload that runs. */
+void report_count(struct crash_tally *tally);
+/* "again: crash ... --workload ... --schedule ... --reproduce ..." */
 void report_again(const struct crash_config *config, const char *text,
-		  const struct crash_at *at);
+		  const struct crash_at *at, const struct schedule *schedule, FILE *to);
 
 int at_parse(struct crash_at *at, const char *text);
 void at_print(const struct crash_at *at, char *to, size_t bytes);

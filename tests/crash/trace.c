@@ -7,6 +7,7 @@
 
 #include <zus.h>
 
+#include "coro.h"
 #include "trace.h"
 
 #define COMPARE_BYTES	4096u
@@ -161,27 +162,33 @@ static void do_store_nt(void *dst, const void *src, size_t bytes, const void *si
 
 void zus_flush(const void *addr, size_t bytes)
 {
+	coro_point();
 	do_flush(addr, bytes, __builtin_return_address(0));
 }
 
 void zus_fence(void)
 {
+	coro_point();
 	do_fence(__builtin_return_address(0));
 }
 
 void zus_persist(const void *addr, size_t bytes)
 {
+	coro_point();
 	do_flush(addr, bytes, __builtin_return_address(0));
+	coro_point();
 	do_fence(__builtin_return_address(0));
 }
 
 void zus_copy_nt(void *dst, const void *src, size_t bytes)
 {
+	coro_point();
 	do_store_nt(dst, src, bytes, __builtin_return_address(0));
 }
 
 void zus_zero_nt(void *dst, size_t bytes)
 {
+	coro_point();
 	do_store_nt(dst, NULL, bytes, __builtin_return_address(0));
 }
 
@@ -236,6 +243,13 @@ void trace_set_cpu(struct trace *trace, uint32_t cpu)
 {
 	assert(cpu < TRACE_CPUS);
 	trace->cpu = cpu;
+}
+
+void trace_enter(struct trace *trace, uint32_t cpu, uint32_t op)
+{
+	find_stores(trace, 0, trace->bytes, NULL);
+	trace_set_cpu(trace, cpu);
+	trace->op = op;
 }
 
 const char *trace_kind_name(enum trace_kind kind)

@@ -8,7 +8,8 @@
  * lines with what they held before, a fence all of the media. Of a word that was stored
  * twice between two comparisons the first value is not seen.
  *
- * One thread at a time. Offsets are of the media; what is elsewhere is not recorded.
+ * Each of those calls is a point of coro.h. One thread at a time. Offsets are of the media; what
+ * is elsewhere is not recorded.
  */
 #ifndef CRASH_TRACE_H
 #define CRASH_TRACE_H
@@ -67,6 +68,8 @@ void trace_stop(struct trace *trace);
 void trace_begin(struct trace *trace, uint32_t op);
 void trace_return(struct trace *trace);
 void trace_set_cpu(struct trace *trace, uint32_t cpu);
+/* The operation goes on there: what was stored up to here is of who ran before. */
+void trace_enter(struct trace *trace, uint32_t cpu, uint32_t op);
 
 const char *trace_kind_name(enum trace_kind kind);
 

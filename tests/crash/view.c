@@ -431,21 +431,25 @@ static bool same_times(const struct view *state, const struct view *got)
 int view_match(const struct view *got, const struct view *const *states, int num_states,
 	       enum view_policy policy)
 {
-	int i;
+	const struct view *like[VIEW_STATES];
+	int i, first = 0, num = 0;
 
 	for (i = 0; i < num_states; i++)
 		if (states[i]->hash == got->hash && same_times(states[i], got))
 			return i;
 	if (policy == VIEW_ATOMIC)
 		return -1;
-	for (i = 0; i < num_states; i++)
+	for (i = 0; i < num_states && num < VIEW_STATES; i++) {
 		if (!same_but_data(got, states[i]))
-			return -1;
+			continue;
+		first = num ? first : i;
+		like[num++] = states[i];
+	}
 	for (i = 0; i < got->num_nodes; i++)
-		if (!node_known(&got->nodes[i], states, num_states, i,
-				policy == VIEW_BLOCK ? BLOCK_BYTES : TRACE_WORD_BYTES))
+		if (!num || !node_known(&got->nodes[i], like, num, i, policy == VIEW_BLOCK ?
+					BLOCK_BYTES : TRACE_WORD_BYTES))
 			return -1;
-	return -2;
+	return -2 - first;
 }
 
 /* -------------------------------------------------------------------- print */

@@ -72,8 +72,11 @@ void view_take_times(struct view *view, const struct view *got);
 
 /*
  * The index of the state that got is, -1 if none. With another policy than ATOMIC it may
- * be a mixture of the data of them all: -2 then; the sizes in between are whole blocks.
+ * be a mixture of the data of those that have the same names: -2 less the first one's index
+ * then; the sizes in between are whole blocks.
  */
+#define VIEW_STATES	16
+
 int view_match(const struct view *got, const struct view *const *states, int num_states,
 	       enum view_policy policy);
 

@@ -136,6 +136,10 @@ int op_parse(struct op *op, const char *text)
 	memset(op, 0, sizeof(*op));
 	snprintf(copy, sizeof(copy), "%s", text);
 	word = strtok_r(copy, " \t", &rest);
+	if (word && *word == '@') {
+		op->kind = OP_STEP;
+		return word[1] && !rest[strspn(rest, " \t")] ? parse_word(op->name, word + 1) : -EINVAL;
+	}
 	for (kind = 0; word && kind < OP_KINDS; kind++)
 		if (!strcmp(syntax[kind].name, word)) {
 			op->kind = (enum op_kind)kind;
@@ -144,27 +148,49 @@ int op_parse(struct op *op, const char *text)
 	return -EINVAL;
 }
 
+static int add_op(struct workload *workload, const char *text)
+{
+	struct op *op = &workload->ops[workload->num_ops];
+	int err;
+
+	if (workload->num_ops == WORKLOAD_OPS || workload->beside)
+		return -EINVAL;
+	err = op_parse(op, text);
+	if (!err)
+		op->seed = ++workload->num_ops;
+	return err;
+}
+
+/* What "||" stands in is two operations, and the last ones. */
+static int add_ops(struct workload *workload, char *text)
+{
+	char *second = strstr(text, "||");
+	int err;
+
+	if (!second)
+		return add_op(workload, text);
+	*second = 0;
+	err = add_op(workload, text);
+	if (!err)
+		err = add_op(workload, second + 2);
+	workload->beside = true;
+	return err;
+}
+
 int workload_parse(struct workload *workload, const char *text)
 {
 	char copy[WORKLOAD_TEXT], *rest, *word;
-	struct op *op;
-	int err;
+	int err = 0;
 
 	workload->num_ops = 0;
+	workload->beside = false;
 	if (strlen(text) >= sizeof(copy))
 		return -EINVAL;
 	memcpy(copy, text, strlen(text) + 1);
 	copy[strcspn(copy, "#\n")] = 0;
-	for (word = strtok_r(copy, ";", &rest); word; word = strtok_r(NULL, ";", &rest)) {
-		if (workload->num_ops == WORKLOAD_OPS)
-			return -EINVAL;
-		op = &workload->ops[workload->num_ops];
-		err = op_parse(op, word);
-		if (err)
-			return err;
-		op->seed = ++workload->num_ops;
-	}
-	return workload->num_ops ? 0 : -EINVAL;
+	for (word = strtok_r(copy, ";", &rest); word && !err; word = strtok_r(NULL, ";", &rest))
+		err = add_ops(workload, word);
+	return err ? err : workload->num_ops ? 0 : -EINVAL;
 }
 
 static const char *flag_name(uint32_t value, const struct flag *flags)
@@ -222,10 +248,14 @@ void op_print(const struct op *op, char *to)
 
 /* ----------------------------------------------------------------- contents */
 
-/* Another byte for each KiB, and for each operation; a string. */
+/*
+ * Another byte for each KiB, and for each operation; a string. Each operation has its own, as
+ * two may run beside each other.
+ */
 static const char *contents(uint32_t seed, uint64_t bytes)
 {
-	static char buffer[WRITE_BYTES + 1];
+	static char buffers[WORKLOAD_OPS + 2][WRITE_BYTES + 1];
+	char *buffer = buffers[seed % (WORKLOAD_OPS + 2)];
 	uint64_t i;
 
 	for (i = 0; i < bytes; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * workload.h - operations as lines of text, "creat /bar; rename /bar /A/foo": done to a
- * filesystem and to its specification.
+ * filesystem and to its specification. The last two may run beside each other, "creat /A/bar ||
+ * unlink /foo"; "@apply" is short for "step apply".
  */
 #ifndef CRASH_WORKLOAD_H
 #define CRASH_WORKLOAD_H
@@ -45,6 +46,7 @@ struct op {
 struct workload {
 	struct op ops[WORKLOAD_OPS];
 	uint32_t num_ops;
+	bool beside;		/* the last two run beside each other */
 };
 
 /* The tree that workloads begin with, as one. */
@@ -72,5 +74,9 @@ bool op_between(const struct op *op, struct spec *spec, unsigned int number);
  * operations that may be done in either order with the same result, one order.
  */
 void workload_list(void (*line)(void *arg, const char *text), void *arg);
+
+/* Two operations beside each other, and each beside each of the steps, ended by NULL, if any. */
+void workload_pairs(const char *const *steps, void (*line)(void *arg, const char *text),
+		    void *arg);
 
 #endif /* CRASH_WORKLOAD_H */

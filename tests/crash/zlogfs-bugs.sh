@@ -18,7 +18,31 @@ trap 'rm -rf "$TMP"' EXIT
 crash()
 {
 	"$DIR/crash" --plugin "$DIR/zlogfs-bugs.so" --target "$DIR/zlogfs-target.so" \
-		--options "steps=manual,policy=cow,bug=$1" "${@:2}" 2>"$TMP/err" >"$TMP/out"
+		--options "steps=manual,policy=cow,bug=$1" --preemptions 1 "${@:2}" \
+		2>"$TMP/err" >"$TMP/out"
+}
+
+# All workloads of the list without a mistake
+right_is_right()
+{
+	local option right=0
+	for option in "" --same-cpu; do
+		sed -nE "s/^[0-9]+ [A-Z_]+${option:+ $option}: //p" "$TMP/lines" | sort -u >"$TMP/list"
+		[ ! -s "$TMP/list" ] || crash 0 --list "$TMP/list" ${option:+"$option"} ||
+			{ cat "$TMP/err"; right=1; }
+		cat "$TMP/out"
+	done
+	return $right
+}
+
+# caught_by_one BUG WORKLOAD: of "a || b", by "a; b" or "b; a"
+caught_by_one()
+{
+	local before=${2%;*}\; first=${2%||*} second=${2#*|| }
+	[[ $2 == *\;* ]] || before=
+	first=${first##*;}
+	printf '%s\n' "$before $first; $second" "$before $second; $first" >"$TMP/list"
+	! crash "$1" --list "$TMP/list"
 }
 
 # Each has a line of its name and number
@@ -27,7 +51,8 @@ all_are_listed()
 	local names
 	names=$(grep -oE 'ZL_BUG_[A-Z][A-Z_]+' "$BUGS" | sed 's/^ZL_BUG_//' | grep -vxE 'NONE|COUNT' |
 		awk '!seen[$0]++ { print ++n, $0 }' | sort)
-	diff <(sort -u <<<"$names") <(sed -nE 's/^([0-9]+ [A-Z_]+):.*/\1/p' "$LIST" | sort -u) ||
+	diff <(sort -u <<<"$names") \
+		<(sed -nE 's/^([0-9]+ [A-Z_]+)( --same-cpu)?:.*/\1/p' "$LIST" | sort -u) ||
 		{ echo "zlogfs-bugs: $LIST is not what bug.h has"; exit 1; }
 }
 
@@ -43,20 +68,23 @@ lines()
 all_are_listed
 lines >"$TMP/lines"
 total=$(cut -d ' ' -f 1 "$TMP/lines" | sort -u | wc -l) missed=
-while read -r number name workload; do
-	status=0
-	crash "$number" --first --workload "$workload" || status=$?
-	if [ "$status" = 1 ]; then
-		echo "bug $number, ${name%:}: $(head -n 1 "$TMP/err")"
-	else
-		echo "bug $number, ${name%:}: not caught by: $workload (status $status)"
+while IFS= read -r line; do
+	read -r number name option <<<"${line%%:*}"
+	workload=${line#*: } status=0
+	crash "$number" --first --workload "$workload" ${option:+"$option"} || status=$?
+	if [ "$status" != 1 ]; then
+		echo "bug $number, $name: not caught by: $workload (status $status)"
+		missed+=$number$'\n'
+		continue
+	fi
+	echo "bug $number, $name: $(head -n 1 "$TMP/err")"
+	if [[ $workload == *"||"* ]] && caught_by_one "$number" "$workload"; then
+		echo "bug $number, $name: one thread sees it, too: $workload"
 		missed+=$number$'\n'
 	fi
 done <"$TMP/lines"
 
-sed -E 's/^[0-9]+ [A-Z_]+: //' "$TMP/lines" | sort -u >"$TMP/list"
-crash 0 --list "$TMP/list" || { cat "$TMP/err"; right=0; }
-cat "$TMP/out"
+right_is_right || right=0
 caught=$((total - $(sort -u <<<"$missed" | grep -c . || true)))
 echo "caught $caught of $total"
 [ "$caught" = "$total" ] && [ "${right:-1}" = 1 ]

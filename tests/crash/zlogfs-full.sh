@@ -3,7 +3,8 @@
 #
 # zlogfs-full.sh [BUILD [I/N]] - all that the crash program has for zlogfs, or of N equal parts
 # the I-th: every workload of the list and each operation around each step, with each policy of
-# data; the nasty ones on small and larger segments, and with space that is used again at once.
+# data; the nasty ones on small and larger segments, and with space that is used again at once;
+# pairs beside each other under all schedules of two preemptions, and with one log for both.
 # The last line has the sums; status 1 if anything failed.
 set -euo pipefail
 
@@ -12,6 +13,7 @@ BUILD=$(cd "${1:-$TOP/build}" && pwd -P)
 SHARD=${2:-1/1}
 DIR=$BUILD/tests/crash
 NASTY=$TOP/tests/crash/zlogfs/nasty.list
+PAIRS=$TOP/tests/crash/zlogfs/nasty-pairs.list
 TMP=$(mktemp -d)
 trap 'rm -rf "$TMP"' EXIT
 failed=0
@@ -29,9 +31,11 @@ for of in "cow atomic" "boundary words" "inplace words"; do
 	run "$DIR/zlogfs-bugs.so" "policy=${of% *},reuse=soon" "${of#* }" --list "$NASTY"
 	run "$BUILD/zusfs-examples/zlogfs.so" "policy=${of% *}" "${of#* }" --list "$NASTY" \
 		--device-bytes 1572864
+	run "$DIR/zlogfs-bugs.so" "policy=${of% *},reuse=soon" "${of#* }" --list "$PAIRS"
 done
+run "$BUILD/zusfs-examples/zlogfs.so" policy=cow atomic --pairs
+run "$BUILD/zusfs-examples/zlogfs.so" policy=cow atomic --pairs --same-cpu --preemptions 1
 # shards are of lists; what was wrong once is seen in each
 "$TOP/tests/crash/zlogfs-regress.sh" "$BUILD" long | tee -a "$TMP/out" || failed=1
-awk '/^[0-9]+ workloads, / { w += $1; i += $3; f += $(NF - 1) }
-	END { print w " workloads, " i " images, " f " failures" }' "$TMP/out"
+awk -f "$TOP/tests/crash/sum.awk" "$TMP/out"
 exit "$failed"

@@ -25,12 +25,15 @@ run()
 # A sanitizer's own malloc(3) is not asked what it has
 sanitized() { nm "$CRASH" | grep __asan_init >/dev/null; }
 
-list_is_up_to_date()
+lists_are_up_to_date()
 {
 	"$CRASH" --print-list >list
 	cmp list "$TOP/tests/crash/seq2.list" || fail "tests/crash/seq2.list is not what" \
 		"build/tests/crash/crash --print-list prints"
-	passed "list_is_up_to_date"
+	"$CRASH" --print-list --pairs >list
+	cmp list "$TOP/tests/crash/pairs.list" || fail "tests/crash/pairs.list is not what" \
+		"build/tests/crash/crash --print-list --pairs prints"
+	passed "lists_are_up_to_date"
 }
 
 right_one_passes()
@@ -86,10 +89,34 @@ steps_are_done()
 	passed "steps_are_done"
 }
 
+# Both orders of all schedules of two preemptions; what is wrong without the lock is not seen
+# by one thread
+operations_run_beside_each_other()
+{
+	local wrong=(--options bug=11 --workload)
+	[ "$(run --workload 'creat /bar || mkdir /A/bar')" = 0 ] ||
+		{ cat out err; fail "the right one fails beside itself"; }
+	tail -n 1 out | grep -qE '^1 workloads, [0-9]{2} schedules, [0-9]{2} orders, ' ||
+		{ cat out; fail "not tens of schedules"; }
+	[ "$(run "${wrong[@]}" 'creat /bar; mkdir /A/bar')" = 0 ] || fail "bug 11 alone"
+	[ "$(run "${wrong[@]}" 'creat /bar || mkdir /A/bar' --preemptions 0)" = 0 ] ||
+		fail "bug 11 without a preemption"
+	[ "$(run "${wrong[@]}" 'creat /bar || mkdir /A/bar' --schedule 0@2)" = 0 ] ||
+		fail "bug 11 with a preemption in front of it"
+	passed "operations_run_beside_each_other"
+}
+
 failure_is_kept()
 {
+	local again
 	run --options bug=3 --workload 'rename /B /bar' --keep kept >/dev/null
 	[ "$(find kept -name 'crash-*' | wc -l)" = 1 ] || fail "nothing in kept"
+	[ "$(run --options bug=11 --workload 'creat /bar || mkdir /A/bar' --keep kept2)" = 1 ] ||
+		fail "bug 11 is not found"
+	again=$(sed -n 's/^# again: //p' kept2/crash-*)
+	[[ $again == *" --schedule "* ]] || fail "no schedule in kept2"
+	! bash -c "$again" >out 2>err || fail "what is kept is not made again by: $again"
+	grep -q 'not mounted' err || { cat err; fail "not the same by: $again"; }
 	[ "$(run --options bug=3 --list kept/crash-*)" = 1 ] || fail "what is kept does not fail"
 	[ "$(run --list kept/crash-*)" = 0 ] || fail "what is kept fails with the right one"
 	passed "failure_is_kept"
@@ -107,14 +134,16 @@ bad_options_are_refused()
 {
 	local bad
 	for bad in "--shard 3/2" "--policy some" "--workload fly" "--reproduce 1.1.1" "--seed x" \
-		"--workload creat\ /bar --reproduce x"; do
+		"--workload creat\ /bar --reproduce x" "--workload creat\ /bar --schedule 1x2" \
+		"--schedule 0@1" "--workload creat\ /a\|\|mkdir\ /b\;creat\ /c" \
+		"--workload creat\ /a\|\|mkdir\ /b\|\|creat\ /c"; do
 		[ "$(eval run "$bad")" = 2 ] || fail "not refused: $bad"
 		[ -s err ] || fail "without a word: $bad"
 	done
 	passed "bad_options_are_refused"
 }
 
-list_is_up_to_date
+lists_are_up_to_date
 right_one_passes
 bug_is_found 1 'creat /bar' 'not mounted: '
 bug_is_found 2 'creat /bar' 'in flight behind an operation'
@@ -126,6 +155,8 @@ bug_is_found 7 'symlink /bar 7' 'no end within 2 s' --workload-limit 2
 sanitized || bug_is_found 8 'creat /bar' 'mounts leak'
 bug_is_found 9 'creat /bar' 'then in its recovery, before fence'
 bug_is_found 10 'chmod /foo 600' 'crash behind operation 1'
+bug_is_found 11 'creat /bar || mkdir /A/bar' 'not mounted: '
+operations_run_beside_each_other
 policies_differ
 steps_are_done
 failure_is_kept

@@ -104,12 +104,49 @@ START_TEST(lines_are_read_as_they_are_written)
 }
 END_TEST
 
+START_TEST(the_last_two_may_be_beside_each_other)
+{
+	struct workload workload;
+
+	ck_assert_int_eq(workload_parse(&workload, "creat /a; creat /b || @apply # c"), 0);
+	ck_assert(workload.beside && workload.num_ops == 3);
+	ck_assert_int_eq(workload.ops[1].kind, OP_CREAT);
+	ck_assert_int_eq(workload.ops[2].kind, OP_STEP);
+	ck_assert_str_eq(workload.ops[2].name, "apply");
+	ck_assert_int_eq(workload_parse(&workload, "creat /a; @apply"), 0);
+	ck_assert(!workload.beside && workload.num_ops == 2);
+}
+END_TEST
+
+static void check_pair(void *arg, const char *line)
+{
+	struct workload workload;
+	unsigned int *count = arg;
+
+	ck_assert_msg(!workload_parse(&workload, line) && workload.beside, "%s", line);
+	++*count;
+}
+
+START_TEST(pairs_are_read)
+{
+	static const char *const steps[] = { "apply", "checkpoint", NULL };
+	unsigned int pairs = 0, with_steps = 0;
+
+	workload_pairs(NULL, check_pair, &pairs);
+	workload_pairs(steps, check_pair, &with_steps);
+	ck_assert_uint_eq(pairs, 351);
+	ck_assert_uint_eq(with_steps, 351 + 2 * 2 * 26);
+}
+END_TEST
+
 START_TEST(bad_lines_are_refused)
 {
 	static const char *const bad[] = {
 		"", "creat", "creat foo", "creat /foo /bar", "fly /foo", "write /foo 1x 2",
 		"rename /a", "rename /a /b sideways", "truncate /foo",
 		"rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a;rmdir /a",
+		"rmdir /a ||", "|| rmdir /a", "rmdir /a || rmdir /b || rmdir /c", "@", "@a b",
+		"rmdir /a || rmdir /b; rmdir /c",
 	};
 	struct workload workload;
 
@@ -214,7 +251,9 @@ int main(void)
 	tcase_set_timeout(tc, 110);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, lines_are_read_as_they_are_written);
-	tcase_add_loop_test(tc, bad_lines_are_refused, 0, 10);
+	tcase_add_test(tc, the_last_two_may_be_beside_each_other);
+	tcase_add_test(tc, pairs_are_read);
+	tcase_add_loop_test(tc, bad_lines_are_refused, 0, 16);
 	tcase_add_test(tc, prepared_tree);
 	tcase_add_test(tc, links_are_told_apart);
 	tcase_add_test(tc, random_operations);

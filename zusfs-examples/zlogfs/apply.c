@@ -107,6 +107,18 @@ uint64_t zl_logs_level(struct zl_fs *fs)
 	return max;
 }
 
+/* A mistake that bug.h has. */
+static void take_apart(struct zl_fs *fs)
+{
+	struct zl_log *log;
+
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
+		pthread_mutex_lock(&log->lock);
+		TAILQ_CONCAT(&fs->batch, &log->queue, link);
+		pthread_mutex_unlock(&log->lock);
+	}
+}
+
 /*
  * All logs at once, so that nothing is taken without what it stands on; and no record that
  * comes later gets a lower tid.
@@ -116,8 +128,10 @@ static void take_queues(struct zl_fs *fs)
 	struct zl_log *log = NULL;
 	struct zl_work *work;
 
+	if (ZL_BUG(QUEUES_APART))
+		take_apart(fs);
 	zl_logs_lock(fs);
-	while ((work = oldest(fs, &log))) {
+	while (!ZL_BUG(QUEUES_APART) && (work = oldest(fs, &log))) {
 		TAILQ_REMOVE(&log->queue, work, link);
 		TAILQ_INSERT_TAIL(&fs->batch, work, link);
 	}
@@ -288,6 +302,7 @@ static int apply_freed(struct zl_fs *fs, struct zl_batch *batch, const struct zl
 	if (wanted(fs, &elem, freed->work.tid))
 		return keep(fs, &elem, freed->work.tid);
 	drop_run(fs, batch, freed->addr, freed->blocks);
+	batch->num_dropped -= ZL_BUG(FREE_AT_ONCE) && !fs->recovering;
 	return 0;
 }
 
@@ -337,10 +352,13 @@ static bool has_key_of(struct zl_batch *batch, const struct zlf_elem *elem)
 /* From here on nobody changes it. false: it has to wait. */
 static bool stage_pending(struct zl_batch *batch, struct zl_pending *p, bool history)
 {
+	bool waits;
+
 	pthread_mutex_lock(&p->obj->lock);
-	p->staged = !history || !has_key_of(batch, &p->elem.head);
+	waits = history && has_key_of(batch, &p->elem.head);
+	p->staged = !waits && !ZL_BUG(STAGE_UNSAID);
 	pthread_mutex_unlock(&p->obj->lock);
-	return p->staged;
+	return !waits;
 }
 
 static void stage(struct zl_fs *fs, struct zl_batch *batch, uint32_t max)

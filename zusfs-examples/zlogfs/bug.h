@@ -40,6 +40,12 @@ enum zl_bug {
 	ZL_BUG_SIZE_BACK,	/* a write sets the size to its end */
 	ZL_BUG_TIMES_APART,	/* a directory's times are a record of their own */
 	ZL_BUG_FREE_FREE,	/* a mount stops where a node is free already */
+	/* Two threads see these, one does not. */
+	ZL_BUG_FENCE_LATE,	/* an operation lets its locks go before its record is durable */
+	ZL_BUG_TID_APART,	/* the log is let go between a record's tid and its place there */
+	ZL_BUG_QUEUES_APART,	/* the applier takes what waits log by log, then one tid for all */
+	ZL_BUG_STAGE_UNSAID,	/* what the applier has begun with may still be changed */
+	ZL_BUG_FREE_AT_ONCE,	/* blocks are free with their record, not behind the applier */
 	ZL_BUG_COUNT,
 };
 
@@ -48,7 +54,8 @@ extern enum zl_bug zl_bug;
 #define ZL_BUG(name)	(zl_bug == ZL_BUG_##name)
 /* No mistake: what is free is used again at once, so that one shows in a short test. */
 extern bool zl_reuse_soon;
-#define ZL_REUSE_SOON	(zl_reuse_soon || ZL_BUG(FREE_EARLY) || ZL_BUG(FREE_AGAIN))
+#define ZL_REUSE_SOON	(zl_reuse_soon || ZL_BUG(FREE_EARLY) || ZL_BUG(FREE_AGAIN) || \
+			 ZL_BUG(FREE_AT_ONCE))
 #else
 #define ZL_BUG(name)	0
 #define ZL_REUSE_SOON	0

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bug.h"
 #include "item.h"
 #include "pending.h"
 #include "shell.h"
@@ -179,6 +180,8 @@ static void add_freed(struct zl_effect *to, const struct zl_item *item, uint64_t
 	freed->addr = addr;
 	freed->create_tid = create_tid;
 	freed->blocks = item->len;
+	if (ZL_BUG(FREE_AT_ONCE) && !to->fs->recovering)
+		zl_blocks_free(to->fs, addr, item->len);
 	enqueue(to, &freed->work, ZL_WORK_FREE);
 }
 

@@ -42,6 +42,8 @@ int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
 
 void zl_op_end(struct zl_op *op)
 {
+	if (ZL_BUG(FENCE_LATE))
+		zl_pm_fence();
 	while (op->num_allocs--)
 		zl_blocks_free(op->fs, op->allocs[op->num_allocs].addr,
 			       op->allocs[op->num_allocs].blocks);
@@ -308,8 +310,12 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 	if (err)
 		return err;
 	op->tid = zl_tid_next(fs, log, op->floor_tid);
+	if (ZL_BUG(TID_APART)) {
+		pthread_mutex_unlock(&log->lock);
+		pthread_mutex_lock(&log->lock);
+	}
 	err = append_all(op, log);
-	if (!ZL_BUG(NO_FENCE))
+	if (!ZL_BUG(NO_FENCE) && !ZL_BUG(FENCE_LATE))
 		zl_pm_fence();
 	if (!err)
 		zl_slot_note(fs, op->op_id, op->objs[0]->id);

@@ -267,14 +267,25 @@ static int make(struct slot_fs *fs, uint32_t dir, uint32_t ino, const struct zus
 	return err;
 }
 
-static int slot_create(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
-		       struct zus_entry *out, struct zus_attr *dir_out)
+static void lock(struct slot_fs *fs)
+{
+	if (fs->bug != SLOT_NO_LOCK)
+		pthread_mutex_lock(&fs->lock);
+}
+
+static void unlock(struct slot_fs *fs)
+{
+	if (fs->bug != SLOT_NO_LOCK)
+		pthread_mutex_unlock(&fs->lock);
+}
+
+static int create_locked(struct zus_inode *dir, const struct zus_create *args,
+			 struct zus_entry *out, struct zus_attr *dir_out)
 {
 	struct slot_fs *fs = slot_fs_of(dir);
 	uint32_t ino = free_ino(fs);
 	int err;
 
-	(void)req;
 	if (!ino)
 		return -ENOSPC;
 	err = make(fs, slot_inode(dir)->ino, ino, args);
@@ -291,15 +302,25 @@ static int slot_create(struct zus_req *req, struct zus_inode *dir, const struct 
 	return 0;
 }
 
-static int slot_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
-		     const struct zus_name *name, const struct zus_time *now,
-		     struct zus_attr *inode_out, struct zus_attr *dir_out)
+static int slot_create(struct zus_req *req, struct zus_inode *dir, const struct zus_create *args,
+		       struct zus_entry *out, struct zus_attr *dir_out)
+{
+	int err;
+
+	(void)req;
+	lock(slot_fs_of(dir));
+	err = create_locked(dir, args, out, dir_out);
+	unlock(slot_fs_of(dir));
+	return err;
+}
+
+static int link_locked(struct zus_inode *inode, struct zus_inode *dir,
+		       const struct zus_name *name, struct zus_attr *inode_out,
+		       struct zus_attr *dir_out)
 {
 	struct slot_fs *fs = slot_fs_of(dir);
 	int err = add_name(fs, slot_inode(dir)->ino, slot_inode(inode)->ino, name);
 
-	(void)req;
-	(void)now;
 	if (err)
 		return err;
 	slot_node(inode)->nlink++;
@@ -309,6 +330,20 @@ static int slot_link(struct zus_req *req, struct zus_inode *inode, struct zus_in
 	slot_attr(inode, inode_out);
 	slot_attr(dir, dir_out);
 	return 0;
+}
+
+static int slot_link(struct zus_req *req, struct zus_inode *inode, struct zus_inode *dir,
+		     const struct zus_name *name, const struct zus_time *now,
+		     struct zus_attr *inode_out, struct zus_attr *dir_out)
+{
+	int err;
+
+	(void)req;
+	(void)now;
+	lock(slot_fs_of(dir));
+	err = link_locked(inode, dir, name, inode_out, dir_out);
+	unlock(slot_fs_of(dir));
+	return err;
 }
 
 /* One name less. When it was the last one the medium has the inode no more. */
@@ -483,6 +518,7 @@ static void leave(struct slot_fs *fs)
 	for (ino = 0; ino < SLOT_INODES; ino++)
 		if (fs->inodes[ino])
 			zus_inode_put(&fs->inodes[ino]->zi);
+	pthread_mutex_destroy(&fs->lock);
 	if (fs->bug != SLOT_MEMORY_LEAK)
 		free(fs);
 }
@@ -521,6 +557,7 @@ static int slot_mount(struct zus_req *req, struct zus_mount *mount, struct zus_m
 		return -ENOMEM;
 	if (!strncmp(mount->options, "bug=", 4))
 		fs->bug = (enum slot_bug)strtoul(mount->options + 4, NULL, 10);
+	pthread_mutex_init(&fs->lock, NULL);
 	fs->mount = mount;
 	fs->media = mount->devices[0].addr;
 	fs->bytes = mount->devices[0].size_bytes;

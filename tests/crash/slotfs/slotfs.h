@@ -3,11 +3,12 @@
  * slotfs.h - a filesystem for the crash program's own proof. All names and inodes are one
  * structure, which each operation, and each mount, writes anew into the slot that is not
  * valid; then one word makes that one valid. Bytes never change in place. One thread at a
- * time.
+ * time, but for what makes names, which has a lock.
  */
 #ifndef SLOTFS_H
 #define SLOTFS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
 
@@ -35,6 +36,7 @@ enum slot_bug {
 	SLOT_MEMORY_LEAK,	/* of each mount */
 	SLOT_RECOVERY,		/* writes to the slot that is valid */
 	SLOT_LATE,		/* a new mode is written with the next operation */
+	SLOT_NO_LOCK,		/* names are made while others are */
 	SLOT_BUGS,
 };
 
@@ -87,6 +89,7 @@ struct slot_inode {
 
 struct slot_fs {
 	struct zus_mount *mount;
+	pthread_mutex_t lock;	/* names and nodes, from their change to the end of its commit */
 	char *media;
 	uint64_t bytes, data_off;
 	struct slot_state state; /* as on the medium, or as the next commit makes it */

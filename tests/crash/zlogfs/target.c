@@ -24,7 +24,7 @@ static int make(void *media, uint64_t bytes, const char *options)
 {
 	struct zl_media one = { .addr = media, .bytes = bytes, .data_off = DATA_OFF };
 	struct zl_mkfs mkfs = {
-		.segment_shift = bytes < LARGE_BYTES ? 12 : 14, .node_lines = 16, .num_logs = 1, .num_slots = 4,
+		.segment_shift = bytes < LARGE_BYTES ? 12 : 14, .node_lines = 16, .num_logs = 2, .num_slots = 4,
 		.unapplied_max_bytes = bytes < LARGE_BYTES ? 16384 : 65536, .now_ns = 1, .fs_uuid = { 7 },
 	};
 	const char *why;
@@ -131,7 +131,7 @@ static int step(struct zus_local *local, const char *name)
 	return err ? err : ask(local, ZLOGFS_IOC_CHECKPOINT, 0);
 }
 
-static const char *const steps[] = { "apply", "checkpoint", "boundary", NULL };
+static const char *const steps[] = { "apply", "checkpoint", "settle", "boundary", NULL };
 
 ZUS_EXPORT const struct crash_target crash_target = {
 	.device_bytes = 384 << 10,
