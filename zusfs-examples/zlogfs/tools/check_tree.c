@@ -17,6 +17,7 @@ struct visit {
 	const struct zl_key *low;	/* NULL: it has whatever is lower */
 	const struct zl_key *high;	/* NULL: ... higher */
 	const struct zlf_elem *from;	/* of the parent; NULL: the root */
+	bool first;			/* of the parent's children */
 };
 
 /* --------------------------------------------------------------------- units */
@@ -169,6 +170,17 @@ static void take_elem(struct zlc *c, const struct zlf_elem *elem)
 
 /* ---------------------------------------------------------------------- nodes */
 
+/* A child that has become the first has taken over the key of the one that was. */
+static bool low_wrong(const struct zlf_node *node, const struct visit *v)
+{
+	struct zl_key low = { zl_get64(node->obj), zl_get64(node->key),
+			      zl_get64(node->create_tid), zl_get32(node->rec_type) };
+	struct zl_key from = zl_elem_key(v->from);
+	int order = zl_key_compare(&low, &from);
+
+	return v->first ? order < 0 : order != 0;
+}
+
 static const char *header_wrong(const struct zlc *c, const struct zlf_node *node,
 				const struct visit *v)
 {
@@ -184,12 +196,7 @@ static const char *header_wrong(const struct zlc *c, const struct zlf_node *node
 		return "its lines";
 	if (valid & 1 || (c->fs->geo.node_lines < 64 && valid >> c->fs->geo.node_lines))
 		return "its word";
-	if (v->from && (zl_get64(node->obj) != zl_get64(v->from->obj) ||
-			zl_get64(node->key) != zl_get64(v->from->key) ||
-			zl_get64(node->create_tid) != zl_get64(v->from->create_tid) ||
-			zl_get32(node->rec_type) != v->from->rec_type))
-		return "its lowest key is not the parent's";
-	return NULL;
+	return v->from && low_wrong(node, v) ? "its lowest key is not the parent's" : NULL;
 }
 
 /* An element at a line whose bit is set. */
@@ -273,7 +280,7 @@ static void visit_children(struct zlc *c, const struct visit *v, const struct zl
 
 	for (i = 0; i < n; i++) {
 		child = (struct visit) { zl_get64(order[i]->addr), v->level - 1, v->low, v->high,
-					 order[i] };
+					 order[i], !i };
 		low = zl_elem_key(order[i]);
 		child.low = i ? &low : v->low;
 		if (i + 1 < n) {
