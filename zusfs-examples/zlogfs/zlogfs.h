@@ -34,6 +34,12 @@ struct zl_fs;
 
 #define ZL_NONE			UINT32_MAX	/* no segment, no log */
 
+/* What no number on the medium reaches by itself: who adds to one below does not wrap. */
+#define ZL_OBJ_END		(1ull << 62)
+#define ZL_KEY_END		(1ull << 62)	/* of names, xattrs, boundaries */
+#define ZL_SEQ_END		(1ull << 62)
+#define ZL_TID_MAX		(UINT64_MAX - (1ull << 48))
+
 /* ------------------------------------------------------------- little-endian */
 
 static inline uint64_t zl_get64(zlf_le64 v)
@@ -111,6 +117,20 @@ int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mk
 /* One copy: is it valid, and NULL, or the member that cannot be as it is? */
 bool zl_super_valid(const struct zlf_super *super);
 const char *zl_super_check(const struct zlf_super *super, const struct zl_media *media);
+
+/* Where its parts are: at most ZL_REGIONS; it is valid, and each part is inside the device. */
+#define ZL_REGIONS		9u
+
+struct zl_region {
+	const char *name;
+	uint64_t off, bytes;
+};
+
+uint32_t zl_super_regions(const struct zlf_super *super, const struct zl_media *media,
+			  struct zl_region *r);
+
+/* NULL, or the member that cannot be as it is. */
+const char *zl_ckpt_check(const struct zlf_ckpt *ckpt);
 
 /* What is there, checked; fills fs->devs, fs->geo, fs->ckpt. EINVAL, EIO: logged. */
 int zl_super_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media);
