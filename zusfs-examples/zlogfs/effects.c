@@ -34,33 +34,31 @@ static uint32_t item_body_bytes(const struct zlf_item *item)
 	}
 }
 
-static bool blocks_valid(const struct zl_fs *fs, const struct zlf_item *item,
-			 const struct zlf_item_key *key)
-{
-	uint64_t addr = zl_get64(key->addr);
-	uint32_t seg, off, blocks = item->rec_type == ZLF_REC_EXTENT ? zl_get32(key->len) : 1;
-
-	if (item->rec_type != ZLF_REC_EXTENT && item->rec_type != ZLF_REC_XDATA &&
-	    !(item->rec_type == ZLF_REC_SYMLINK && item->flags & ZLF_EF_BLOCK))
-		return true;
-	return zl_addr_zone(addr) == ZLF_SEG_DATA && zl_addr_split(fs, addr, &seg, &off) &&
-	       off % ZLF_BLOCK_BYTES == 0 && blocks &&
-	       blocks <= fs->geo.segment_blocks - off / ZLF_BLOCK_BYTES;
-}
+static struct zl_elem elem_of(const struct zlf_item *item, uint64_t tid);
 
 static bool item_valid(const struct zl_fs *fs, const struct zlf_item *item)
 {
 	const struct zlf_item_key *key = (const void *)(item + 1);
+	uint64_t obj = zl_get64(item->obj);
 	uint32_t mask = zl_get16(item->mask);
+	struct zl_elem elem;
 
-	if (item->kind == ZLF_ITEM_INODE)
-		return !(mask & ZLF_IM_NEW) || (mask & ZLF_IM_ALL) == ZLF_IM_ALL;
-	if (!item->rec_type || item->rec_type > ZLF_REC_LAST ||
-	    zl_get16(item->payload_bytes) > ZLF_ELEM_PAYLOAD_MAX)
-		return false;
-	if (item->kind == ZLF_ITEM_FREE)
-		return item->rec_type == ZLF_REC_EXTENT && blocks_valid(fs, item, key);
-	return item->kind != ZLF_ITEM_SET || blocks_valid(fs, item, key);
+	switch (item->kind) {
+	case ZLF_ITEM_INODE:
+		return zl_ino_valid(obj) && zl_body_parts_valid(mask, item + 1) &&
+		       (!(mask & ZLF_IM_NEW) || (mask & ZLF_IM_ALL) == ZLF_IM_ALL);
+	case ZLF_ITEM_DEL:
+		return !zl_key_check(item->rec_type, obj, zl_get64(key->key));
+	case ZLF_ITEM_RANGE:
+		return obj && obj < ZL_OBJ_END && item->rec_type && item->rec_type <= ZLF_REC_LAST &&
+		       item->rec_type != ZLF_REC_INODE;
+	default:
+		if (zl_get16(item->payload_bytes) > ZLF_ELEM_PAYLOAD_MAX ||
+		    (item->kind == ZLF_ITEM_FREE && item->rec_type != ZLF_REC_EXTENT))
+			return false;
+		elem = elem_of(item, 1);
+		return !zl_elem_check(fs, &elem.head);
+	}
 }
 
 bool zl_items_valid(const struct zl_fs *fs, const uint8_t *items, uint32_t bytes, uint32_t *n)

@@ -143,16 +143,19 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
 static const char *check_elem(const struct zl_fs *fs, const struct zl_node *node, uint32_t line)
 {
 	const struct zlf_elem *elem = zl_node_elem(node, line);
-	uint64_t mask = LINE_MASK(line, elem->lines);
+	uint64_t mask;
 
 	if (!elem->lines || elem->lines > ZLF_ELEM_LINES_MAX ||
-	    line + elem->lines > fs->geo.node_lines || (node->valid & mask) != mask)
+	    line + elem->lines > fs->geo.node_lines)
 		return "an element's length";
+	mask = LINE_MASK(line, elem->lines);
+	if ((node->valid & mask) != mask)
+		return "an element's lines";
 	if (zl_get32(elem->crc) != zl_crc_of(fs->crc_seed, elem, 0, elem->lines * ZLF_LINE_BYTES))
 		return "an element's checksum";
-	if (node->level && elem->lines != 1)
-		return "an inner element's length";
-	return NULL;
+	if (node->level)
+		return elem->lines != 1 ? "an inner element's length" : NULL;
+	return zl_elem_check(fs, elem) ? "an element" : NULL;
 }
 
 /* A split that a crash cut short leaves elements that are in the next node, too. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "bug.h"
 #include "ops.h"
@@ -94,6 +95,8 @@ static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
 		return -ENOMEM;
 	pthread_mutex_lock(&obj->lock);
 	err = zl_inode_load(zl_inode_of(obj));
+	if (!err && !S_ISDIR(zl_get32(zl_inode_of(obj)->body.mode)))
+		err = zl_freeze(fs, "the root directory's inode", ZLF_OBJ_ROOT);
 	if (!err)
 		err = zl_entry(zl_inode_of(obj), &out->root);
 	pthread_mutex_unlock(&obj->lock);

@@ -336,6 +336,17 @@ int zl_inode_load(struct zl_inode *zi);
 /* Blocks that an element has. */
 uint32_t zl_elem_blocks(const struct zlf_elem *elem);
 
+/*
+ * elem.c: what has come from the medium. NULL, or what cannot be: elements with all their
+ * lines; keys without ZLF_REC_HISTORY.
+ */
+const char *zl_elem_check(const struct zl_fs *fs, const struct zlf_elem *elem);
+const char *zl_key_check(uint32_t rec_type, uint64_t obj, uint64_t key);
+/* An inode's body, and those parts of one that an item has. */
+const char *zl_body_check(const struct zlf_inode *body);
+bool zl_body_parts_valid(uint32_t mask, const void *parts);
+bool zl_ino_valid(uint64_t ino);
+
 /* ---------------------------------------------------------------------- log */
 
 struct zl_log_seg {

@@ -153,6 +153,9 @@ static bool check_elem(struct zlc *c, const struct zlf_elem *elem)
 				       zlc_own(c, ZLF_SEG_DATA, zl_get64(elem->addr), blocks) };
 		c->out->blocks += blocks;
 	}
+	/* whatever else a mount does not take; inodes are looked at later, with all they have */
+	if (!v.what && elem->rec_type != ZLF_REC_INODE)
+		v = (struct verdict) { ZL_CHECK_ELEMENT, zl_elem_check(c->fs, elem) };
 	if (v.what)
 		zlc_say_at(c, v.class, elem, obj, "type %u%s, key %#" PRIx64 ": %s", type,
 			   elem->rec_type & ZLF_REC_HISTORY ? " of history" : "",
