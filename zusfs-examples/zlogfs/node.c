@@ -139,6 +139,92 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
 	header->crc = htole32(zl_node_header_crc(fs->crc_seed, header));
 }
 
+/* -------------------------------------------------------------------- parents */
+
+static bool may_be_node(const struct zl_fs *fs, uint64_t addr)
+{
+	uint32_t seg, off;
+
+	return zl_addr_zone(addr) == ZLF_SEG_NODE && zl_addr_split(fs, addr, &seg, &off) &&
+	       off % fs->geo.node_bytes == 0 && off / fs->geo.node_bytes < fs->geo.segment_nodes;
+}
+
+bool zl_node_parented(struct zl_fs *fs, uint64_t addr)
+{
+	struct zl_tree *tree = fs->tree_state;
+	uint32_t seg, off, unit;
+	uint64_t bit;
+
+	if (!may_be_node(fs, addr) || !zl_addr_split(fs, addr, &seg, &off))
+		return false;
+	if (!tree->parented[seg])
+		tree->parented[seg] = calloc(8, sizeof(uint64_t));
+	if (!tree->parented[seg])
+		return true;		/* no memory: it is not known */
+	unit = off / fs->geo.node_bytes;
+	bit = 1ull << unit % 64;
+	if (tree->parented[seg][unit / 64] & bit)
+		return false;
+	tree->parented[seg][unit / 64] |= bit;
+	return true;
+}
+
+void zl_node_unparented(struct zl_fs *fs, uint64_t addr)
+{
+	uint32_t seg, off, unit;
+
+	if (!zl_addr_split(fs, addr, &seg, &off) || !fs->tree_state->parented[seg])
+		return;
+	unit = off / fs->geo.node_bytes;
+	fs->tree_state->parented[seg][unit / 64] &= ~(1ull << unit % 64);
+}
+
+/* A tree, and nothing else: who would free one of two ways to a node leaves the other. */
+static const char *take_children(struct zl_fs *fs, const struct zl_node *node)
+{
+	uint32_t i;
+
+	for (i = 0; i < node->n; i++)
+		if (!zl_node_parented(fs, zl_get64(zl_node_at(node, i)->addr)))
+			return "a child's address";
+	return NULL;
+}
+
+/* What is free would be given to somebody else. A mount sets it right first. */
+static const char *check_units(struct zl_fs *fs, const struct zl_node *node)
+{
+	const struct zlf_elem *elem;
+	uint32_t i, blocks;
+
+	if (!zl_units_used(fs, node->addr, 1))
+		return "the bitmap: a node's bit";
+	for (i = 0; !node->level && i < node->n; i++) {
+		elem = zl_node_at(node, i);
+		blocks = zl_elem_blocks(elem);
+		if (blocks && !zl_units_used(fs, zl_get64(elem->addr), blocks))
+			return "the bitmap: a block's bit";
+	}
+	return NULL;
+}
+
+int zl_nodes_settled(struct zl_fs *fs)
+{
+	struct zl_tree *tree = fs->tree_state;
+	const struct zl_node *node;
+	const char *what;
+	uint32_t i;
+
+	for (i = 0; i < tree->cache_size; i++)
+		for (node = tree->cache[i]; node; node = node->hash_next) {
+			what = check_units(fs, node);
+			if (what)
+				return zl_freeze(fs, what, node->addr);
+		}
+	return 0;
+}
+
+/* --------------------------------------------------------------------- reading */
+
 /* The element at a line whose bit is set: NULL, or what is wrong with it. */
 static const char *check_elem(const struct zl_fs *fs, const struct zl_node *node, uint32_t line)
 {
@@ -204,7 +290,8 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 		line += zl_node_elem(node, line)->lines;
 	}
 	drop_behind(node, hi);
-	return NULL;
+	what = node->level ? take_children(fs, node) : NULL;
+	return what || !fs->settled ? what : check_units(fs, node);
 }
 
 /* -------------------------------------------------------------------- cache */
@@ -215,7 +302,8 @@ bool zl_cache_init(struct zl_fs *fs)
 
 	tree->cache_size = 1024;
 	tree->cache = calloc(tree->cache_size, sizeof(void *));
-	return tree->cache;
+	tree->parented = calloc(fs->num_segs, sizeof(*tree->parented));
+	return tree->cache && tree->parented;
 }
 
 void zl_cache_free(struct zl_fs *fs)
@@ -230,6 +318,9 @@ void zl_cache_free(struct zl_fs *fs)
 			free(node);
 		}
 	free(tree->cache);
+	for (i = 0; tree->parented && i < fs->num_segs; i++)
+		free(tree->parented[i]);
+	free(tree->parented);
 }
 
 static struct zl_node **bucket_of(const struct zl_tree *tree, uint64_t addr)
@@ -265,14 +356,6 @@ static struct zl_node *alloc_node(struct zl_fs *fs, uint64_t addr, uint32_t leve
 		node->media = zl_media(fs, addr);
 	}
 	return node;
-}
-
-static bool may_be_node(const struct zl_fs *fs, uint64_t addr)
-{
-	uint32_t seg, off;
-
-	return zl_addr_zone(addr) == ZLF_SEG_NODE && zl_addr_split(fs, addr, &seg, &off) &&
-	       off % fs->geo.node_bytes == 0 && off / fs->geo.node_bytes < fs->geo.segment_nodes;
 }
 
 struct zl_node *zl_node_get(struct zl_fs *fs, uint64_t addr, uint32_t level,
@@ -342,6 +425,7 @@ void zl_node_forget(struct zl_fs *fs, struct zl_node *node)
 	while (*link != node)
 		link = &(*link)->hash_next;
 	*link = node->hash_next;
+	zl_node_unparented(fs, node->addr);
 	tree->num_nodes--;
 	if (node->touched)
 		STAILQ_REMOVE(&tree->touched, node, zl_node, in_touched);

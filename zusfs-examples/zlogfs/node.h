@@ -29,6 +29,7 @@ struct zl_tree {
 	struct zl_node **cache;
 	uint32_t cache_size;		/* a power of two; grows under fs->tree for writing */
 	uint32_t num_nodes;
+	uint64_t **parented;		/* by segment: its nodes that a parent has; NULL: none */
 	struct zl_node *root;
 	struct zl_node_list touched;
 };
@@ -58,6 +59,11 @@ struct zl_node *zl_node_get(struct zl_fs *fs, uint64_t addr, uint32_t level,
 /* For a node that is being made: empty. Under fs->tree for writing, as what follows. */
 struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level);
 void zl_node_forget(struct zl_fs *fs, struct zl_node *node);
+/* Under cache_lock, or fs->tree for writing. That a parent has it; false: one has it already. */
+bool zl_node_parented(struct zl_fs *fs, uint64_t addr);
+void zl_node_unparented(struct zl_fs *fs, uint64_t addr);
+/* Of all that have been read: is what they stand on, and have, in use? Else EIO. */
+int zl_nodes_settled(struct zl_fs *fs);
 bool zl_cache_init(struct zl_fs *fs);
 void zl_cache_free(struct zl_fs *fs);
 

@@ -256,7 +256,8 @@ static int finish(struct zl_fs *fs, struct recovery *rec)
 		err = zl_step_checkpoint(fs, false);
 	pthread_mutex_unlock(&fs->step);
 	zl_segs_settle(fs);
-	return err;
+	fs->settled = true;
+	return err ? err : zl_nodes_settled(fs);
 }
 
 int zl_recover(struct zl_fs *fs)

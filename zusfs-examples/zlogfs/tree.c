@@ -377,6 +377,7 @@ int zl_tree_load(struct zl_fs *fs)
 	header = zl_media(fs, root);
 	if (zl_get16(header->level) >= ZLF_HEIGHT_MAX)
 		return zl_freeze(fs, "the tree's height", root);
+	zl_node_parented(fs, root);	/* the anchor has it */
 	tree->root = zl_node_get(fs, root, zl_get16(header->level), NULL);
 	return tree->root ? 0 : -EIO;
 }

@@ -191,6 +191,8 @@ uint64_t zl_blocks_alloc(struct zl_fs *fs, enum zl_space_class class, uint32_t w
 			 uint64_t goal, bool whole, uint32_t *got);
 /* Nobody will look for anything there again, not even a mount after a crash. */
 void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
+/* Is that what it is in use for, and are all units? */
+bool zl_units_used(struct zl_fs *fs, uint64_t addr, uint32_t units);
 /* Of a mount: something is there; a node may as well not be. */
 void zl_blocks_claim(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
 void zl_node_claim(struct zl_fs *fs, uint64_t addr, bool in);
@@ -498,6 +500,7 @@ struct zl_fs {
 	uint32_t policy;
 	bool rdonly;
 	bool recovering;	/* nothing but the log's records is done */
+	bool settled;		/* bits are what the tree says; never of one that only reads */
 	bool frozen;		/* atomic: a check failed, nothing is stored any more */
 	struct zlf_ckpt ckpt;	/* the newest on the medium */
 	uint64_t now_tid;	/* for tests: 0, or a clock that stands still */
