@@ -282,8 +282,7 @@ int zl_recover(struct zl_fs *fs)
 		fs->logs[i].last_tid = rec.max_tid;
 	if (!err && !fs->rdonly)
 		err = finish(fs, &rec);
-	else
-		TAILQ_CONCAT(&fs->batch, &rec.queue, link);
+	TAILQ_CONCAT(&fs->batch, &rec.queue, link);	/* what is left: freed with it */
 	fs->recovering = false;
 	free(rec.found);
 	return err;
