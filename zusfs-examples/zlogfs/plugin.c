@@ -108,6 +108,14 @@ static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
 	return 0;
 }
 
+/* Without space they stay orphans: who mounts can make some. */
+static int end_orphans(struct zl_fs *fs)
+{
+	int err = zl_orphans_destroy(fs);
+
+	return err == -ENOSPC ? 0 : err;
+}
+
 static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
 {
 	struct zl_media media[ZLF_MAX_DEVICES];
@@ -124,7 +132,7 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	mount->priv = fs;
 	err = zl_fs_load(fs, media, n);
 	if (!err && !fs->rdonly)
-		err = zl_orphans_destroy(fs);
+		err = end_orphans(fs);
 	if (options.policy)
 		fs->policy = options.policy;
 	if (!err && !fs->rdonly && !options.manual)

@@ -52,6 +52,8 @@ static bool power_of_two(uint64_t n)
 	return n && !(n & (n - 1));
 }
 
+#define ZL_UNAPPLIED_MAX_BYTES	(1ull << 40)	/* three times as much is kept free */
+
 /* NULL, or what cannot be. */
 static const char *check_geo(const struct zlf_super *super)
 {
@@ -66,7 +68,8 @@ static const char *check_geo(const struct zlf_super *super)
 		return "num_logs";
 	if (!slots || slots > UINT16_MAX)
 		return "num_slots";
-	if (zl_get64(super->log_unapplied_max_bytes) < 1ull << shift)
+	if (zl_get64(super->log_unapplied_max_bytes) < 1ull << shift ||
+	    zl_get64(super->log_unapplied_max_bytes) > ZL_UNAPPLIED_MAX_BYTES)
 		return "log_unapplied_max_bytes";
 	return NULL;
 }
