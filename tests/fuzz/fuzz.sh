@@ -17,7 +17,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=quarantine_size_mb=16:mallo
 mkdir -p "$OUT"
 echo "fuzz: $IMAGES images, seed $SEED"
 status=0
-"$PROGRAM" -runs="$IMAGES" -seed="$SEED" -timeout=600 -max_len=132 -rss_limit_mb=2048 \
+"$PROGRAM" -runs="$IMAGES" -seed="$SEED" -timeout=600 -report_slow_units=600 -max_len=132 -rss_limit_mb=2048 \
 	-entropic=0 -artifact_prefix="$OUT/" >"$OUT/log" 2>&1 || status=$?
 sed -n '/^structure/,$p' "$OUT/log"
 if [ $status != 0 ] && ! grep -q '^zlogfs-fuzz: the shares are not met' "$OUT/log"; then
