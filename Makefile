@@ -149,6 +149,7 @@ help:
 	@echo 'report         what the long suites have shown, and whether that is enough'
 	@echo 'crash          zlogfs after crashes at any point, for two minutes (CRASH_SECONDS)'
 	@echo 'crash-full     all of that, hours; SHARD=1/8. crash-bugs: are its known mistakes found?'
+	@echo 'fuzz           zlogfs on damaged media: FUZZ_IMAGES, FUZZ_SEED; fuzz-coverage: lines of parsers'
 	@echo 'vm             a shell in the virtual machine; VM_FLAGS="--kernel 6.12"'
 	@echo 'fresh          check and demo in a fresh minimal Debian 12 (as root)'
 	@echo 'lint           sparse, checkpatch, clang-tidy, cppcheck, shellcheck'
@@ -159,7 +160,7 @@ help:
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow abi lint ci vm planted)
+	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow abi lint ci vm planted fuzz)
 	rm -f compile_commands.json
 
 distclean: clean

@@ -17,16 +17,16 @@ SOURCE = re.compile(r"^[^-].*\.c$")
 
 
 def user_commands():
-    """Yield (source, words) of every compiler call of `make tests`."""
+    """Yield (source, words) of every compiler call of `make tests`, then of `make fuzz`."""
     run = subprocess.run(
-        ["make", "--dry-run", "--always-make", "--keep-going", "-s", "tests"],
+        ["make", "--dry-run", "--always-make", "--keep-going", "-s", "tests", "fuzz"],
         cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
     for line in run.stdout.replace("\\\n", " ").splitlines():
         try:
             words = shlex.split(line)
         except ValueError:
             continue
-        if not words or os.path.basename(words[0]) not in ("cc", "gcc", "clang"):
+        if not words or os.path.basename(words[0]) not in ("cc", "gcc", "clang", "clang-14"):
             continue
         sources = [w for w in words if SOURCE.match(w)]
         for source in sources:

@@ -247,13 +247,29 @@ static bool wanted_elem(const struct field *f, const struct zlf_elem *elem)
 	       (!(f->sel >> 8) || elem->flags & f->sel >> 8);
 }
 
-static void find_in_tree(const struct field *f, uint64_t addr)
+/* Of a node's children, the one with the lowest key. */
+static bool is_first(const struct zlf_node *node, const struct zlf_elem *child)
+{
+	const struct zlf_elem *elem = (const struct zlf_elem *)(const void *)node;
+	struct zl_key key = zl_elem_key(child), other;
+	uint32_t line;
+
+	for (line = 1; line < node->lines; line++) {
+		other = zl_elem_key(&elem[line]);
+		if (node->valid >> line & 1 && zl_key_compare(&other, &key) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* first: its header may have another key than its parent has for it */
+static void find_in_tree(const struct field *f, uint64_t addr, bool first)
 {
 	struct zlf_node *node = at_addr(addr);
 	struct zlf_elem *elem;
 	uint32_t line;
 
-	if (f->kind == NODE || f->kind == (node->level ? INNER : LEAF))
+	if (f->kind == NODE || (f->kind == (node->level ? INNER : LEAF) && !first))
 		add(node, NULL);
 	for (line = 1; line < node->lines; line++) {
 		if (!(node->valid >> line & 1))
@@ -262,7 +278,7 @@ static void find_in_tree(const struct field *f, uint64_t addr)
 		if (node->level && f->kind == CHILD)
 			add(elem, NULL);
 		if (node->level)
-			find_in_tree(f, elem->addr);
+			find_in_tree(f, elem->addr, is_first(node, elem));
 		else if (wanted_elem(f, elem))
 			add(elem, f->kind == INODE ? elem + 1 : elem);
 		line += elem->lines - 1u;
@@ -382,7 +398,7 @@ static void find(const struct field *f)
 	case CHILD:
 	case ELEM:
 	case INODE:
-		find_in_tree(f, ((struct zlf_anchor *)(void *)(media + super->anchor_off))->root);
+		find_in_tree(f, ((struct zlf_anchor *)(void *)(media + super->anchor_off))->root, true);
 		break;
 	default:
 		find_in_segments(f);

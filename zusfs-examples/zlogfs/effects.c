@@ -38,7 +38,7 @@ static uint32_t elem_lines(const struct zl_item *item)
 {
 	switch (item->kind) {
 	case ZLF_ITEM_SET:
-		return 1 + (item->payload_bytes + (uint32_t)ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES;
+		return zl_item_lines(item);
 	case ZLF_ITEM_INODE:
 		return INODE_LINES;
 	default:
@@ -189,18 +189,10 @@ static void add_freed(struct zl_effect *to, const struct zl_item *item, uint64_t
 
 static void set_elem(struct zl_effect *to, struct zl_obj *obj, const struct zl_item *item)
 {
-	uint32_t lines = elem_lines(item);
-	struct zl_pending *p = pending_for(to, obj, item->rec_type, item->key, lines);
-	uint64_t create_tid = item->create_tid ? item->create_tid : to->tid;
+	struct zl_pending *p = pending_for(to, obj, item->rec_type, item->key,
+					   zl_item_lines(item));
 
-	p->elem.head = (struct zlf_elem) {
-		.rec_type = item->rec_type, .lines = (uint8_t)lines, .obj_type = item->obj_type,
-		.flags = item->flags, .obj = htole64(item->obj), .key = htole64(item->key),
-		.create_tid = htole64(create_tid), .end_tid = htole64(to->tid),
-		.addr = htole64(item->addr), .len = htole32(item->len), .aux = htole32(item->aux),
-	};
-	memset(p->elem.payload, 0, (lines - 1) * ZLF_LINE_BYTES);
-	memcpy(p->elem.payload, item->payload, item->payload_bytes);
+	zl_item_elem(item, to->tid, &p->elem);
 	if (item->mask & ZLF_IK_OLD)
 		add_freed(to, item, item->old_addr, item->old_create_tid);
 }

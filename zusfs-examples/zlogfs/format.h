@@ -289,7 +289,6 @@ ZLF_ASSERT_OFF(zlf_hint, key, 8);
 #define ZLF_OBJ_CONFIG		5ull
 #define ZLF_OBJ_REFCOUNTS	6ull	/* key: block */
 #define ZLF_OBJ_FIRST		16ull	/* of inodes that are made later */
-#define ZLF_OBJ_MAX		((1ull << 56) - 1)
 
 #define ZLF_REC_INODE		1u	/* key 0; payload zlf_inode */
 #define ZLF_REC_DIRENT		2u	/* key: hash of the name; addr: inode */

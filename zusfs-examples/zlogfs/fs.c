@@ -45,9 +45,13 @@ struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation)
 int zl_fs_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media)
 {
 	int err = zl_super_load(fs, media, num_media);
+	const char *what = err ? NULL : zl_ckpt_check(&fs->ckpt);
 
-	if (err)
-		return err;
+	if (what)
+		zus_log(ZUS_LOG_ERR, "zlogfs: the newest checkpoint is damaged: %s: fsck.zlogfs "
+			"says more", what);
+	if (err || what)
+		return err ? err : -EINVAL;
 	fs->next_log_seq = zl_get64(fs->ckpt.next_log_seq);
 	fs->slots = calloc(fs->geo.num_slots, sizeof(*fs->slots));
 	if (!fs->slots || !fs->objs)

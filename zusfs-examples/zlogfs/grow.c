@@ -113,10 +113,16 @@ static struct zl_node *make_node(struct zl_fs *fs, uint32_t level, const struct 
 	struct zl_node *node;
 	struct zl_pm *pm;
 
-	node = addr ? zl_node_new(fs, addr, level) : NULL;
+	if (!addr)
+		return NULL;
+	if (!zl_node_parented(fs, addr)) {
+		zl_freeze(fs, "the bitmap: a node that is in use", addr);
+		return NULL;
+	}
+	node = zl_node_new(fs, addr, level);
 	if (!node) {
-		if (addr)
-			zl_node_release(fs, addr);
+		zl_node_unparented(fs, addr);
+		zl_node_release(fs, addr);
 		return NULL;
 	}
 	zl_node_header(fs, &header, addr, level, low);
@@ -305,6 +311,8 @@ int zl_tree_make_room(struct zl_fs *fs, struct zl_path *path, const struct zl_ke
 	uint32_t level = 0;
 	int err;
 
+	if (__atomic_load_n(&fs->frozen, __ATOMIC_ACQUIRE))
+		return -EIO;		/* no room will come of it */
 	if (finish_splits(fs, path))
 		return 0;
 	while (level + 1 < path->height && !zl_node_room(fs, path->node[level + 1], 1))

@@ -157,47 +157,65 @@ bool zl_item_next(struct zl_items *items, struct zl_item *item)
 	return true;
 }
 
-/* ------------------------------------------------------------------ validity */
+/* ----------------------------------------------------------------- elements */
 
-static bool run_valid(const struct zl_fs *fs, uint64_t addr, uint32_t blocks)
+uint32_t zl_item_lines(const struct zl_item *item)
 {
-	uint32_t seg, off;
-
-	return zl_addr_zone(addr) == ZLF_SEG_DATA && zl_addr_split(fs, addr, &seg, &off) &&
-	       off % ZLF_BLOCK_BYTES == 0 && blocks &&
-	       blocks <= fs->geo.segment_blocks - off / ZLF_BLOCK_BYTES;
+	return 1 + (item->payload_bytes + (uint32_t)ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES;
 }
 
-static bool blocks_valid(const struct zl_fs *fs, const struct zl_item *item)
+void zl_item_elem(const struct zl_item *item, uint64_t tid, struct zl_elem *elem)
 {
-	switch (item->rec_type) {
-	case ZLF_REC_EXTENT:
-		return run_valid(fs, item->addr, item->len) &&
-		       (!(item->mask & ZLF_IK_OLD) || run_valid(fs, item->old_addr, item->len));
-	case ZLF_REC_XDATA:
-		return run_valid(fs, item->addr, 1);
-	case ZLF_REC_SYMLINK:
-		return !(item->flags & ZLF_EF_BLOCK) || run_valid(fs, item->addr, 1);
-	default:
+	uint32_t lines = zl_item_lines(item);
+
+	elem->head = (struct zlf_elem) {
+		.rec_type = item->rec_type, .lines = (uint8_t)lines, .obj_type = item->obj_type,
+		.flags = item->flags, .obj = htole64(item->obj), .key = htole64(item->key),
+		.create_tid = htole64(item->create_tid ? item->create_tid : tid),
+		.end_tid = htole64(tid), .addr = htole64(item->addr), .len = htole32(item->len),
+		.aux = htole32(item->aux),
+	};
+	memset(elem->payload, 0, (lines - 1) * ZLF_LINE_BYTES);
+	memcpy(elem->payload, item->payload, item->payload_bytes);
+}
+
+/* ------------------------------------------------------------------ validity */
+
+static bool elem_valid(const struct zl_fs *fs, const struct zl_item *item)
+{
+	struct zl_elem elem;
+
+	if (item->payload_bytes > ZLF_ELEM_PAYLOAD_MAX)
+		return false;
+	zl_item_elem(item, 1, &elem);
+	if (zl_elem_check(fs, &elem.head))
+		return false;
+	if (!(item->mask & ZLF_IK_OLD))
 		return true;
-	}
+	elem.head.addr = htole64(item->old_addr);
+	elem.head.create_tid = htole64(item->old_create_tid);
+	return item->rec_type == ZLF_REC_EXTENT && !zl_elem_check(fs, &elem.head);
 }
 
 static bool item_valid(const struct zl_fs *fs, const struct zl_item *item)
 {
-	if (item->obj > ZLF_OBJ_MAX)
-		return false;
-	if (item->kind == ZLF_ITEM_INODE)
-		return !item->payload_bytes &&
-		       (!(item->mask & ZLF_IM_NEW) || item->mask & ZLF_IM_MODE);
-	if (!item->rec_type || item->rec_type > ZLF_REC_LAST ||
-	    item->payload_bytes > ZLF_ELEM_PAYLOAD_MAX ||
-	    (item->mask & ZLF_IK_OLD &&
-	     (item->kind != ZLF_ITEM_SET || item->rec_type != ZLF_REC_EXTENT)))
-		return false;
-	if (item->kind == ZLF_ITEM_FREE)
-		return item->rec_type == ZLF_REC_EXTENT && blocks_valid(fs, item);
-	return item->kind != ZLF_ITEM_SET || blocks_valid(fs, item);
+	switch (item->kind) {
+	case ZLF_ITEM_SET:
+		return elem_valid(fs, item);
+	case ZLF_ITEM_FREE:
+		return item->rec_type == ZLF_REC_EXTENT && !(item->mask & ZLF_IK_OLD) &&
+		       elem_valid(fs, item);
+	case ZLF_ITEM_DEL:
+		return !zl_key_check(item->rec_type, item->obj, item->key);
+	case ZLF_ITEM_RANGE:
+		return item->obj && item->obj < ZL_OBJ_END && item->rec_type &&
+		       item->rec_type <= ZLF_REC_LAST && item->rec_type != ZLF_REC_INODE;
+	default:
+		return !item->payload_bytes && zl_ino_valid(item->obj) &&
+		       zl_body_parts_valid(item->mask, item->payload) &&
+		       (!(item->mask & ZLF_IM_NEW) ||
+			(item->mask & ZLF_IM_MODE && item->mask & ZLF_IM_PARENT));
+	}
 }
 
 bool zl_items_valid(const struct zl_fs *fs, const uint8_t *items, uint32_t bytes)

@@ -45,6 +45,10 @@ uint32_t zl_item_bytes(const struct zl_item *item, bool same);
 /* To so many bytes that are zero. */
 void zl_item_encode(uint8_t *to, const struct zl_item *item, bool same);
 
+/* The element that an item of SET or FREE has, and the lines of it. */
+uint32_t zl_item_lines(const struct zl_item *item);
+void zl_item_elem(const struct zl_item *item, uint64_t tid, struct zl_elem *elem);
+
 /* Items of a record that came from a medium: sizes, kinds, bounds. */
 bool zl_items_valid(const struct zl_fs *fs, const uint8_t *items, uint32_t bytes);
 

@@ -375,22 +375,116 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
 	header->crc = htole32(zl_node_header_crc(fs->crc_seed, header));
 }
 
+/* -------------------------------------------------------------------- parents */
+
+static bool may_be_node(const struct zl_fs *fs, uint64_t addr)
+{
+	uint32_t seg, off;
+
+	return zl_addr_zone(addr) == ZLF_SEG_NODE && zl_addr_split(fs, addr, &seg, &off) &&
+	       off % fs->geo.node_bytes == 0 && off / fs->geo.node_bytes < fs->geo.segment_nodes;
+}
+
+bool zl_node_parented(struct zl_fs *fs, uint64_t addr)
+{
+	struct zl_tree *tree = fs->tree_state;
+	uint32_t seg, off, unit;
+	uint64_t bit;
+
+	if (!may_be_node(fs, addr) || !zl_addr_split(fs, addr, &seg, &off))
+		return false;
+	if (!tree->parented[seg])
+		tree->parented[seg] = calloc(8, sizeof(uint64_t));
+	if (!tree->parented[seg])
+		return true;		/* no memory: it is not known */
+	unit = off / fs->geo.node_bytes;
+	bit = 1ull << unit % 64;
+	if (tree->parented[seg][unit / 64] & bit)
+		return false;
+	tree->parented[seg][unit / 64] |= bit;
+	return true;
+}
+
+void zl_node_unparented(struct zl_fs *fs, uint64_t addr)
+{
+	uint32_t seg, off, unit;
+
+	if (!zl_addr_split(fs, addr, &seg, &off) || !fs->tree_state->parented[seg])
+		return;
+	unit = off / fs->geo.node_bytes;
+	fs->tree_state->parented[seg][unit / 64] &= ~(1ull << unit % 64);
+}
+
+/* A tree, and nothing else: who would free one of two ways to a node leaves the other. */
+static const char *take_children(struct zl_fs *fs, const struct zl_node *node)
+{
+	uint32_t i;
+
+	for (i = 0; i < node->n; i++)
+		if (!zl_node_parented(fs, zl_get64(zl_node_at(node, i)->addr)))
+			return "a child's address";
+	return NULL;
+}
+
+/* What is free would be given to somebody else. A mount sets it right first. */
+static const char *check_units(struct zl_fs *fs, const struct zl_node *node)
+{
+	const struct zlf_elem *elem;
+	uint32_t i, blocks;
+
+	if (!zl_units_used(fs, node->addr, 1))
+		return "the bitmap: a node's bit";
+	for (i = 0; !node->level && i < node->n; i++) {
+		elem = zl_node_at(node, i);
+		blocks = zl_elem_blocks(elem);
+		if (blocks && !zl_units_used(fs, zl_get64(elem->addr), blocks))
+			return "the bitmap: a block's bit";
+	}
+	return NULL;
+}
+
+/* Of a node, and of those below that are in memory. */
+static int settled_below(struct zl_fs *fs, const struct zl_node *node)
+{
+	const char *what = check_units(fs, node);
+	const struct zl_node *child;
+	uint32_t i;
+	int err = 0;
+
+	if (what)
+		return zl_freeze(fs, what, node->addr);
+	for (i = 0; node->level && i < node->n && !err; i++) {
+		child = node->children[node->order[i]];
+		err = child ? settled_below(fs, child) : 0;
+	}
+	return err;
+}
+
+int zl_nodes_settled(struct zl_fs *fs)
+{
+	return settled_below(fs, fs->tree_state->root);
+}
+
+/* --------------------------------------------------------------------- reading */
+
 /* The element at a line whose bit is set: NULL, or what is wrong with it. */
 static const char *check_elem(const struct zl_fs *fs, const struct zl_node *node, uint32_t line)
 {
 	const struct zlf_elem *elem = zl_node_elem(node, line);
-	uint64_t mask = LINE_MASK(line, elem->lines);
+	uint64_t mask;
 
 	if (!elem->lines || elem->lines > ZLF_ELEM_LINES_MAX ||
-	    line + elem->lines > fs->geo.node_lines || (node->valid & mask) != mask)
+	    line + elem->lines > fs->geo.node_lines)
 		return "an element's length";
+	mask = LINE_MASK(line, elem->lines);
+	if ((node->valid & mask) != mask)
+		return "an element's lines";
 	if (zl_get32(elem->crc) != zl_crc_of(fs->crc_seed, elem, 0, elem->lines * ZLF_LINE_BYTES))
 		return "an element's checksum";
-	if (node->level && elem->lines != 1)
-		return "an inner element's length";
-	if (zl_get64(elem->obj) > ZLF_OBJ_MAX)
-		return "an element's object";
-	return NULL;
+	if (node->level)
+		return elem->lines != 1 ? "an inner element's length" :
+		       zl_get64(elem->obj) >= ZL_OBJ_END ? "an inner element's object" : NULL;
+	return zl_elem_check(fs, elem) ? "an element" : NULL;
 }
 
 /* A split that a crash cut short leaves elements that are in the next node, too. */
@@ -439,7 +533,8 @@ static const char *read_node(struct zl_fs *fs, struct zl_node *node, const struc
 		line += zl_node_elem(node, line)->lines;
 	}
 	drop_behind(node, hi);
-	return NULL;
+	what = node->level ? take_children(fs, node) : NULL;
+	return what || !fs->settled ? what : check_units(fs, node);
 }
 
 /* ------------------------------------------------------------------- memory */
@@ -501,30 +596,12 @@ static struct zl_node *take_node(struct zl_tree *tree, uint32_t level)
 	return node;
 }
 
-/* Which nodes are in memory: false if that is no change, as a node has one place. */
-static bool mark_loaded(struct zl_fs *fs, uint64_t addr, bool loaded)
-{
-	uint32_t i, off, unit;
-	uint64_t bit, *word;
-	bool change;
-
-	if (!zl_addr_split(fs, addr, &i, &off))
-		return false;
-	unit = off / fs->geo.node_bytes;
-	bit = 1ull << unit % 64;
-	word = &fs->segs[i].loaded[unit / 64];
-	change = !(*word & bit) == loaded;
-	*word = loaded ? *word | bit : *word & ~bit;
-	return change;
-}
-
 struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level)
 {
 	struct zl_node *node = take_node(fs->tree_state, level);
 
 	if (!node)
 		return NULL;
-	mark_loaded(fs, addr, true);
 	zl_node_change(node);
 	node->media = zl_media(fs, addr);
 	node->addr = addr;
@@ -543,7 +620,6 @@ static void give_back(struct zl_fs *fs, struct zl_node *node)
 {
 	struct zl_tree *tree = fs->tree_state;
 
-	mark_loaded(fs, node->addr, false);
 	zl_node_change(node);		/* whoever still reads it is too late */
 	zl_node_changed(node);
 	SLIST_INSERT_HEAD(node->level ? &tree->free_inner : &tree->free_leaves, node, in_free);
@@ -552,25 +628,23 @@ static void give_back(struct zl_fs *fs, struct zl_node *node)
 void zl_node_forget(struct zl_fs *fs, struct zl_node *node)
 {
 	zl_node_untouch(fs, node);
+	zl_node_unparented(fs, node->addr);
 	give_back(fs, node);
 }
 
-void zl_nodes_free(struct zl_tree *tree)
+void zl_nodes_free(struct zl_fs *fs)
 {
+	struct zl_tree *tree = fs->tree_state;
 	struct zl_chunk *chunk;
+	uint32_t i;
 
 	while ((chunk = tree->chunks)) {
 		tree->chunks = chunk->next;
 		free(chunk);
 	}
-}
-
-static bool may_be_node(const struct zl_fs *fs, uint64_t addr)
-{
-	uint32_t seg, off;
-
-	return zl_addr_zone(addr) == ZLF_SEG_NODE && zl_addr_split(fs, addr, &seg, &off) &&
-	       off % fs->geo.node_bytes == 0 && off / fs->geo.node_bytes < fs->geo.segment_nodes;
+	for (i = 0; tree->parented && i < fs->num_segs; i++)
+		free(tree->parented[i]);
+	free(tree->parented);
 }
 
 struct zl_node *zl_node_load(struct zl_fs *fs, uint64_t addr, uint32_t level,
@@ -581,10 +655,6 @@ struct zl_node *zl_node_load(struct zl_fs *fs, uint64_t addr, uint32_t level,
 
 	if (!may_be_node(fs, addr)) {
 		zl_freeze(fs, "a node's address", addr);
-		return NULL;
-	}
-	if (!mark_loaded(fs, addr, true)) {
-		zl_freeze(fs, "a node that two lead to", addr);
 		return NULL;
 	}
 	node = zl_node_new(fs, addr, level);

@@ -46,6 +46,7 @@ struct zl_tree {
 	struct zl_node_list touched;	/* the applier's */
 	struct zl_node_stack free_leaves;
 	struct zl_node_stack free_inner;
+	uint64_t **parented;		/* by segment: its nodes that a parent has; NULL: none */
 	struct zl_chunk *chunks;	/* memory of nodes; the newest first */
 };
 
@@ -110,7 +111,12 @@ struct zl_node *zl_node_load(struct zl_fs *fs, uint64_t addr, uint32_t level,
 /* For a node that is being made: empty. forget: it has left the tree. */
 struct zl_node *zl_node_new(struct zl_fs *fs, uint64_t addr, uint32_t level);
 void zl_node_forget(struct zl_fs *fs, struct zl_node *node);
-void zl_nodes_free(struct zl_tree *tree);
+/* That a parent has it; false: one has it already. */
+bool zl_node_parented(struct zl_fs *fs, uint64_t addr);
+void zl_node_unparented(struct zl_fs *fs, uint64_t addr);
+/* Of all that have been read: is what they stand on, and have, in use? Else EIO. */
+int zl_nodes_settled(struct zl_fs *fs);
+void zl_nodes_free(struct zl_fs *fs);
 
 /* As many free lines in one piece; 0: there are not. */
 uint32_t zl_node_room(const struct zl_fs *fs, const struct zl_node *node, uint32_t lines);

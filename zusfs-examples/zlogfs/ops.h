@@ -7,6 +7,7 @@
 
 #define ZL_FILE_MAX_BYTES	((1ull << 63) - ZLF_BLOCK_BYTES)
 #define ZL_NLINK_MAX		(1u << 30)
+#define ZL_VALUE_MAX		65536u		/* of an xattr */
 
 static inline struct zl_fs *zl_fs_of(const struct zus_inode *zi)
 {

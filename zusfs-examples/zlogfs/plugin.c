@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "bug.h"
 #include "ops.h"
@@ -94,6 +95,8 @@ static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
 		return -ENOMEM;
 	pthread_mutex_lock(&obj->lock);
 	err = zl_inode_load(zl_inode_of(obj));
+	if (!err && !S_ISDIR(zl_get32(zl_inode_of(obj)->body.mode)))
+		err = zl_freeze(fs, "the root directory's inode", ZLF_OBJ_ROOT);
 	if (!err)
 		err = zl_entry(zl_inode_of(obj), &out->root);
 	pthread_mutex_unlock(&obj->lock);
@@ -103,6 +106,14 @@ static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
 	fs->root = zl_inode_of(obj);
 	zus_inode_get(&fs->root->zi);	/* until umount */
 	return 0;
+}
+
+/* Without space they stay orphans: who mounts can make some. */
+static int end_orphans(struct zl_fs *fs)
+{
+	int err = zl_orphans_destroy(fs);
+
+	return err == -ENOSPC ? 0 : err;
 }
 
 static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mount_out *out)
@@ -121,7 +132,7 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	mount->priv = fs;
 	err = zl_fs_load(fs, media, n);
 	if (!err && !fs->rdonly)
-		err = zl_orphans_destroy(fs);
+		err = end_orphans(fs);
 	if (options.policy)
 		fs->policy = options.policy;
 	if (!err && !fs->rdonly && !options.manual)

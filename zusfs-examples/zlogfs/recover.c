@@ -36,6 +36,8 @@ static int remember(void *arg, const struct zlf_record *record)
 	struct found *grown;
 	uint64_t tid = zl_get64(record->tid);
 
+	if (tid > ZL_TID_MAX)
+		return zl_freeze(rec->fs, "a record's tid", tid);
 	rec->seg_max_tid = tid > rec->seg_max_tid ? tid : rec->seg_max_tid;
 	if (tid <= zl_get64(rec->fs->ckpt.applied_tid))
 		return 0;
@@ -77,6 +79,8 @@ static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
 
 	for (i = 0; i < n && !err; i++) {
 		seg = (uint32_t)(segs[i] - fs->segs);
+		if (segs[i]->seq >= ZL_SEQ_END)
+			return zl_freeze(fs, "a log segment's place", zl_seg_off(fs, seg));
 		if (open[segs[i]->log])
 			return zl_freeze(fs, "the log has a hole", zl_seg_off(fs, seg));
 		rec->seg_max_tid = 0;
@@ -265,7 +269,8 @@ static int finish(struct zl_fs *fs, struct recovery *rec)
 		err = zl_step_checkpoint(fs, false);
 	pthread_mutex_unlock(&fs->step);
 	zl_segs_settle(fs);
-	return err;
+	fs->settled = true;
+	return err ? err : zl_nodes_settled(fs);
 }
 
 int zl_recover(struct zl_fs *fs)
@@ -290,8 +295,7 @@ int zl_recover(struct zl_fs *fs)
 		fs->logs[i].last_tid = rec.max_tid;
 	if (!err && !fs->rdonly)
 		err = finish(fs, &rec);
-	else
-		TAILQ_CONCAT(&fs->batch, &rec.queue, link);
+	TAILQ_CONCAT(&fs->batch, &rec.queue, link);	/* what is left: freed with it */
 	fs->recovering = false;
 	free(rec.found);
 	return err;

@@ -216,6 +216,22 @@ void zl_node_claim(struct zl_fs *fs, uint64_t addr, bool in)
 	claim(fs, addr, fs->geo.node_bytes, 1, in);
 }
 
+bool zl_units_used(struct zl_fs *fs, uint64_t addr, uint32_t units)
+{
+	uint32_t zone = zl_addr_zone(addr), seg, off, i, unit_bytes;
+	bool used;
+
+	if (!zl_addr_split(fs, addr, &seg, &off))
+		return false;
+	unit_bytes = zone == ZLF_SEG_NODE ? fs->geo.node_bytes : (uint32_t)ZLF_BLOCK_BYTES;
+	pthread_mutex_lock(&fs->space_lock);
+	used = fs->segs[seg].type == zone && !newer_by(&fs->segs[seg], addr);
+	for (i = 0; i < units && used; i++)
+		used = zl_bit(fs->segs[seg].used, off / unit_bytes + i);
+	pthread_mutex_unlock(&fs->space_lock);
+	return used;
+}
+
 /* --------------------------------------------------------- bits on the medium */
 
 static void bits_change(struct zl_fs *fs, uint64_t addr, uint32_t units, bool value)

@@ -52,6 +52,8 @@ static bool power_of_two(uint64_t n)
 	return n && !(n & (n - 1));
 }
 
+#define ZL_UNAPPLIED_MAX_BYTES	(1ull << 40)	/* three times as much is kept free */
+
 /* NULL, or what cannot be. */
 static const char *check_geo(const struct zlf_super *super)
 {
@@ -66,7 +68,8 @@ static const char *check_geo(const struct zlf_super *super)
 		return "num_logs";
 	if (!slots || slots > UINT16_MAX)
 		return "num_slots";
-	if (zl_get64(super->log_unapplied_max_bytes) < 1ull << shift)
+	if (zl_get64(super->log_unapplied_max_bytes) < 1ull << shift ||
+	    zl_get64(super->log_unapplied_max_bytes) > ZL_UNAPPLIED_MAX_BYTES)
 		return "log_unapplied_max_bytes";
 	return NULL;
 }
@@ -107,11 +110,56 @@ static const char *check_layout(const struct zlf_super *super, const struct zl_m
 	return NULL;
 }
 
+uint32_t zl_super_regions(const struct zlf_super *super, const struct zl_media *media,
+			  struct zl_region *r)
+{
+	uint64_t segments = zl_get64(super->num_segments);
+	uint32_t n = 0, shift = zl_get32(super->segment_shift);
+
+	r[n++] = (struct zl_region) { "superblock", media->data_off, ZLF_BLOCK_BYTES };
+	r[n++] = (struct zl_region) { "table_off", zl_get64(super->table_off),
+				      segments * ZLF_LINE_BYTES };
+	r[n++] = (struct zl_region) { "bitmap_off", zl_get64(super->bitmap_off),
+				      segments * ZLF_LINE_BYTES };
+	r[n++] = (struct zl_region) { "hints_off", zl_get64(super->hints_off),
+				      (segments << shift) / ZLF_BLOCK_BYTES * sizeof(struct zlf_hint) };
+	r[n++] = (struct zl_region) { "first_segment_off", zl_get64(super->first_segment_off),
+				      segments << shift };
+	if (zl_get32(super->device))
+		return n;
+	r[n++] = (struct zl_region) { "ring_off", zl_get64(super->ring_off),
+				      ZLF_RING_SLOTS * sizeof(struct zlf_ckpt) };
+	r[n++] = (struct zl_region) { "anchor_off", zl_get64(super->anchor_off), ZLF_LINE_BYTES };
+	r[n++] = (struct zl_region) { "intents_off", zl_get64(super->intents_off),
+				      ZLF_INTENTS * sizeof(struct zlf_intent) };
+	r[n++] = (struct zl_region) { "slots_off", zl_get64(super->slots_off),
+				      2 * sizeof(struct zlf_slot) * zl_get32(super->num_slots) };
+	return n;
+}
+
+/* In front of the filesystem is what others have, and one thing does not lie in another. */
+static const char *check_overlap(const struct zlf_super *super, const struct zl_media *media)
+{
+	struct zl_region r[ZL_REGIONS];
+	uint32_t i, j, n = zl_super_regions(super, media, r);
+
+	for (i = 0; i < n; i++) {
+		if (r[i].off < media->data_off)
+			return r[i].name;
+		for (j = 0; j < i; j++)
+			if (r[i].off < r[j].off + r[j].bytes && r[j].off < r[i].off + r[i].bytes)
+				return r[i].name;
+	}
+	return NULL;
+}
+
 const char *zl_super_check(const struct zlf_super *super, const struct zl_media *media)
 {
 	const char *what = check_geo(super);
 
-	return what ? what : check_layout(super, media);
+	if (!what)
+		what = check_layout(super, media);
+	return what ? what : check_overlap(super, media);
 }
 
 /* --------------------------------------------------------------------- load */
@@ -226,6 +274,28 @@ static bool ckpt_valid(const struct zl_fs *fs, const struct zlf_ckpt *ckpt, uint
 	return zl_get32(ckpt->magic) == ZLF_CKPT_MAGIC &&
 	       zl_get64(ckpt->gen) % ZLF_RING_SLOTS == slot &&
 	       zl_get32(ckpt->crc) == zl_crc_of(fs->crc_seed, ckpt, 0, sizeof(*ckpt));
+}
+
+const char *zl_ckpt_check(const struct zlf_ckpt *ckpt)
+{
+	uint64_t max_tid = zl_get64(ckpt->max_tid), next_obj = zl_get64(ckpt->next_obj);
+
+	if (zl_get64(ckpt->gen) >= ZL_SEQ_END)
+		return "gen";
+	if (!zl_get64(ckpt->applied_tid) || zl_get64(ckpt->applied_tid) > max_tid)
+		return "applied_tid";
+	if (max_tid > ZL_TID_MAX)
+		return "max_tid";
+	if (zl_get64(ckpt->boundary_tid) > max_tid)
+		return "boundary_tid";
+	if (!zl_get64(ckpt->min_log_seq) ||
+	    zl_get64(ckpt->min_log_seq) > zl_get64(ckpt->next_log_seq))
+		return "min_log_seq";
+	if (zl_get64(ckpt->next_log_seq) >= ZL_SEQ_END)
+		return "next_log_seq";
+	if (next_obj < ZLF_OBJ_FIRST || next_obj >= ZL_OBJ_END)
+		return "next_obj";
+	return zl_get32(ckpt->slots_area) > 1 ? "slots_area" : NULL;
 }
 
 static int load_ckpt(struct zl_fs *fs)

@@ -515,6 +515,9 @@ int zl_tree_load(struct zl_fs *fs)
 
 	if (!tree)
 		return -ENOMEM;
+	tree->parented = calloc(fs->num_segs, sizeof(*tree->parented));
+	if (!tree->parented)
+		return -ENOMEM;
 	STAILQ_INIT(&tree->touched);
 	SLIST_INIT(&tree->free_leaves);
 	SLIST_INIT(&tree->free_inner);
@@ -524,6 +527,7 @@ int zl_tree_load(struct zl_fs *fs)
 	header = zl_media(fs, root);
 	if (zl_get16(header->level) >= ZLF_HEIGHT_MAX)
 		return zl_freeze(fs, "the tree's height", root);
+	zl_node_parented(fs, root);	/* the anchor has it */
 	tree->root = zl_node_load(fs, root, zl_get16(header->level), NULL);
 	return tree->root ? 0 : -EIO;
 }
@@ -542,7 +546,7 @@ void zl_tree_free(struct zl_fs *fs)
 {
 	if (!fs->tree_state)
 		return;
-	zl_nodes_free(fs->tree_state);
+	zl_nodes_free(fs);
 	pthread_mutex_destroy(&fs->tree_state->lock);
 	free(fs->tree_state);
 	fs->tree_state = NULL;

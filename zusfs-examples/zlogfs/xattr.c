@@ -14,8 +14,6 @@
 #include "bug.h"
 #include "ops.h"
 
-#define VALUE_MAX	65536u
-
 uint64_t zl_xattr_hash(const struct zus_name *name)
 {
 	return XXH3_64bits(name->str, name->bytes) >> (64 - ZL_XATTR_KEY_BITS) &
@@ -199,8 +197,6 @@ static int answer(struct zus_req *req, struct zl_obj *obj, uint64_t key,
 
 	if (!(elem->head.flags & ZLF_EF_BLOCK))
 		return zus_req_xattr_value(req, elem->payload + name, bytes);
-	if (zl_get64(elem->head.addr) > VALUE_MAX)
-		return -EIO;
 	bytes = (uint32_t)zl_get64(elem->head.addr);
 	value = malloc(bytes);
 	if (!value)

@@ -34,6 +34,12 @@ struct zl_fs;
 
 #define ZL_NONE			UINT32_MAX	/* no segment, no log */
 
+/* What no number on the medium reaches by itself: who adds to one below does not wrap. */
+#define ZL_OBJ_END		(1ull << 56)	/* in one number with a type */
+#define ZL_KEY_END		(1ull << 62)	/* of names, xattrs, boundaries */
+#define ZL_SEQ_END		(1ull << 62)
+#define ZL_TID_MAX		(UINT64_MAX - (1ull << 48))
+
 /* ------------------------------------------------------------- little-endian */
 
 static inline uint64_t zl_get64(zlf_le64 v)
@@ -114,6 +120,20 @@ int zl_mkfs(const struct zl_media *media, uint32_t num_media, const struct zl_mk
 bool zl_super_valid(const struct zlf_super *super);
 const char *zl_super_check(const struct zlf_super *super, const struct zl_media *media);
 
+/* Where its parts are: at most ZL_REGIONS; it is valid, and each part is inside the device. */
+#define ZL_REGIONS		9u
+
+struct zl_region {
+	const char *name;
+	uint64_t off, bytes;
+};
+
+uint32_t zl_super_regions(const struct zlf_super *super, const struct zl_media *media,
+			  struct zl_region *r);
+
+/* NULL, or the member that cannot be as it is. */
+const char *zl_ckpt_check(const struct zlf_ckpt *ckpt);
+
 /* What is there, checked; fills fs->devs, fs->geo, fs->ckpt. EINVAL, EIO: logged. */
 int zl_super_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_media);
 
@@ -127,7 +147,6 @@ struct zl_seg_list;
 
 struct zl_seg {
 	uint64_t used[8];	/* units; under space_lock */
-	uint64_t loaded[8];	/* nodes that are in memory; under the tree's lock */
 	uint64_t media_used[8];	/* as the medium has them or soon will; the applier's */
 	uint64_t seq;		/* of a log segment */
 	uint64_t max_tid;	/* of a log segment that has ended */
@@ -207,6 +226,8 @@ int zl_pools_init(struct zl_fs *fs);
 void zl_pools_free(struct zl_fs *fs);
 /* Nobody will look for anything there again, not even a mount after a crash. */
 void zl_blocks_free(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
+/* Is that what it is in use for, and are all units? */
+bool zl_units_used(struct zl_fs *fs, uint64_t addr, uint32_t units);
 /* Of a mount: something is there; a node may as well not be. */
 void zl_blocks_claim(struct zl_fs *fs, uint64_t addr, uint32_t blocks);
 void zl_node_claim(struct zl_fs *fs, uint64_t addr, bool in);
@@ -359,6 +380,17 @@ int zl_inode_load(struct zl_inode *zi);
 
 /* Blocks that an element has. */
 uint32_t zl_elem_blocks(const struct zlf_elem *elem);
+
+/*
+ * elem.c: what has come from the medium. NULL, or what cannot be: elements with all their
+ * lines; keys without ZLF_REC_HISTORY.
+ */
+const char *zl_elem_check(const struct zl_fs *fs, const struct zlf_elem *elem);
+const char *zl_key_check(uint32_t rec_type, uint64_t obj, uint64_t key);
+/* An inode's body, and those parts of one that an item has. */
+const char *zl_body_check(const struct zlf_inode *body);
+bool zl_body_parts_valid(uint32_t mask, const void *parts);
+bool zl_ino_valid(uint64_t ino);
 
 /* ---------------------------------------------------------------------- log */
 
@@ -522,6 +554,7 @@ struct zl_fs {
 	uint32_t policy;
 	bool rdonly;
 	bool recovering;	/* nothing but the log's records is done */
+	bool settled;		/* bits are what the tree says; never of one that only reads */
 	bool frozen;		/* atomic: a check failed, nothing is stored any more */
 	struct zlf_ckpt ckpt;	/* the newest on the medium */
 	uint64_t now_tid;	/* for tests: 0, or a clock that stands still */

@@ -325,12 +325,6 @@ static void hold_elem(struct zlc *c, uint64_t i)
 			   zl_get64(elem->key));
 }
 
-static bool known_type(uint32_t mode)
-{
-	return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISCHR(mode) ||
-	       S_ISBLK(mode) || S_ISFIFO(mode) || S_ISSOCK(mode);
-}
-
 /* NULL, or the member that cannot be as it is. */
 static const char *body_wrong(const struct zlc_inode *inode)
 {
@@ -338,21 +332,14 @@ static const char *body_wrong(const struct zlc_inode *inode)
 	uint64_t size = zl_get64(body->size_bytes);
 	uint32_t mode = mode_of(inode);
 
-	if (!known_type(mode) || mode & ~(S_IFMT | 07777u))
-		return "mode";
 	if (zl_get64(body->blocks) != inode->blocks)
 		return "blocks";
-	if (size > ZL_FILE_MAX_BYTES || (S_ISLNK(mode) && size != inode->link_bytes) ||
+	if ((S_ISLNK(mode) && size != inode->link_bytes) ||
 	    (size + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES < inode->written_end)
 		return "size";
 	if (S_ISLNK(mode) && !inode->has_link)
 		return "a symlink's target is missing: size";
-	if (zl_get32(body->policy) > ZLF_POLICY_BOUNDARY)
-		return "policy";
-	if (zl_get32(body->atime.nsec) >= 1000000000 || zl_get32(body->mtime.nsec) >= 1000000000 ||
-	    zl_get32(body->ctime.nsec) >= 1000000000 || zl_get32(body->btime.nsec) >= 1000000000)
-		return "a time's nanoseconds";
-	return NULL;
+	return zl_body_check(body);
 }
 
 static uint32_t links_of(const struct zlc_inode *inode)

@@ -40,6 +40,8 @@ static const char *record_wrong(struct walk *w, const struct zlf_record *record)
 		return "flags";
 	if (record->type == ZLF_LOG_CLOSE)
 		return record->lines != 1 || tid < w->tid ? "it is no end of this segment" : NULL;
+	if (tid > ZL_TID_MAX)
+		return "its tid";
 	if (tid < w->tid || (tid == w->tid && !(flags & ZLF_LF_PART)) || !tid)
 		return "its tid is not above those in front";
 	if (!zl_items_valid(w->c->fs, record->items, zl_get32(record->item_bytes)))

@@ -132,54 +132,6 @@ int zlc_supers(struct zlc *c)
 
 /* --------------------------------------------------------- the superblock's rest */
 
-struct region {
-	const char *name;
-	uint64_t off, bytes;
-};
-
-static uint32_t regions_of(const struct zlf_super *super, const struct zl_media *media,
-			   struct region *r)
-{
-	uint64_t segments = zl_get64(super->num_segments);
-	uint32_t n = 0, shift = zl_get32(super->segment_shift);
-
-	r[n++] = (struct region) { "superblock", media->data_off, ZLF_BLOCK_BYTES };
-	r[n++] = (struct region) { "table_off", zl_get64(super->table_off),
-				   segments * ZLF_LINE_BYTES };
-	r[n++] = (struct region) { "bitmap_off", zl_get64(super->bitmap_off),
-				   segments * ZLF_LINE_BYTES };
-	r[n++] = (struct region) { "hints_off", zl_get64(super->hints_off),
-				   (segments << shift) / ZLF_BLOCK_BYTES * sizeof(struct zlf_hint) };
-	r[n++] = (struct region) { "first_segment_off", zl_get64(super->first_segment_off),
-				   segments << shift };
-	if (zl_get32(super->device))
-		return n;
-	r[n++] = (struct region) { "ring_off", zl_get64(super->ring_off),
-				   ZLF_RING_SLOTS * sizeof(struct zlf_ckpt) };
-	r[n++] = (struct region) { "anchor_off", zl_get64(super->anchor_off), ZLF_LINE_BYTES };
-	r[n++] = (struct region) { "intents_off", zl_get64(super->intents_off),
-				   ZLF_INTENTS * sizeof(struct zlf_intent) };
-	r[n++] = (struct region) { "slots_off", zl_get64(super->slots_off),
-				   2 * sizeof(struct zlf_slot) * zl_get32(super->num_slots) };
-	return n;
-}
-
-static void check_regions(struct zlc *c, uint32_t dev, const struct zlf_super *super)
-{
-	struct region r[16];
-	uint32_t i, j, n = regions_of(super, &c->media[dev], r);
-
-	for (i = 0; i < n; i++) {
-		if (r[i].off < c->media[dev].data_off)
-			zlc_say_at(c, ZL_CHECK_SUPERBLOCK, super, 0,
-				   "%s is in front of the filesystem", r[i].name);
-		for (j = 0; j < i; j++)
-			if (r[i].off < r[j].off + r[j].bytes && r[j].off < r[i].off + r[i].bytes)
-				zlc_say_at(c, ZL_CHECK_SUPERBLOCK, super, 0, "%s and %s overlap",
-					   r[j].name, r[i].name);
-	}
-}
-
 static void check_devices(struct zlc *c, uint32_t dev, const struct zlf_super *super)
 {
 	const struct zlf_device *entry = super->devices;
@@ -219,7 +171,6 @@ void zlc_super_rest(struct zlc *c)
 
 	for (i = 0; i < c->num_media; i++) {
 		super = c->fs->devs[i].super;
-		check_regions(c, i, super);
 		check_devices(c, i, super);
 		if (super->label[sizeof(super->label) - 1])
 			zlc_say_at(c, ZL_CHECK_SUPERBLOCK, super, 0, "the label has no end");
@@ -247,24 +198,15 @@ static bool ckpt_valid(const struct zlc *c, const struct zlf_ckpt *ckpt)
 	       zl_get32(ckpt->crc) == zl_crc_of(c->fs->crc_seed, ckpt, 0, sizeof(*ckpt));
 }
 
-/* NULL, or what cannot be. */
+/* NULL, or what cannot be: what a mount asks, and what it does without. */
 static const char *ckpt_wrong(const struct zlf_ckpt *ckpt)
 {
-	uint64_t max_tid = zl_get64(ckpt->max_tid);
+	const char *what = zl_ckpt_check(ckpt);
 
-	if (!zl_get64(ckpt->applied_tid) || zl_get64(ckpt->applied_tid) > max_tid)
-		return "applied_tid";
-	if (zl_get64(ckpt->boundary_tid) > max_tid)
-		return "boundary_tid";
-	if (!zl_get64(ckpt->min_log_seq) ||
-	    zl_get64(ckpt->min_log_seq) > zl_get64(ckpt->next_log_seq))
-		return "min_log_seq";
-	if (zl_get64(ckpt->next_obj) < ZLF_OBJ_FIRST)
-		return "next_obj";
+	if (what)
+		return what;
 	if (zl_get32(ckpt->flags) & ~ZLF_CKPT_CLEAN)
 		return "flags";
-	if (zl_get32(ckpt->slots_area) > 1)
-		return "slots_area";
 	if (!zlc_is_zero(ckpt->reserved, sizeof(ckpt->reserved)))
 		return "reserved";
 	return NULL;
@@ -383,6 +325,10 @@ void zlc_segments(struct zlc *c)
 			if (zl_get32(line->crc) != zl_crc32c(c->fs->crc_seed, &line->seq, 28))
 				zlc_say_at(c, ZL_CHECK_SEGMENT, line, 0,
 					   "segment %u of the log: its entry is damaged",
+					   dev->first_segment + i);
+			if (zl_get64(line->seq) >= ZL_SEQ_END)
+				zlc_say_at(c, ZL_CHECK_SEGMENT, line, 0,
+					   "segment %u of the log: its place",
 					   dev->first_segment + i);
 			if (log >= c->fs->geo.num_logs)
 				zlc_say_at(c, ZL_CHECK_SEGMENT, line, 0,
