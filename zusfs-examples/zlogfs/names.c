@@ -36,10 +36,8 @@ int zl_name_find(struct zl_obj *dir, const struct zus_name *name, uint64_t *key,
 	uint64_t base = zl_name_hash(name), at = base, unused = base;
 	int err;
 
-	while (!(err = zl_obj_next(dir, ZLF_REC_DIRENT, at, elem))) {
+	while (!(err = zl_obj_next_to(dir, ZLF_REC_DIRENT, at, base + ZL_SAME_HASH - 1, elem))) {
 		at = zl_get64(elem->head.key);
-		if (at >= base + ZL_SAME_HASH)
-			break;
 		if (is_name(elem, name)) {
 			*key = at;
 			return 0;

@@ -242,18 +242,18 @@ int zl_obj_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_e
 }
 
 /* Of the tree, what no range has ended. */
-static int tree_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem)
+static int tree_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, uint64_t last,
+		     struct zl_elem *elem)
 {
-	const struct zl_range *range;
+	const struct zl_key end = { .obj = obj->id, .key = last, .rec_type = rec_type };
 	struct zl_key at = { .obj = obj->id, .key = key, .rec_type = rec_type };
+	const struct zl_range *range;
 	int err;
 
 	for (;;) {
-		err = zl_tree_next(obj->fs, &at, elem);
+		err = zl_tree_next(obj->fs, &at, &end, elem);
 		if (err)
 			return err;
-		if (zl_get64(elem->head.obj) != obj->id || elem->head.rec_type != rec_type)
-			return -ENOENT;
 		range = range_over(obj, rec_type, zl_get64(elem->head.key));
 		if (!range)
 			return 0;
@@ -263,20 +263,21 @@ static int tree_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct
 	}
 }
 
-int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem)
+int zl_obj_next_to(struct zl_obj *obj, uint32_t rec_type, uint64_t key, uint64_t last,
+		   struct zl_elem *elem)
 {
 	const struct zl_pending *p;
 	uint64_t pending_key;
 	bool in_tree;
 	int err;
 
-	err = tree_next(obj, rec_type, key, elem);
+	err = tree_next(obj, rec_type, key, last, elem);
 	if (err && err != -ENOENT)
 		return err;
 	in_tree = !err;
 	for (;;) {
 		p = pending_from(obj, rec_type, key);
-		if (!p || (in_tree && zl_get64(elem->head.key) < p->key))
+		if (!p || p->key > last || (in_tree && zl_get64(elem->head.key) < p->key))
 			return in_tree ? 0 : -ENOENT;
 		if (p->elem.head.lines) {
 			copy_out(elem, &p->elem);
@@ -284,16 +285,21 @@ int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_e
 		}
 		/* gone: go on behind it */
 		pending_key = p->key;
-		if (pending_key == UINT64_MAX)
+		if (pending_key == last)
 			return -ENOENT;
 		key = pending_key + 1;
 		if (in_tree && zl_get64(elem->head.key) == pending_key) {
-			err = tree_next(obj, rec_type, key, elem);
+			err = tree_next(obj, rec_type, key, last, elem);
 			if (err && err != -ENOENT)
 				return err;
 			in_tree = !err;
 		}
 	}
+}
+
+int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem)
+{
+	return zl_obj_next_to(obj, rec_type, key, UINT64_MAX, elem);
 }
 
 static int tree_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, bool place,

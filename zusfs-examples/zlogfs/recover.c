@@ -23,6 +23,7 @@ struct recovery {
 	struct zl_fs *fs;
 	struct found *found;
 	uint32_t n, max;
+	uint32_t replayed;
 	uint64_t seg_max_tid;
 	uint64_t max_tid;
 	struct zl_work_list queue;
@@ -96,6 +97,17 @@ static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
 	return err;
 }
 
+/* As it is if one CPU did all. */
+static bool in_order(const struct recovery *rec)
+{
+	uint32_t i;
+
+	for (i = 1; i < rec->n; i++)
+		if (by_tid(&rec->found[i - 1], &rec->found[i]) > 0)
+			return false;
+	return true;
+}
+
 static int read_log(struct recovery *rec)
 {
 	struct zl_fs *fs = rec->fs;
@@ -114,7 +126,7 @@ static int read_log(struct recovery *rec)
 	qsort(segs, n, sizeof(struct zl_seg *), by_seq);
 	err = walk_segs(rec, segs, n);
 	free(segs);
-	if (!err && rec->n)
+	if (!err && !in_order(rec))
 		qsort(rec->found, rec->n, sizeof(*rec->found), by_tid);
 	return err;
 }
@@ -135,41 +147,6 @@ static uint32_t chain_parts(const struct recovery *rec, uint32_t i)
 	return zl_get16(rec->found[end - 1].record->flags) & ZLF_LF_LAST ? end - i : 0;
 }
 
-/* Numbers that were given out are not given out again; a boundary is one from its record on. */
-static int note_items(struct zl_fs *fs, const struct zlf_record *record)
-{
-	struct zl_items items = zl_items(record->items, zl_get32(record->item_bytes));
-	struct zl_item item;
-	int err = 0;
-
-	while (!err && zl_item_next(&items, &item)) {
-		if (fs->next_obj <= item.obj)
-			fs->next_obj = item.obj + 1;
-		if (item.rec_type == ZLF_REC_SNAPSHOT && item.kind == ZLF_ITEM_SET)
-			err = zl_boundary_add(fs, zl_get64(record->tid));
-	}
-	return err;
-}
-
-static int replay_one(struct recovery *rec, const struct zlf_record *record)
-{
-	uint32_t bytes = zl_get32(record->item_bytes);
-	struct zl_spares spares;
-	int err;
-
-	if (!zl_items_valid(rec->fs, record->items, bytes))
-		return zl_freeze(rec->fs, "a record's contents", zl_get64(record->tid));
-	err = zl_spares_fill(&spares, record->items, bytes);
-	if (err)
-		return err;
-	err = note_items(rec->fs, record);
-	if (!err)
-		err = zl_effects(rec->fs, &rec->queue, &spares, zl_get64(record->tid),
-				 record->items, bytes, NULL);
-	zl_spares_free(&spares);
-	return err;
-}
-
 static void note_slot(struct zl_fs *fs, const struct zlf_record *record)
 {
 	struct zl_items items = zl_items(record->items, zl_get32(record->item_bytes));
@@ -179,12 +156,78 @@ static void note_slot(struct zl_fs *fs, const struct zlf_record *record)
 		zl_slot_note(fs, zl_get64(record->op_id), item.obj);
 }
 
-static int replay(struct recovery *rec)
+/*
+ * Numbers that were given out are not given out again; a boundary is one from its record on;
+ * and no node is put where a record has something.
+ */
+static int note_items(struct zl_fs *fs, const struct zlf_record *record)
+{
+	struct zl_items items = zl_items(record->items, zl_get32(record->item_bytes));
+	struct zl_elem elem;
+	struct zl_item item;
+	int err = 0;
+
+	while (!err && zl_item_next(&items, &item)) {
+		if (fs->next_obj <= item.obj)
+			fs->next_obj = item.obj + 1;
+		if (item.kind != ZLF_ITEM_SET)
+			continue;
+		if (item.rec_type == ZLF_REC_SNAPSHOT)
+			err = zl_boundary_add(fs, zl_get64(record->tid));
+		zl_item_elem(&item, zl_get64(record->tid), &elem);
+		if (!fs->rdonly)
+			zl_blocks_claim(fs, item.addr, zl_elem_blocks(&elem.head));
+	}
+	return err;
+}
+
+static int note_record(struct recovery *rec, const struct zlf_record *record)
+{
+	if (!zl_items_valid(rec->fs, record->items, zl_get32(record->item_bytes)))
+		return zl_freeze(rec->fs, "a record's contents", zl_get64(record->tid));
+	return note_items(rec->fs, record);
+}
+
+static int apply_some(struct recovery *rec)
+{
+	struct zl_fs *fs = rec->fs;
+	int err;
+
+	pthread_mutex_lock(&fs->step);
+	TAILQ_CONCAT(&fs->batch, &rec->queue, link);
+	fs->batch_tid = fs->applied_tid;	/* for now */
+	err = zl_apply_all(fs);
+	pthread_mutex_unlock(&fs->step);
+	return err;
+}
+
+/*
+ * What is pending is applied in between, while it is in the processor's caches: after every
+ * 2048 records, or, where segments are tiny, 4.
+ */
+static int replay_record(struct recovery *rec, const struct zlf_record *record)
+{
+	uint32_t bytes = zl_get32(record->item_bytes), every = rec->fs->geo.segment_lines / 16;
+	struct zl_spares spares;
+	int err = zl_spares_fill(&spares, record->items, bytes);
+
+	if (err)
+		return err;
+	err = zl_effects(rec->fs, &rec->queue, &spares, zl_get64(record->tid), record->items,
+			 bytes, NULL);
+	zl_spares_free(&spares);
+	if (!err && !rec->fs->rdonly && !(++rec->replayed % every))
+		err = apply_some(rec);
+	return err;
+}
+
+/* In their order all records of operations that are complete. */
+static int each_record(struct recovery *rec,
+		       int (*fn)(struct recovery *rec, const struct zlf_record *record))
 {
 	uint32_t i = 0, parts;
 	int err = 0;
 
-	rec->n -= ZL_BUG(LOG_LAST) && rec->n;
 	while (i < rec->n && !err) {
 		parts = chain_parts(rec, i);
 		if (!parts) {		/* on to the next tid */
@@ -196,9 +239,21 @@ static int replay(struct recovery *rec)
 		}
 		note_slot(rec->fs, rec->found[i].record);
 		for (; parts && !err; parts--, i++)
-			err = replay_one(rec, rec->found[i].record);
+			err = fn(rec, rec->found[i].record);
 	}
 	return err;
+}
+
+/* All are looked at before anything is done. */
+static int replay(struct recovery *rec)
+{
+	int err;
+
+	rec->n -= ZL_BUG(LOG_LAST) && rec->n;
+	err = each_record(rec, note_record);
+	if (!err && !rec->fs->rdonly)
+		err = zl_tree_settle_intents(rec->fs);
+	return err ? err : each_record(rec, replay_record);
 }
 
 /* ----------------------------------------------------------------- boundaries */
@@ -232,34 +287,12 @@ static void load_slots(struct zl_fs *fs)
 			  (zl_get32(fs->ckpt.slots_area) & 1) * bytes, bytes);
 }
 
-/* So that no node is put where a record has something. */
-static void claim_blocks(struct zl_fs *fs, const struct zl_work_list *queue)
-{
-	const struct zl_pending *p;
-	const struct zl_work *work;
-
-	for (work = TAILQ_FIRST(queue); work; work = TAILQ_NEXT(work, link)) {
-		if (work->kind != ZL_WORK_PENDING)
-			continue;
-		p = zus_container_of(work, const struct zl_pending, work);
-		if (p->elem.head.lines)
-			zl_blocks_claim(fs, zl_get64(p->elem.head.addr),
-					zl_elem_blocks(&p->elem.head));
-	}
-}
-
 static int finish(struct zl_fs *fs, struct recovery *rec)
 {
-	int err;
+	int err = apply_some(rec);
 
-	claim_blocks(fs, &rec->queue);
-	err = zl_tree_settle_intents(fs);
-	if (err)
-		return err;
 	pthread_mutex_lock(&fs->step);
-	TAILQ_CONCAT(&fs->batch, &rec->queue, link);
 	fs->batch_tid = rec->max_tid;
-	err = zl_apply_all(fs);
 	if (!err && fs->num_dirty_segs) {	/* what overtaken records had named */
 		zl_bits_store(fs);
 		zl_pm_fence();

@@ -223,7 +223,17 @@ static bool at_end(const struct look *look)
 	return look->i >= __atomic_load_n(&look->node->n, __ATOMIC_RELAXED);
 }
 
-static int next(struct look *look, struct zl_key key, struct zl_elem *elem, bool prune)
+/* Is the leaf's next element behind that? Known without a look at the medium. */
+ZL_OPTIMISTIC
+static bool is_behind(const struct look *look, const struct zl_key *last)
+{
+	const struct zl_key key = zl_node_key(look->node, look->i);
+
+	return zl_key_compare(&key, last) > 0;
+}
+
+static int next(struct look *look, struct zl_key key, const struct zl_key *last,
+		struct zl_elem *elem, bool prune)
 {
 	int err;
 
@@ -232,6 +242,9 @@ static int next(struct look *look, struct zl_key key, struct zl_elem *elem, bool
 		if (err)
 			return err;
 		if (!at_end(look)) {
+			if (last && is_behind(look, last) &&
+			    zl_node_read_ok(look->node, look->seq))
+				return -ENOENT;
 			if (copy_out(look, look->i, elem))
 				return 0;
 			continue;
@@ -246,10 +259,11 @@ static int next(struct look *look, struct zl_key key, struct zl_elem *elem, bool
 	}
 }
 
-int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
+int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, const struct zl_key *last,
+		 struct zl_elem *elem)
 {
 	struct look look = { .fs = fs };
-	int err = next(&look, *key, elem, false);
+	int err = next(&look, *key, last, elem, false);
 
 	end_look(&look);
 	return err;
@@ -258,7 +272,7 @@ int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *ele
 int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
 	struct look look = { .fs = fs };
-	int err = next(&look, *key, elem, true);
+	int err = next(&look, *key, NULL, elem, true);
 
 	end_look(&look);
 	return err;

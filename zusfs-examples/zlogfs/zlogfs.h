@@ -277,12 +277,14 @@ struct zl_elem {
 
 /*
  * The element of key, the first at or behind it, the last at or in front of it: 0, ENOENT, EIO.
- * place: of an extent key, addr, len and flags are enough; others may be 0.
+ * last: none behind it. place: of an extent key, addr, len and flags are enough; others may
+ * be 0.
  * Any thread, with no lock; beside changes of the tree what is found was there at some moment
  * of the call.
  */
 int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
-int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
+int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, const struct zl_key *last,
+		 struct zl_elem *elem);
 int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, bool place, struct zl_elem *elem);
 
 int zl_tree_load(struct zl_fs *fs);
@@ -367,10 +369,12 @@ void zl_objs_free(struct zl_fs *fs);
 
 /*
  * What an object has at a key, pending or in the tree; next: the first of that type at or
- * behind key; prev: the last at or in front of it. Under obj->lock. ENOENT, EIO.
+ * behind key, next_to: and at last or in front of it; prev: the last at or in front of key. Under obj->lock. ENOENT, EIO.
  */
 int zl_obj_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
 int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
+int zl_obj_next_to(struct zl_obj *obj, uint32_t rec_type, uint64_t key, uint64_t last,
+		   struct zl_elem *elem);
 int zl_obj_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
 /* prev, of an extent: key, addr, len and flags; others may be 0. */
 int zl_obj_place(struct zl_obj *obj, uint64_t key, struct zl_elem *elem);
