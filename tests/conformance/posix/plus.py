@@ -106,8 +106,10 @@ def changed_names_are_not_brought_back(top):
                     st = os.lstat(entry.path)
                 except FileNotFoundError:
                     continue
-                # the last name may have gone between lookup and look
+                # the last name may have gone between lookup and look, and is there until who
+                # takes it away is done with the directory, whose lock its reading waits for
                 if not st.st_nlink:
+                    os.listdir(top)
                     holds(ino_of(entry.path) != st.st_ino, f"{entry.path} names what is gone")
             if rng.randrange(3) == 0:
                 drop_caches()
