@@ -145,7 +145,7 @@ static void measure_all(struct native *nat, unsigned int rounds, const char *onl
 
 	for (round = 0; round < rounds; round++)
 		for (m = measures; m < measures + NUM_MEASURES; m++) {
-			if (only && strcmp(only, m->name))
+			if (only && strcmp(only, m->name) != 0)
 				continue;
 			if (m->options)
 				native_mount(nat, m->options);
@@ -227,7 +227,7 @@ static double rate(struct native *nat, void (*op)(struct native *nat), unsigned 
 /* The operation's own scaling beside its yardstick's; medians of what each round has. */
 static double scaling(struct native *nat, const struct measure *m, unsigned int rounds)
 {
-	double ratios[ROUNDS_MAX], own, yard;
+	double ratios[ROUNDS_MAX] = { 0 }, own, yard;
 	unsigned int round;
 
 	for (round = 0; round < rounds; round++) {

@@ -577,6 +577,11 @@ static void *take_bytes(struct zl_tree *tree, size_t bytes)
 	return (uint8_t *)chunk + chunk->used_bytes - bytes;
 }
 
+struct inner_node {
+	struct zl_node node;
+	struct zl_node *children[ZLF_NODE_LINES_MAX];
+};
+
 /* One that was given back, or a new one: a leaf's memory is never an inner node's. */
 static struct zl_node *take_node(struct zl_tree *tree, uint32_t level)
 {
@@ -587,12 +592,11 @@ static struct zl_node *take_node(struct zl_tree *tree, uint32_t level)
 		SLIST_REMOVE_HEAD(stack, in_free);
 		return node;
 	}
-	node = take_bytes(tree, sizeof(*node) +
-				(level ? ZLF_NODE_LINES_MAX * sizeof(*node->children) : 0));
+	node = take_bytes(tree, level ? sizeof(struct inner_node) : sizeof(*node));
 	if (!node)
 		return NULL;
 	node->seq = 0;
-	node->children = level ? (struct zl_node **)(void *)(node + 1) : NULL;
+	node->children = level ? ((struct inner_node *)node)->children : NULL;
 	return node;
 }
 

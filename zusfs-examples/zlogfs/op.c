@@ -315,7 +315,7 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 		pthread_mutex_lock(&log->lock);
 	}
 	err = append_all(op, log);
-	if (!ZL_BUG(NO_FENCE) && !ZL_BUG(FENCE_LATE))
+	if (!(ZL_BUG(NO_FENCE) || ZL_BUG(FENCE_LATE)))
 		zl_pm_fence();
 	if (!err)
 		zl_slot_note(fs, op->op_id, op->objs[0]->id);

@@ -78,7 +78,7 @@ void zl_spares_free(struct zl_spares *spares);
  * item, or NULL: of a mount.
  */
 int zl_effects(struct zl_fs *fs, struct zl_work_list *queue, struct zl_spares *spares,
-	       uint64_t tid, const uint8_t *items, uint32_t bytes, struct zl_obj **objs);
+	       uint64_t tid, const uint8_t *bytes, uint32_t num_bytes, struct zl_obj **objs);
 
 /* Under obj->lock. */
 struct zl_pending *zl_pending_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key);

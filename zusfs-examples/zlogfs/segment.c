@@ -273,7 +273,7 @@ static void store_line(struct zl_fs *fs, const struct zl_seg *seg)
 
 	for (w = 0; w < 8; w++)
 		bitmap.bits[w] = htole64(seg->media_used[w]);
-	if (memcmp(&bitmap, dev->pm.media + at, sizeof(bitmap)))
+	if (memcmp(&bitmap, dev->pm.media + at, sizeof(bitmap)) != 0)
 		zl_pm_write(&dev->pm, ZL_META, at, &bitmap, sizeof(bitmap));
 }
 
