@@ -39,7 +39,7 @@ $(BUILD)/obj/%.o: %.c
 
 -include $(wildcard $(foreach d,* */* */*/* */*/*/*,$(BUILD)/obj/$(d).d $(BUILD)/tests/$(d).d))
 
-.PHONY: all user zuf tests asan setup demo bench report check conformance check-debug vm fresh help
+.PHONY: all user zuf tests asan tsan setup demo bench report check conformance check-debug vm fresh help
 .PHONY: lint lint-kernel checkpatch lint-user lint-scripts compile_commands.json
 .PHONY: debug-kernel abi abi-debug clean distclean FORCE
 
@@ -76,6 +76,10 @@ tests: user $(UNIT_PROGS) $(VM_PROGS) $(if $(SAN),,abi)
 
 asan:
 	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SAN=address,undefined tests
+
+tsan:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SAN=thread \
+		$(BUILD)/tsan/tests/unit/toyfs-threads $(BUILD)/tsan/tests/unit/zlogfs-threads
 
 setup:
 	@ci/setup
@@ -156,11 +160,11 @@ help:
 	@echo 'install        server, tools, plugins; the module for the running kernel (DESTDIR, PREFIX)'
 	@echo 'setup          install packages, unpack kernels; check and demo do it first'
 	@echo 'abi            servers and modules of older ABI versions, for tests'
-	@echo 'user zuf-6.1 zuf-6.12 zuf-debug tests asan compile_commands.json'
+	@echo 'user zuf-6.1 zuf-6.12 zuf-debug tests asan tsan compile_commands.json'
 	@echo 'clean          remove what was built; distclean also kernels and downloads'
 
 clean:
-	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan zuf null-dax pmshadow abi lint ci vm planted fuzz)
+	rm -rf $(addprefix $(BUILD)/,obj zus zusfs-examples tests asan tsan zuf null-dax pmshadow abi lint ci vm planted fuzz)
 	rm -f compile_commands.json
 
 distclean: clean

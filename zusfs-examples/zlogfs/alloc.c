@@ -137,20 +137,23 @@ uint64_t zl_blocks_alloc(struct zl_fs *fs, enum zl_space_class class, uint32_t w
 
 uint64_t zl_blocks_extend(struct zl_fs *fs, uint64_t goal, uint32_t want, uint32_t *got)
 {
-	struct zl_seg *seg = NULL;
 	uint32_t i, off, from;
+	struct zl_seg *seg;
+	uint64_t addr = 0;
 
 	if (!zl_addr_split(fs, goal, &i, &off))
 		return 0;
+	seg = &fs->segs[i];
 	from = off / (uint32_t)ZLF_BLOCK_BYTES;
 	pthread_mutex_lock(&fs->space_lock);
-	if (fs->segs[i].type == ZLF_SEG_DATA && !zl_bit(fs->segs[i].used, from) &&
-	    may_take(fs, ZL_SPACE_WRITE) && find_run(fs, &fs->segs[i], &from, want, got)) {
-		seg = &fs->segs[i];
+	if (seg->type == ZLF_SEG_DATA && !zl_bit(seg->used, from) &&
+	    may_take(fs, ZL_SPACE_WRITE) && find_run(fs, seg, &from, want, got)) {
 		zl_seg_take(fs, seg, ZLF_SEG_DATA, from, *got);
+		/* not goal itself: behind a segment's end it has another's generation */
+		addr = zl_addr(fs, ZLF_SEG_DATA, i, from * (uint32_t)ZLF_BLOCK_BYTES);
 	}
 	pthread_mutex_unlock(&fs->space_lock);
-	return seg ? goal : 0;
+	return addr;
 }
 
 struct zl_seg *zl_seg_reserve(struct zl_fs *fs, uint32_t most, uint64_t mask[8])
