@@ -380,14 +380,15 @@ static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_m
  * Is there an extent of just these blocks? Since when it has been there matters only to a
  * boundary, so before the first one it need not be looked up.
  */
-static bool is_all_of(struct zl_inode *zi, const struct zl_write *w, uint32_t blocks,
-		      struct zl_elem *old)
+static bool is_all_of(struct zl_op *op, struct zl_inode *zi, const struct zl_write *w,
+		      uint32_t blocks, struct zl_elem *old)
 {
 	if (w->kind != ZL_WRITE_COPIED)
 		return false;
 	if (w->old_addr && w->blocks == blocks && w->change_tid == zi->obj.change_tid &&
 	    !__atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE)) {
 		old->head = (struct zlf_elem) { .addr = htole64(w->old_addr) };
+		op->no_boundary = true;
 		return true;
 	}
 	return !zl_obj_find(&zi->obj, ZLF_REC_EXTENT, w->bn, old) &&
@@ -403,7 +404,7 @@ static int op_publish_one(struct zl_op *op, struct zl_inode *zi, const struct zu
 	struct zl_elem old;
 	int err;
 
-	if (w->bn >= *done && is_all_of(zi, w, blocks, &old)) {
+	if (w->bn >= *done && is_all_of(op, zi, w, blocks, &old)) {
 		zl_op_replace(op, &zi->obj, &elem, &old.head);
 		return 0;
 	}
@@ -481,6 +482,10 @@ int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_m
 	pthread_mutex_lock(&zi->obj.lock);
 	if (args->written_bytes && !err) {
 		err = op_done(&op, zi, args);
+		if (err == -EAGAIN) {	/* the first boundary came */
+			zl_op_again(&op);
+			err = op_done(&op, zi, args);
+		}
 		zl_op_end(&op);
 	}
 	end_writes(zi, args, args->written_bytes && !err);

@@ -25,7 +25,7 @@ int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
 	op->num_allocs = 0;
 	op->allocs = NULL;
 	op->item_bytes = op->num_items = 0;
-	op->said = false;
+	op->said = op->no_boundary = false;
 	op->items = op->first;
 	op->items_max = sizeof(op->first);
 	op->objs = op->first_objs;
@@ -306,6 +306,8 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 
 	if (err || !op->num_items)
 		return err;
+	if (op->no_boundary && fs->boundary_tid)
+		return -EAGAIN;
 	err = zl_spares_fill(&spares, op->items, op->item_bytes);
 	if (err)
 		return err;
@@ -339,9 +341,14 @@ int zl_op_commit(struct zl_op *op)
 	return err;
 }
 
+void zl_op_again(struct zl_op *op)
+{
+	op->item_bytes = op->num_items = 0;
+	op->said = op->no_boundary = false;
+}
+
 void zl_op_split_here(struct zl_op *op)
 {
 	zl_op_commit(op);
-	op->item_bytes = op->num_items = 0;
-	op->said = false;
+	zl_op_again(op);
 }

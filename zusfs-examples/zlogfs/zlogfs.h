@@ -486,6 +486,7 @@ struct zl_op {
 	uint32_t objs_max;
 	struct zl_obj **objs;	/* of each item */
 	bool said;		/* the last item says its object */
+	bool no_boundary;	/* items are right as long as there is none */
 	uint32_t num_allocs;
 	struct zl_run *allocs;	/* that are free again if it does not commit */
 	int err;		/* of items; commit returns it */
@@ -516,9 +517,12 @@ void zl_op_inode(struct zl_op *op, struct zl_inode *zi, uint32_t mask,
  */
 uint64_t zl_op_blocks(struct zl_op *op, uint64_t want, bool whole, uint32_t *got);
 uint64_t zl_op_block(struct zl_op *op);
+/* EAGAIN: a boundary has come, and items do not say since when extents have been there. */
 int zl_op_commit(struct zl_op *op);
 /* The same, under log->lock. */
 int zl_op_commit_on(struct zl_op *op, struct zl_log *log);
+/* All items anew. */
+void zl_op_again(struct zl_op *op);
 void zl_op_end(struct zl_op *op);
 
 /* ----------------------------------------------------- applier and checkpoint */
