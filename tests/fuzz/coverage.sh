@@ -18,17 +18,18 @@ PARSERS="
 super.c * !align_up !lay_out !fill_super !write_root !write_ckpt !write_dev !list_devices \
 	!make_plan !zl_mkfs
 elem.c *
-segment.c load_seg zl_segs_load zl_segs_settle zl_addr_split zl_seg_word_split claim newer_by \
-	begin_use zl_units_used zl_blocks_claim zl_node_claim
-node.c * !grow_cache
-tree.c zl_tree_descend find_locked next_locked leaf_before filled_leaf_before prev_locked \
-	zl_tree_find zl_tree_next zl_tree_prev zl_tree_load newer
+addr.c zl_addr_split zl_seg_word_split
+segment.c load_seg zl_segs_load zl_segs_settle claim newer_by begin_use zl_units_used \
+	zl_blocks_claim zl_node_claim
+node.c * !zl_node_relink
+tree.c zl_tree_descend choose_child child_at reach load_child look_for place_out copy_out \
+	is_behind at_end next zl_tree_find zl_tree_next zl_tree_prev zl_tree_load newer
 grow.c in_tree zl_tree_settle_intents shrink shrink_root
 log.c record_crc zl_record_valid zl_log_walk zl_log_adopt
-effects.c inode_bytes item_body_bytes item_valid zl_items_valid zl_item_bytes elem_of \
-	add_range add_freed change_inode item_effect zl_effects
+item.c * !zl_item_encode !put_members !put64
+effects.c set_elem del_elem set_inode add_range add_freed change_inode item_effect zl_effects
 recover.c *
-object.c zl_obj_find zl_obj_next zl_obj_prev tree_next tree_prev range_over zl_elem_blocks \
+object.c zl_obj_find zl_obj_next_to prev tree_next tree_prev range_over zl_elem_blocks \
 	zl_inode_load
 inode.c zl_orphans_destroy
 tools/check.c * !zlc_grow
