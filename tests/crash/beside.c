@@ -487,25 +487,17 @@ void run_beside(struct run *run)
 			.same_cpu = run->config->same_cpu,
 		},
 	};
-	struct crash_tally *tally = run->tally;
-	uint64_t start = run_now_ns();
+	uint64_t begin_ns;
 
 	coro_set_clock(CLOCK_NS);
-	model_init(&run->model, run->config->prepared, run->config->bytes);
-	run->images = images_new(&run->model, &run->config->images);
+	begin_ns = run_begin(run);
 	explore_all(&b);
 	coro_set_clock(0);
 	if (b.local)
 		zus_local_umount(b.local);
 	if (run->local)
 		zus_local_umount(run->local);
-	tally->ns += run_now_ns() - start;
-	tally->repeated += images_repeated(run->images);
-	tally->points += images_points(run->images);
-	tally->exhaustive += images_points_exhaustive(run->images);
-	tally->clean_flushes += run->model.clean_flushes;
-	images_free(run->images);
-	model_destroy(&run->model);
+	run_end(run, begin_ns);
 	forget_outcomes(&b);
 	set_destroy(&b.orders);
 	set_destroy(&b.points);

@@ -275,25 +275,38 @@ void run_check_leaks(struct run *run)
 		report_failure(run, "%u mounts leak %zu bytes", LEAK_MOUNTS, after - before);
 }
 
-static void enumerate(struct run *run)
+uint64_t run_begin(struct run *run)
 {
-	struct crash_tally *tally = run->tally;
-	uint64_t start = run_now_ns();
+	uint64_t begin_ns = run_now_ns();
 
 	model_init(&run->model, run->config->prepared, run->config->bytes);
 	run->images = images_new(&run->model, &run->config->images);
-	crash_everywhere(run);
-	if (!run->config->only_one)
-		run_check_leaks(run);
-	if (run->local)
-		zus_local_umount(run->local);
-	tally->ns += run_now_ns() - start;
+	return begin_ns;
+}
+
+void run_end(struct run *run, uint64_t begin_ns)
+{
+	struct crash_tally *tally = run->tally;
+
+	tally->ns += run_now_ns() - begin_ns;
 	tally->repeated += images_repeated(run->images);
 	tally->points += images_points(run->images);
 	tally->exhaustive += images_points_exhaustive(run->images);
 	tally->clean_flushes += run->model.clean_flushes;
 	images_free(run->images);
 	model_destroy(&run->model);
+}
+
+static void enumerate(struct run *run)
+{
+	uint64_t begin_ns = run_begin(run);
+
+	crash_everywhere(run);
+	if (!run->config->only_one)
+		run_check_leaks(run);
+	if (run->local)
+		zus_local_umount(run->local);
+	run_end(run, begin_ns);
 }
 
 void run_workload(const struct crash_config *config, const struct workload *workload,

@@ -111,6 +111,9 @@ void run_specify(struct run *run, uint32_t first);
 void run_forget(struct run *run, uint32_t first);
 void run_check_leaks(struct run *run);
 uint64_t run_now_ns(void);
+/* Around all that is enumerated of a workload: model and images, and what is counted of them. */
+uint64_t run_begin(struct run *run);
+void run_end(struct run *run, uint64_t begin_ns);
 
 /* beside.c: a workload whose last two operations run beside each other. */
 void run_beside(struct run *run);
