@@ -161,7 +161,7 @@ void native_mount(struct native *nat, const char *options)
 	nat->file = 0;
 }
 
-static void end_mount(struct native *nat)
+void native_umount(struct native *nat)
 {
 	unsigned int i;
 
@@ -172,11 +172,6 @@ static void end_mount(struct native *nat)
 	}
 	zus_inode_put(nat->root);
 	zus_plugin.mount_ops->umount(nat->mount);
-}
-
-void native_umount(struct native *nat)
-{
-	end_mount(nat);
 }
 
 void native_apply(struct native *nat)
@@ -232,7 +227,7 @@ void native_prepare(struct native *nat, uint64_t creates)
 			native_write(nat, bn);
 	}
 	nat->file = 0;
-	end_mount(nat);
+	native_umount(nat);
 }
 
 void native_worker(struct native *nat, unsigned int number)
@@ -281,7 +276,7 @@ uint64_t native_recovery(struct native *nat, uint64_t *records)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	begin_mount(nat, "steps=manual");
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end_mount(nat);
+	native_umount(nat);
 	return (uint64_t)(end.tv_sec - begin.tv_sec) * 1000000000 + (uint64_t)end.tv_nsec -
 	       (uint64_t)begin.tv_nsec;
 }
@@ -333,7 +328,7 @@ void native_overwritten(struct native *nat, struct native_space *space)
 	space->metadata_percent = 100.0 * (double)metadata_bytes(fs_of(&small)) /
 				  (double)(SMALL_BLOCKS * NATIVE_BLOCK);
 	space->fill_percent = leaf_fill(fs_of(&small));
-	end_mount(&small);
+	native_umount(&small);
 	tear_down(&small);
 }
 
@@ -352,6 +347,6 @@ void native_files(struct native *nat, uint64_t bytes, struct native_space *space
 	native_apply(&small);
 	space->bytes_per_file = (double)metadata_bytes(fs_of(&small)) / SMALL_FILES;
 	space->fill_percent = leaf_fill(fs_of(&small));
-	end_mount(&small);
+	native_umount(&small);
 	tear_down(&small);
 }

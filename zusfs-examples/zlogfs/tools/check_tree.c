@@ -26,7 +26,7 @@ const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units)
 {
 	uint32_t bytes = zone == ZLF_SEG_NODE ? c->fs->geo.node_bytes : ZLF_BLOCK_BYTES;
 	uint32_t max = zone == ZLF_SEG_NODE ? c->fs->geo.segment_nodes : c->fs->geo.segment_blocks;
-	uint32_t seg, off, i, gen = (uint32_t)(addr >> ZLF_ADDR_GEN_SHIFT) & ZLF_ADDR_GEN_MASK;
+	uint32_t seg, off, i, gen = zl_addr_gen(addr);
 	const char *what = NULL;
 	struct zlc_seg *s;
 
