@@ -228,8 +228,12 @@ static int change_inode(struct zl_effect *to, struct zl_inode *zi, const struct 
 	int err = item->mask & ZLF_IM_NEW ? 0 : zl_inode_load(zi);
 
 	/* gone later, and that has been applied: a mount meets both again */
+	if (err == -ENOENT && to->fs->recovering) {
+		free(take_spare(to->spares));	/* the next item has another */
+		return 0;
+	}
 	if (err)
-		return err == -ENOENT && to->fs->recovering ? 0 : err;
+		return err;
 	if (item->mask & ZLF_IM_NEW)
 		zi->body = (struct zlf_inode) { .mode = 0 };
 	zi->loaded = true;
