@@ -31,7 +31,7 @@ struct zl_node {
 	/* From here on for who changes it alone. */
 	uint64_t valid;			/* lines of elements, those not yet committed too */
 	uint64_t stored;		/* as the medium has it */
-	struct zl_key gone;		/* of the element that was taken out last: it leads here */
+	struct zl_key gone;		/* leads here, if there are no elements: that of the last */
 	bool touched;			/* valid and stored may differ */
 	STAILQ_ENTRY(zl_node) in_touched;
 	SLIST_ENTRY(zl_node) in_free;	/* of nodes that there are no more */
