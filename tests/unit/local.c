@@ -367,9 +367,42 @@ START_TEST(copies_end_with_their_source)
 
 	ck_assert_int_eq(zus_local_copy(from, BLOCK, to, 100, 1 << 30), 2 * BLOCK);
 	ck_assert_int_eq(zus_local_copy(from, 3 * BLOCK, to, 0, 1), 0);
+	ck_assert_int_eq(zus_local_copy(from, 0, from, 100, 101), -EINVAL);
+	ck_assert_int_eq(zus_local_copy(from, 2 * BLOCK, from, 3 * BLOCK, 2 * BLOCK), BLOCK);
+	ck_assert_int_eq(zus_local_ftruncate(from, 3 * BLOCK), 0);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, 0, BLOCK, 0), -EOPNOTSUPP);
 	/* what lay between is zero */
 	check_hole(to, 10, 100);
 	ck_assert_int_eq(zus_local_pread(to, data, sizeof(data), 100 + 2 * BLOCK - 1), 1);
+	end_file(from, from_handle, "from");
+	end_file(to, to_handle, "to");
+}
+END_TEST
+
+START_TEST(clones_are_of_whole_blocks)
+{
+	uint64_t from_handle, to_handle;
+	struct zus_local_file *from, *to;
+
+	ck_assert_int_eq(zus_local_umount(fs), 0);
+	fs = unit_mount(&plugin, "reflink", 1, 64 * MIB);
+	zus_local_info(fs, &info);
+	from = full_file(&from_handle, "from", 3 * BLOCK + 5);
+	to = full_file(&to_handle, "to", 4 * BLOCK);
+	ck_assert_int_eq(zus_local_clone(from, 1, to, 0, BLOCK, 0), -EINVAL);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, 1, BLOCK, 0), -EINVAL);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, 0, BLOCK + 1, 0), -EINVAL);
+	ck_assert_int_eq(zus_local_clone(from, 4 * BLOCK, to, 0, BLOCK, 0), -EINVAL);
+	ck_assert_int_eq(zus_local_clone(from, 0, from, BLOCK, 2 * BLOCK, 0), -EINVAL);
+	/* from's end, in the middle of to, and at its end */
+	ck_assert_int_eq(zus_local_clone(from, 3 * BLOCK, to, 0, 5, 0), -EINVAL);
+	ck_assert_int_eq(zus_local_clone(from, 3 * BLOCK, to, 4 * BLOCK, 5, 1), -EINVAL);
+	ck_assert_int_eq(zus_local_clone(from, 3 * BLOCK, to, 6 * BLOCK, 5, 0), 5);
+	check_hole(to, 4 * BLOCK, 6 * BLOCK);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, 0, 2 * BLOCK, 1), 2 * BLOCK);
+	ck_assert_int_eq(zus_local_pwrite(to, "y", 1, BLOCK), 1);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, 0, 2 * BLOCK, 1), BLOCK);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, BLOCK, BLOCK, 1), -EBADE);
 	end_file(from, from_handle, "from");
 	end_file(to, to_handle, "to");
 }
@@ -501,6 +534,7 @@ int main(void)
 	tcase_add_test(tc, edges_of_cleared_ranges_are_zero);
 	tcase_add_test(tc, data_and_holes_are_found);
 	tcase_add_test(tc, copies_end_with_their_source);
+	tcase_add_test(tc, clones_are_of_whole_blocks);
 	tcase_add_test(tc, a_file_may_end_with_the_last_byte);
 	tcase_add_test(bare, who_mounted_is_told);
 	tcase_add_test(bare, a_mount_on_the_callers_memory_begins_again);

@@ -212,6 +212,14 @@ ssize_t zus_local_copy(struct zus_local_file *from, uint64_t from_off,
 		       struct zus_local_file *to, uint64_t to_off, size_t bytes);
 int64_t zus_local_seek(struct zus_local_file *file, uint64_t off, int whence);
 
+/*
+ * As FICLONERANGE and, with dedupe, FIDEDUPERANGE of ioctl_ficlone(2) and
+ * ioctl_fideduperange(2), at most 64 MiB at a time: how many bytes are shared now. EOPNOTSUPP:
+ * without ZUS_MF_CLONE. EINVAL: no whole blocks, but for from's end. EBADE: they differ.
+ */
+ssize_t zus_local_clone(struct zus_local_file *from, uint64_t from_off,
+			struct zus_local_file *to, uint64_t to_off, size_t bytes, int dedupe);
+
 /* What the plugin answers to one request: with ZUS_MF_LOCKS (conflict may be NULL), IOCTL. */
 int zus_local_lock(struct zus_local_file *file, const struct zus_lock *lock,
 		   struct zus_lock_conflict *conflict);

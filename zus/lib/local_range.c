@@ -140,6 +140,7 @@ struct copy {
 	uint64_t to_off;
 	uint64_t from_off;
 	uint64_t bytes;
+	uint32_t flags;		/* ZUFS_COPY_* */
 };
 
 static int copy_zero(const struct copy *copy, const struct zus_attr *attr)
@@ -154,13 +155,38 @@ static int copy_zero(const struct copy *copy, const struct zus_attr *attr)
 	return err;
 }
 
+/*
+ * Blocks as a whole, but for a last one that ends with from's last byte, and with to's, or
+ * behind it where to may become longer.
+ */
+static int clone_check(const struct copy *copy, const struct zus_attr *from,
+		       const struct zus_attr *to)
+{
+	uint64_t end = copy->from_off + copy->bytes, to_end = copy->to_off + copy->bytes;
+
+	if ((copy->from_off | copy->to_off) % ZUFS_BLOCK_BYTES || end > from->size_bytes)
+		return -EINVAL;
+	if (end % ZUFS_BLOCK_BYTES && (end != from->size_bytes || to_end < to->size_bytes))
+		return -EINVAL;
+	return copy->flags == ZUFS_COPY_DEDUPE && to_end > to->size_bytes ? -EINVAL : 0;
+}
+
+/* From a file to itself: not onto what is copied. */
+static bool overlaps(const struct copy *copy, uint64_t bytes)
+{
+	uint64_t low = copy->to_off < copy->from_off ? copy->to_off : copy->from_off;
+
+	return copy->from->handle == copy->to->handle &&
+	       copy->to_off + copy->from_off - 2 * low < bytes;
+}
+
 /* How many bytes were copied; 0: from has none there. */
 static ssize_t copy_locked(const struct copy *copy)
 {
 	struct zufs_copy_in in = {
 		.to = copy->to->handle, .to_fh = copy->to->fh, .from = copy->from->handle,
 		.from_fh = copy->from->fh, .to_off = copy->to_off, .from_off = copy->from_off,
-		.len_bytes = copy->bytes, .now = local_now(),
+		.len_bytes = copy->bytes, .now = local_now(), .flags = copy->flags,
 	};
 	struct zus_attr from, to;
 	struct zufs_copy_out out;
@@ -168,40 +194,63 @@ static ssize_t copy_locked(const struct copy *copy)
 
 	if (!err)
 		err = local_get_regular(copy->to, &to);
-	if (err || copy->from_off >= from.size_bytes)
+	if (err || (!copy->flags && copy->from_off >= from.size_bytes))
 		return err;
 	if ((from.flags | to.flags) & ZUS_ATTR_INLINE)
 		return -EOPNOTSUPP;
+	err = copy->flags ? clone_check(copy, &from, &to) : 0;
+	if (err)
+		return err;
 	if (in.len_bytes > from.size_bytes - copy->from_off)
 		in.len_bytes = from.size_bytes - copy->from_off;
+	if (overlaps(copy, in.len_bytes))
+		return -EINVAL;
 	in.to_size_bytes = to.size_bytes;
-	err = copy_zero(copy, &to);
+	if (copy->flags != ZUFS_COPY_DEDUPE)
+		err = copy_zero(copy, &to);
 	if (!err)
 		err = local_send(copy->to->local, ZUFS_OP_COPY, &in, sizeof(in), NULL, 0, &out,
 				 sizeof(out));
 	return err ? err : (ssize_t)out.copied_bytes;
 }
 
+static ssize_t copy_checked(struct copy *copy)
+{
+	ssize_t ret;
+
+	if (copy->from_off > INT64_MAX || copy->to_off > INT64_MAX)
+		return -EINVAL;
+	if (copy->bytes > ZUFS_MAP_MAX_BYTES)
+		copy->bytes = ZUFS_MAP_MAX_BYTES;
+	if (!copy->bytes)
+		return 0;
+	if (copy->bytes > INT64_MAX - copy->to_off || copy->bytes > INT64_MAX - copy->from_off)
+		return -EFBIG;
+	local_lock_two(copy->to->local, copy->to->handle, copy->from->handle);
+	ret = copy_locked(copy);
+	local_unlock_two(copy->to->local, copy->to->handle, copy->from->handle);
+	return ret;
+}
+
 ssize_t zus_local_copy(struct zus_local_file *from, uint64_t from_off,
 		       struct zus_local_file *to, uint64_t to_off, size_t bytes)
 {
-	struct copy copy = { to, from, to_off, from_off, bytes };
-	ssize_t ret;
+	struct copy copy = { to, from, to_off, from_off, bytes, 0 };
 
 	if (!(to->local->mounted.features & ZUFS_MF_COPY))
 		return -EOPNOTSUPP;
-	if (from_off > INT64_MAX || to_off > INT64_MAX)
-		return -EINVAL;
-	if (copy.bytes > ZUFS_MAP_MAX_BYTES)
-		copy.bytes = ZUFS_MAP_MAX_BYTES;
-	if (!copy.bytes)
-		return 0;
-	if (copy.bytes > INT64_MAX - to_off || copy.bytes > INT64_MAX - from_off)
-		return -EFBIG;
-	local_lock_two(to->local, to->handle, from->handle);
-	ret = copy_locked(&copy);
-	local_unlock_two(to->local, to->handle, from->handle);
-	return ret;
+	return copy_checked(&copy);
+}
+
+ssize_t zus_local_clone(struct zus_local_file *from, uint64_t from_off,
+			struct zus_local_file *to, uint64_t to_off, size_t bytes, int dedupe)
+{
+	struct copy copy = { to, from, to_off, from_off, bytes,
+			     dedupe ? ZUFS_COPY_DEDUPE : ZUFS_COPY_CLONE };
+
+	if (!(to->local->mounted.features & ZUFS_MF_CLONE))
+		return -EOPNOTSUPP;
+	return copy_checked(&copy);
 }
 
 /* --------------------------------------------------------------------- seek */
