@@ -146,7 +146,7 @@ static void forget_outcomes(struct beside *b)
  */
 static bool two_paths(const struct op *op)
 {
-	return op->kind == OP_LINK || op->kind == OP_RENAME;
+	return op->kind == OP_LINK || op->kind == OP_RENAME || op->kind == OP_CLONE;
 }
 
 static bool part_fits(const struct beside *b, const struct outcome *outcome, uint32_t cpu)

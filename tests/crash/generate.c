@@ -74,6 +74,7 @@ static const char *const beside_ops[] = {
 	"truncate /foo 1000",
 	"truncate /A/foo 0",
 	"fallocate /foo punch 1000 5000",
+	"clone /foo /A/foo 0 6000 0",
 	"setxattr /foo user.p 3000",
 	"setxattr /A/foo user.q 3000",
 	"removexattr /foo user.p",
@@ -140,6 +141,8 @@ static void add_pairs(struct list *list)
 	add(list, "rename /B /A/bar");
 	add(list, "rename /foo /bar noreplace");
 	add(list, "rename /foo /A/bar noreplace");
+	add(list, "clone /foo /A/foo 0 6000 0");
+	add(list, "clone /foo /foo 0 4096 8192");
 }
 
 /* Of two operations, in this order; NULL: they cannot be done. */

@@ -168,7 +168,8 @@ static void allow(struct run *run, const struct view *view, const struct spec *s
 /* Some zero a block's rest first, which has a time of its own. */
 static bool in_steps(enum op_kind kind)
 {
-	return kind == OP_WRITE || kind == OP_TRUNCATE || kind == OP_FALLOCATE;
+	return kind == OP_WRITE || kind == OP_TRUNCATE || kind == OP_FALLOCATE ||
+	       kind == OP_CLONE;
 }
 
 /* What a crash in the operation, or behind it, may leave. */

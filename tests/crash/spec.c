@@ -454,6 +454,30 @@ int spec_fallocate(struct spec *spec, const char *path, uint32_t mode, uint64_t 
 	return 0;
 }
 
+int spec_clone(struct spec *spec, const char *from_path, uint64_t off, uint64_t bytes,
+	       const char *path, uint64_t to_off)
+{
+	struct spec_file *from, *to;
+	uint64_t between = off < to_off ? to_off - off : off - to_off;
+	int err = spec_find(spec, from_path), other = spec_find(spec, path);
+	char *data;
+
+	/* both are opened first */
+	err = err < 0 ? err : other < 0 ? other : find_regular(spec, from_path, &from);
+	if (!err)
+		err = find_regular(spec, path, &to);
+	if (!err && ((off | to_off) % 4096 || off + bytes > from->size ||
+		     (bytes % 4096 && (off + bytes < from->size || to_off + bytes < to->size)) ||
+		     (from == to && between < bytes)))
+		err = -EINVAL;
+	if (err)
+		return err;
+	data = copy_bytes(from->data + off, bytes);	/* to may be the same, and move */
+	err = spec_write(spec, path, data, bytes, to_off);
+	free(data);
+	return err;
+}
+
 /* --------------------------------------------------------------- attributes */
 
 int spec_chmod(struct spec *spec, const char *path, uint32_t mode)

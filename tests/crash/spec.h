@@ -71,6 +71,9 @@ int spec_truncate(struct spec *spec, const char *path, uint64_t size);
 /* mode: 0, or FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, COLLAPSE_RANGE, INSERT_RANGE */
 int spec_fallocate(struct spec *spec, const char *path, uint32_t mode, uint64_t off,
 		   uint64_t bytes);
+/* Whole blocks, but for from's end, where to must not be longer. */
+int spec_clone(struct spec *spec, const char *from_path, uint64_t off, uint64_t bytes,
+	       const char *path, uint64_t to_off);
 /* Zeroes what of the range is before the end. */
 int spec_zero(struct spec *spec, const char *path, uint64_t off, uint64_t bytes);
 int spec_chmod(struct spec *spec, const char *path, uint32_t mode);

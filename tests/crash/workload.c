@@ -20,7 +20,10 @@ const char workload_prepare[] =
 
 /* --------------------------------------------------------------------- text */
 
-/* What follows the name: p, q paths; n name; o offset; b bytes; m mode; r, f flags by name. */
+/*
+ * What follows the name: p, q paths; n name; o offset; b bytes; t offset in the second; m mode;
+ * r, f flags by name.
+ */
 static const struct {
 	const char *name;
 	const char *args;
@@ -35,6 +38,7 @@ static const struct {
 	[OP_WRITE] = { "write", "pob" },
 	[OP_TRUNCATE] = { "truncate", "po" },
 	[OP_FALLOCATE] = { "fallocate", "pfob" },
+	[OP_CLONE] = { "clone", "pqobt" },
 	[OP_SETXATTR] = { "setxattr", "pnb" },
 	[OP_REMOVEXATTR] = { "removexattr", "pn" },
 	[OP_CHMOD] = { "chmod", "pm" },
@@ -106,6 +110,8 @@ static int parse_arg(struct op *op, char arg, const char *word)
 		return parse_number(&op->off, word, 10);
 	case 'b':
 		return parse_number(&op->bytes, word, 10);
+	case 't':
+		return parse_number(&op->to_off, word, 10);
 	case 'r':
 		return parse_flag(&op->flags, word, rename_flags);
 	case 'f':
@@ -220,7 +226,8 @@ static void print_arg(const struct op *op, char arg, char *to, size_t bytes)
 		break;
 	case 'o':
 	case 'b':
-		print_number(arg == 'o' ? op->off : op->bytes, to, bytes);
+	case 't':
+		print_number(arg == 'o' ? op->off : arg == 'b' ? op->bytes : op->to_off, to, bytes);
 		break;
 	case 'r':
 		if (op->flags)
@@ -305,6 +312,8 @@ int op_to_spec(const struct op *op, struct spec *spec)
 		return spec_truncate(spec, op->path, op->off);
 	case OP_FALLOCATE:
 		return spec_fallocate(spec, op->path, op->flags, op->off, op->bytes);
+	case OP_CLONE:
+		return spec_clone(spec, op->path, op->off, op->bytes, op->path2, op->to_off);
 	case OP_SETXATTR:
 		return spec_setxattr(spec, op->path, op->name, contents(op->seed, op->bytes),
 				     (uint32_t)op->bytes);
@@ -389,6 +398,23 @@ static int data_to_fs(const struct op *op, struct zus_local *local)
 	return (int)ret;
 }
 
+/* What is not all done at once is an error of its own. */
+static int clone_to_fs(const struct op *op, struct zus_local *local)
+{
+	struct zus_local_file *from, *to;
+	ssize_t ret = zus_local_open(local, op->path, &from);
+
+	if (ret)
+		return (int)ret;
+	ret = zus_local_open(local, op->path2, &to);
+	if (!ret) {
+		ret = zus_local_clone(from, op->off, to, op->to_off, op->bytes, 0);
+		zus_local_close(to);
+	}
+	zus_local_close(from);
+	return ret < 0 ? (int)ret : (uint64_t)ret == op->bytes ? 0 : -EIO;
+}
+
 int op_to_fs(const struct op *op, struct zus_local *local, const struct crash_target *target)
 {
 	const struct zus_setattr mode = { .valid = ZUS_SET_MODE, .mode = op->flags };
@@ -399,6 +425,8 @@ int op_to_fs(const struct op *op, struct zus_local *local, const struct crash_ta
 	case OP_WRITE:
 	case OP_FALLOCATE:
 		return data_to_fs(op, local);
+	case OP_CLONE:
+		return clone_to_fs(op, local);
 	case OP_TRUNCATE:
 		return zus_local_truncate(local, op->path, op->off);
 	case OP_SETXATTR:

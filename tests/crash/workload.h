@@ -25,6 +25,7 @@ enum op_kind {
 	OP_WRITE,
 	OP_TRUNCATE,	/* off: the size */
 	OP_FALLOCATE,	/* flags: FALLOC_FL_* */
+	OP_CLONE,	/* path2 gets path's bytes from off on at to_off */
 	OP_SETXATTR,
 	OP_REMOVEXATTR,
 	OP_CHMOD,	/* flags: the mode */
@@ -35,6 +36,7 @@ enum op_kind {
 struct op {
 	uint64_t off;
 	uint64_t bytes;
+	uint64_t to_off;
 	enum op_kind kind;
 	uint32_t flags;
 	uint32_t seed;		/* of the bytes that it writes */

@@ -28,7 +28,7 @@ static void set_up(void)
 {
 	struct zus_attr root;
 
-	fs = unit_mount(unit_plugin("toyfs"), NULL, 1, 32 << 20);
+	fs = unit_mount(unit_plugin("toyfs"), "reflink", 1, 32 << 20);
 	ck_assert_int_eq(zus_local_stat(fs, "/", &root), 0);
 	spec = spec_new(root.mode, root.uid, root.gid);
 	want = view_new();
@@ -134,8 +134,8 @@ START_TEST(pairs_are_read)
 
 	workload_pairs(NULL, check_pair, &pairs);
 	workload_pairs(steps, check_pair, &with_steps);
-	ck_assert_uint_eq(pairs, 351);
-	ck_assert_uint_eq(with_steps, 351 + 2 * 2 * 26);
+	ck_assert_uint_eq(pairs, 378);
+	ck_assert_uint_eq(with_steps, 378 + 2 * 2 * 27);
 }
 END_TEST
 
@@ -222,6 +222,11 @@ static void random_op(struct op *op, uint32_t step)
 		op->flags = (uint32_t)below(01000);
 	if (op->kind == OP_WRITE && !below(3))
 		op->off = OP_END;
+	if (op->kind == OP_CLONE && below(8)) {
+		op->off = below(6) * 4096;
+		op->bytes = (1 + below(3)) * 4096;
+		op->to_off = below(6) * 4096;
+	}
 }
 
 START_TEST(random_operations)
