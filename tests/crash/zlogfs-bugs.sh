@@ -18,7 +18,7 @@ trap 'rm -rf "$TMP"' EXIT
 crash()
 {
 	"$DIR/crash" --plugin "$DIR/zlogfs-bugs.so" --target "$DIR/zlogfs-target.so" \
-		--options "steps=manual,policy=cow,bug=$1" --preemptions 1 "${@:2}" \
+		--options "steps=manual,reflink,policy=cow,bug=$1" --preemptions 1 "${@:2}" \
 		2>"$TMP/err" >"$TMP/out"
 }
 

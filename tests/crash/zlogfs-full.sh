@@ -23,7 +23,7 @@ run()
 {
 	echo "$2, ${*:3}:"
 	"$DIR/crash" --plugin "$1" --target "$DIR/zlogfs-target.so" --shard "$SHARD" \
-		--options "steps=manual,$2" --policy "$3" "${@:4}" | tee -a "$TMP/out" || failed=1
+		--options "steps=manual,reflink,$2" --policy "$3" "${@:4}" | tee -a "$TMP/out" || failed=1
 }
 
 for of in "cow atomic" "boundary words" "inplace words"; do

@@ -20,6 +20,6 @@ while read -r options; do
 	policy=blocks		# a full device has a write in parts
 	[[ $options == policy=cow* ]] || policy=words
 	"$DIR/crash" --plugin "$DIR/zlogfs-bugs.so" --target "$DIR/zlogfs-target.so" \
-		--options "steps=manual,$options" --policy "$policy" --list "$TMP/list" || failed=1
+		--options "steps=manual,reflink,$options" --policy "$policy" --list "$TMP/list" || failed=1
 done <"$TMP/groups"
 exit "$failed"

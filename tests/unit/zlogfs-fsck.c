@@ -42,7 +42,7 @@ static struct zus_local *mount_shared(uint64_t bytes)
 	char path[64];
 	struct zus_local_device device = { .path = path, .size_bytes = bytes, .data_off = BLOCK };
 	struct zus_local_config config = {
-		.plugin = &zus_plugin, .options = "steps=manual", .devices = &device,
+		.plugin = &zus_plugin, .options = "steps=manual,reflink", .devices = &device,
 		.num_devices = 1,
 	};
 	struct zus_local *local = NULL;
@@ -106,6 +106,20 @@ static void write_at(struct zus_local *local, const char *path, uint64_t off, si
 	zus_local_close(file);
 }
 
+/* A whole block; the file is made. */
+static void clone_at(struct zus_local *local, const char *from_path, const char *path, uint64_t off)
+{
+	struct zus_local_file *from, *to;
+
+	zus_local_create(local, path, 0644);
+	ck_assert_int_eq(zus_local_open(local, from_path, &from), 0);
+	ck_assert_int_eq(zus_local_open(local, path, &to), 0);
+	write_at(local, from_path, 0, BLOCK);
+	ck_assert_int_eq(zus_local_clone(from, 0, to, off, BLOCK, 0), BLOCK);
+	zus_local_close(from);
+	zus_local_close(to);
+}
+
 static void fill(struct zus_local *local)
 {
 	static char value[9000], target[301];
@@ -132,7 +146,11 @@ static void fill(struct zus_local *local)
 	ck_assert_int_eq(zus_local_fallocate(file, FALLOC_FL_KEEP_SIZE, 8 * BLOCK, 2 * BLOCK), 0);
 	zus_local_close(file);
 	settle(local);
+	clone_at(local, "/d/file7", "/d/clone", 0);
+	clone_at(local, "/d/file8", "/d/clone", 4 * BLOCK);
+	settle(local);
 	ask(local, ZLOGFS_IOC_BOUNDARY);
+	write_at(local, "/d/clone", 4 * BLOCK, 10);
 	write_at(local, "/d/file4", 0, 5000);
 	settle(local);
 	ask(local, ZLOGFS_IOC_BOUNDARY);
@@ -475,6 +493,7 @@ static void damage(const struct field *f)
 	  sizeof(((struct type *)0)->member) > 8 ? 8 : sizeof(((struct type *)0)->member), \
 	  flip, seal, ZL_CHECK_##class, 0 }
 #define BLOCKED (ZLF_EF_BLOCK << 8)
+#define SHARES (ZLF_EF_SHARED << 8)
 #define PAST(type) ((type) | ZLF_REC_HISTORY)
 #define HIGH (1ull << 40)
 
@@ -569,6 +588,17 @@ static const struct field fields[] = {
 	F(ELEM, PAST(ZLF_REC_EXTENT), zlf_elem, addr, 1ull << 44, true, EXTENT),
 	F(ELEM, PAST(ZLF_REC_EXTENT), zlf_elem, end_tid, 1ull << 63, true, ELEMENT),
 	F(ELEM, PAST(ZLF_REC_INODE), zlf_elem, crc, 1, false, ELEMENT),
+	F(ELEM, ZLF_REC_EXTENT | SHARES, zlf_elem, flags, ZLF_EF_SHARED, true, OWNER),
+	F(ELEM, ZLF_REC_EXTENT | SHARES, zlf_elem, flags, ZLF_EF_UNWRITTEN, true, ELEMENT),
+	F(ELEM, PAST(ZLF_REC_EXTENT) | SHARES, zlf_elem, flags, ZLF_EF_SHARED, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, obj, 1, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, key, 1, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, create_tid, 1, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, create_tid, 1ull << 21, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, end_tid, 1, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, addr, 64, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, len, 2, true, OWNER),
+	F(ELEM, ZLF_REC_OWNER, zlf_elem, flags, 1, true, OWNER),
 	F(ELEM, ZLF_REC_SYMLINK | BLOCKED, zlf_elem, addr, 1, true, EXTENT),
 	F(ELEM, ZLF_REC_SYMLINK, zlf_elem, aux, 64, true, INODE),
 	F(ELEM, ZLF_REC_DIRENT, zlf_elem, addr, HIGH, true, NAME),

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "unit.h"
+#include "zl_check.h"
 #include "zlogfs.h"
 #include "zlogfs_ioctl.h"
 
@@ -42,6 +43,7 @@ static uint8_t *media;
 static unsigned int step;
 static bool tracing;
 static bool copied;		/* which leaves holes where each of both thinks best */
+static bool cloning;		/* files share blocks */
 
 static uint64_t below(uint64_t n)
 {
@@ -74,7 +76,8 @@ static struct zus_local *mount_media(int fd, uint32_t flags)
 	struct zus_local_device device = { .path = path, .size_bytes = media_bytes,
 					   .data_off = BLOCK };
 	struct zus_local_config config = {
-		.plugin = &zus_plugin, .options = "steps=manual", .devices = &device,
+		.plugin = &zus_plugin, .devices = &device,
+		.options = cloning ? "steps=manual,reflink" : "steps=manual",
 		.num_devices = 1, .flags = flags,
 	};
 	struct zus_local *local = NULL;
@@ -367,6 +370,88 @@ static void copy_step(void)
 	compare_bytes(log_fs, other);
 }
 
+static ssize_t do_clone(struct zus_local *fs, const char *path, uint64_t from_off,
+			const char *other, uint64_t to_off, uint64_t len, int dedupe)
+{
+	struct zus_local_file *from, *to;
+	ssize_t ret, done = 0;
+
+	CHECK(zus_local_open(fs, path, &from) == 0, "step %u", step);
+	CHECK(zus_local_open(fs, other, &to) == 0, "step %u", step);
+	do {
+		ret = zus_local_clone(from, from_off + (uint64_t)done, to, to_off + (uint64_t)done,
+				      len - (uint64_t)done, dedupe);
+		done += ret > 0 ? ret : 0;
+	} while (ret > 0 && (uint64_t)done < len);
+	zus_local_close(from);
+	zus_local_close(to);
+	return done ? done : ret;
+}
+
+/* Whole blocks, or up to the end; of a dedupe mostly to what has just been copied there. */
+static void clone_step(void)
+{
+	uint64_t from_off = below(20) * BLOCK, to_off = below(20) * BLOCK, len = below(8) * BLOCK;
+	int dedupe = !below(3);
+	char path[64], other[64];
+	struct zus_attr attr;
+	ssize_t mine, theirs;
+
+	some_file(path);
+	some_file(other);
+	if (zus_local_stat(toy_fs, path, &attr) || !S_ISREG(attr.mode) ||
+	    from_off >= attr.size_bytes)
+		return;
+	if (!len || from_off + len > attr.size_bytes)
+		len = attr.size_bytes - from_off;
+	if (to_off + len > FILE_MAX || zus_local_stat(toy_fs, other, &attr) ||
+	    !S_ISREG(attr.mode))
+		return;
+	if (dedupe && below(2)) {
+		do_clone(toy_fs, path, from_off, other, to_off, len, 0);
+		do_clone(log_fs, path, from_off, other, to_off, len, 0);
+	}
+	copied = true;			/* what was never written is a hole to the other */
+	mine = do_clone(log_fs, path, from_off, other, to_off, len, dedupe);
+	theirs = do_clone(toy_fs, path, from_off, other, to_off, len, dedupe);
+	if (tracing)
+		printf("# %u: clone %s %" PRIu64 " %s %" PRIu64 " %" PRIu64 " %d: %zd\n", step, path,
+		       from_off, other, to_off, len, dedupe, mine);
+	CHECK(mine == theirs, "step %u: clone of %s to %s: %zd, not %zd", step, path, other, mine,
+	      theirs);
+	compare_bytes(log_fs, other);
+}
+
+/* Who maps a page gets one of its own, also to read. */
+static void fault_step(void)
+{
+	uint64_t off = below(20) * BLOCK;
+	int write = below(2) && !below(3);
+	struct zus_local_file *file;
+	struct zus_attr attr;
+	char path[64];
+	void *page;
+	int err;
+
+	some_file(path);
+	if (zus_local_stat(log_fs, path, &attr) || !S_ISREG(attr.mode) || off >= attr.size_bytes)
+		return;
+	CHECK(zus_local_open(log_fs, path, &file) == 0, "step %u", step);
+	err = zus_local_fault(file, off, write, &page);
+	zus_local_close(file);
+	CHECK(!err, "step %u: fault of %s at %" PRIu64 ": %d", step, path, off, err);
+	copied |= write;		/* a hole is none any more */
+	compare_bytes(log_fs, path);
+}
+
+static void share_step(void)
+{
+	if (below(4))
+		clone_step();
+	else
+		fault_step();
+}
+
 static void xattr_step(void)
 {
 	static char value[5000];
@@ -389,6 +474,19 @@ static void xattr_step(void)
 
 /* ------------------------------------------------------------------------ steps */
 
+static void expect_clean(const uint8_t *bytes)
+{
+	static uint8_t copy[16 << 20];
+	struct zl_media one = { .addr = copy, .bytes = media_bytes, .data_off = BLOCK };
+	struct zl_check result;
+
+	memcpy(copy, bytes, media_bytes);
+	CHECK(!zl_check(&one, 1, &result), "step %u: %s", step, result.why);
+	CHECK(!result.total, "step %u: fsck: %s: %s", step,
+	      zl_check_classes[result.findings[0].class], result.findings[0].text);
+	zl_check_free(&result);
+}
+
 /* A mount of what the medium has at this moment, as after a crash of the server. */
 static void crash_step(void)
 {
@@ -397,6 +495,7 @@ static void crash_step(void)
 
 	ck_assert_int_eq(ftruncate(fd, (off_t)media_bytes), 0);
 	ck_assert_int_eq(pwrite(fd, media, media_bytes, 0), (ssize_t)media_bytes);
+	expect_clean(media);
 	fs = mount_media(fd, below(2) ? ZUS_MOUNT_RDONLY : 0);
 	compare(fs, "/");
 	ck_assert_int_eq(zus_local_umount(fs), 0);
@@ -439,6 +538,7 @@ static void own_step(unsigned int what)
 		zlogfs_ioctl(ZLOGFS_IOC_BOUNDARY, 0);
 	if (what == 7) {
 		ck_assert_int_eq(zus_local_umount(log_fs), 0);
+		expect_clean(media);
 		log_fs = mount_media(media_fd, 0);
 		compare(log_fs, "/");
 	}
@@ -477,20 +577,24 @@ static uint64_t free_blocks(void)
 	return st.blocks_free;
 }
 
-static void run(uint32_t policy, bool tiny, bool boundaries, bool copies)
+static void run(uint32_t policy, bool tiny, bool boundaries, bool copies, bool clones)
 {
 	uint64_t free_at_start;
 	unsigned int what;
 
 	media_bytes = boundaries ? 16 << 20 : 4 << 20;	/* of history nothing is ever freed */
+	cloning = clones;
 	tracing = getenv("ZUFS_TRACE");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	make_media(policy, tiny);
 	log_fs = mount_media(media_fd, 0);
 	free_at_start = free_blocks();
-	toy_fs = unit_mount(unit_plugin("toyfs"), "unwritten", 1, 64ull << 20);
+	toy_fs = unit_mount(unit_plugin("toyfs"), cloning ? "unwritten,reflink" : "unwritten", 1,
+			    64ull << 20);
 	for (step = 0; step < STEPS * unit_scale(); step++) {
 		what = (unsigned int)below(16);
+		if (cloning && !below(3))
+			share_step();
 		if (what < 6) {
 			names_step();
 		} else if (what < 12) {
@@ -516,31 +620,55 @@ static void run(uint32_t policy, bool tiny, bool boundaries, bool copies)
 
 START_TEST(in_place)
 {
-	run(ZLF_POLICY_INPLACE, true, false, false);
+	run(ZLF_POLICY_INPLACE, true, false, false, false);
 }
 END_TEST
 
 START_TEST(copy_on_write)
 {
-	run(ZLF_POLICY_COW, true, false, false);
+	run(ZLF_POLICY_COW, true, false, false, false);
 }
 END_TEST
 
 START_TEST(copy_on_write_larger)
 {
-	run(ZLF_POLICY_COW, false, false, true);
+	run(ZLF_POLICY_COW, false, false, true, false);
 }
 END_TEST
 
 START_TEST(boundaries_without_any)
 {
-	run(ZLF_POLICY_BOUNDARY, true, false, false);
+	run(ZLF_POLICY_BOUNDARY, true, false, false, false);
 }
 END_TEST
 
 START_TEST(boundaries)
 {
-	run(ZLF_POLICY_BOUNDARY, false, true, true);
+	run(ZLF_POLICY_BOUNDARY, false, true, true, false);
+}
+END_TEST
+
+START_TEST(clones_in_place)
+{
+	run(ZLF_POLICY_INPLACE, false, false, false, true);
+}
+END_TEST
+
+START_TEST(clones_copy_on_write)
+{
+	run(ZLF_POLICY_COW, false, false, true, true);
+}
+END_TEST
+
+START_TEST(clones_tiny)
+{
+	run(ZLF_POLICY_COW, true, false, false, true);
+}
+END_TEST
+
+START_TEST(clones_boundaries)
+{
+	run(ZLF_POLICY_BOUNDARY, false, true, false, true);
 }
 END_TEST
 
@@ -555,6 +683,10 @@ int main(void)
 	tcase_add_test(cases, copy_on_write_larger);
 	tcase_add_test(cases, boundaries_without_any);
 	tcase_add_test(cases, boundaries);
+	tcase_add_test(cases, clones_in_place);
+	tcase_add_test(cases, clones_copy_on_write);
+	tcase_add_test(cases, clones_tiny);
+	tcase_add_test(cases, clones_boundaries);
 	suite_add_tcase(suite, cases);
 	return unit_run(suite);
 }

@@ -64,6 +64,13 @@ const void *zl_media(struct zl_fs *fs, uint64_t addr)
 	return fs->devs[addr_dev(addr)].pm.media + addr_bytes(addr);
 }
 
+uint32_t zl_addr_block(const struct zl_fs *fs, uint64_t addr)
+{
+	uint32_t seg, off;
+
+	return zl_addr_split(fs, addr, &seg, &off) ? off / (uint32_t)ZLF_BLOCK_BYTES : 0;
+}
+
 uint32_t zl_addr_dev(uint64_t addr, uint64_t *dev_off)
 {
 	*dev_off = addr_bytes(addr);

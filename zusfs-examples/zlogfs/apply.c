@@ -9,35 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply.h"
 #include "bug.h"
-#include "pending.h"
 
-#define BATCH_MAX	4096u		/* so that neighbours in the tree share words and bits */
 #define LOOK_AHEAD	8u
-#define SEEN_MAX	(4 * BATCH_MAX)	/* a power of two */
+#define RANGE_MAX	16u	/* at a time */
 
-/* What a batch has taken out of the tree, whose blocks are free behind its end. */
-struct dropped {
-	uint64_t addr;
-	uint32_t blocks;
-};
-
-/* Hints of one line, until one of another is stored. */
-struct hint_line {
-	struct zl_dev *dev;	/* NULL: there is nothing to be stored */
-	uint64_t off;
-	struct zlf_hint hints[ZLF_LINE_BYTES / sizeof(struct zlf_hint)];
-};
-
-/* What was pending, and blocks that were freed, in their order. The applier has one. */
-struct zl_batch {
-	uint32_t n;
-	uint32_t num_dropped;
-	struct hint_line hints;
-	struct zl_work *work[BATCH_MAX];
-	struct dropped dropped[BATCH_MAX];
-	uint64_t seen[SEEN_MAX];	/* hashes of the keys, where boundaries need them */
-};
+static_assert(RANGE_MAX * 256 <= ZL_BATCH_MAX, "blocks of a segment fall into so many pieces");
 
 int zl_apply_init(struct zl_fs *fs)
 {
@@ -55,11 +33,6 @@ static void begin_batch(struct zl_batch *batch)
 {
 	batch->n = batch->num_dropped = 0;
 	batch->hints.dev = NULL;
-}
-
-static struct zl_pending *pending_of(struct zl_work *work)
-{
-	return zus_container_of(work, struct zl_pending, work);
 }
 
 /* -------------------------------------------------------------------- queues */
@@ -141,9 +114,16 @@ static void take_queues(struct zl_fs *fs)
 
 /* ------------------------------------------------------------------- history */
 
-static bool wanted(const struct zl_fs *fs, const struct zl_elem *elem, uint64_t until_tid)
+bool zl_wanted(const struct zl_fs *fs, const struct zlf_elem *elem, uint64_t until_tid)
 {
-	return zl_boundary_between(fs, zl_get64(elem->head.create_tid), until_tid);
+	return zl_boundary_between(fs, zl_get64(elem->create_tid), until_tid);
+}
+
+void zl_past_of(const struct zl_elem *elem, uint64_t until_tid, struct zl_elem *past)
+{
+	memcpy(past, elem, elem->head.lines * ZLF_LINE_BYTES);
+	past->head.rec_type |= ZLF_REC_HISTORY;
+	past->head.end_tid = htole64(until_tid);
 }
 
 /* What was there until a record, if a boundary wants it. */
@@ -152,11 +132,9 @@ static int keep(struct zl_fs *fs, const struct zl_elem *elem, uint64_t until_tid
 	struct zl_elem past, old;
 	int err;
 
-	if (!wanted(fs, elem, until_tid))
+	if (!zl_wanted(fs, &elem->head, until_tid))
 		return 0;
-	memcpy(&past, elem, elem->head.lines * ZLF_LINE_BYTES);
-	past.head.rec_type |= ZLF_REC_HISTORY;
-	past.head.end_tid = htole64(until_tid);
+	zl_past_of(elem, until_tid, &past);
 	zl_bits_set(fs, zl_get64(past.head.addr), zl_elem_blocks(&past.head));
 	err = zl_tree_put(fs, &past, &old);
 	return err < 0 ? err : 0;
@@ -198,21 +176,21 @@ static int keep_history(struct zl_fs *fs, const struct zl_batch *batch)
 		return 0;
 	for (i = 0; i < batch->n && !err; i++)
 		if (batch->work[i]->kind == ZL_WORK_PENDING)
-			err = keep_old_of(fs, pending_of(batch->work[i]));
+			err = keep_old_of(fs, zl_pending_of(batch->work[i]));
 	end = zl_tree_commit(fs);
 	return err ? err : end;
 }
 
 /* ---------------------------------------------------------------------- items */
 
-static void flush_hints(struct hint_line *line)
+static void flush_hints(struct zl_hint_line *line)
 {
 	if (line->dev)
 		zl_pm_write(&line->dev->pm, ZL_META, line->off, line->hints, sizeof(line->hints));
 	line->dev = NULL;
 }
 
-static void store_hint(struct hint_line *line, struct zl_dev *dev, uint64_t off,
+static void store_hint(struct zl_hint_line *line, struct zl_dev *dev, uint64_t off,
 		       const struct zlf_hint *hint)
 {
 	uint64_t within = off % ZLF_LINE_BYTES;
@@ -243,18 +221,19 @@ static void store_hints(struct zl_fs *fs, struct zl_batch *batch, const struct z
 	}
 }
 
-static void drop_run(struct zl_fs *fs, struct zl_batch *batch, uint64_t addr, uint32_t blocks)
+void zl_drop_run(struct zl_fs *fs, struct zl_batch *batch, uint64_t addr, uint32_t blocks)
 {
 	if (!blocks)
 		return;
 	zl_bits_clear(fs, addr, blocks);
-	batch->dropped[batch->num_dropped++] = (struct dropped) { addr, blocks };
+	batch->dropped[batch->num_dropped++] = (struct zl_run) { addr, blocks };
 }
 
 static void drop(struct zl_fs *fs, struct zl_batch *batch, const struct zl_elem *old, uint64_t tid)
 {
-	if (old->head.lines && !wanted(fs, old, tid))
-		drop_run(fs, batch, zl_get64(old->head.addr), zl_elem_blocks(&old->head));
+	/* shared ones have been dropped, if so, by share.c */
+	if (old->head.lines && !zl_shares(&old->head) && !zl_wanted(fs, &old->head, tid))
+		zl_drop_run(fs, batch, zl_get64(old->head.addr), zl_elem_blocks(&old->head));
 }
 
 static int put_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *p,
@@ -290,18 +269,26 @@ static int apply_pending(struct zl_fs *fs, struct zl_batch *batch, struct zl_pen
 	return err < 0 ? err : 0;
 }
 
+void zl_freed_extent(const struct zl_freed *freed, struct zl_elem *extent)
+{
+	extent->head = (struct zlf_elem) {
+		.rec_type = ZLF_REC_EXTENT, .lines = 1, .obj = htole64(freed->obj),
+		.flags = freed->shared ? ZLF_EF_SHARED : 0, .key = htole64(freed->key),
+		.create_tid = htole64(freed->create_tid), .end_tid = htole64(freed->work.tid),
+		.addr = htole64(freed->addr), .len = htole32(freed->blocks),
+	};
+}
+
 static int apply_freed(struct zl_fs *fs, struct zl_batch *batch, const struct zl_freed *freed)
 {
-	const struct zl_elem elem = { .head = {
-		.rec_type = ZLF_REC_EXTENT, .lines = 1, .obj = htole64(freed->obj),
-		.key = htole64(freed->key), .create_tid = htole64(freed->create_tid),
-		.end_tid = htole64(freed->work.tid), .addr = htole64(freed->addr),
-		.len = htole32(freed->blocks),
-	} };
+	struct zl_elem elem;
 
-	if (wanted(fs, &elem, freed->work.tid))
+	zl_freed_extent(freed, &elem);
+	if (zl_wanted(fs, &elem.head, freed->work.tid))
 		return keep(fs, &elem, freed->work.tid);
-	drop_run(fs, batch, freed->addr, freed->blocks);
+	if (freed->shared)
+		return 0;		/* share.c has asked who else has them */
+	zl_drop_run(fs, batch, freed->addr, freed->blocks);
 	batch->num_dropped -= ZL_BUG(FREE_AT_ONCE) && !fs->recovering;
 	return 0;
 }
@@ -309,8 +296,8 @@ static int apply_freed(struct zl_fs *fs, struct zl_batch *batch, const struct zl
 static int apply_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_work *work)
 {
 	if (work->kind == ZL_WORK_PENDING)
-		return apply_pending(fs, batch, pending_of(work));
-	return apply_freed(fs, batch, zus_container_of(work, struct zl_freed, work));
+		return apply_pending(fs, batch, zl_pending_of(work));
+	return apply_freed(fs, batch, zl_freed_of(work));
 }
 
 /* Nodes come from memory while those in front are worked at. */
@@ -320,7 +307,7 @@ static void look_ahead(const struct zl_fs *fs, const struct zl_batch *batch, uin
 
 	if (i >= batch->n || batch->work[i]->kind != ZL_WORK_PENDING)
 		return;
-	key = zl_elem_key(&pending_of(batch->work[i])->elem.head);
+	key = zl_elem_key(&zl_pending_of(batch->work[i])->elem.head);
 	zl_tree_prefetch(fs, &key);
 }
 
@@ -342,38 +329,70 @@ static bool has_key_of(struct zl_batch *batch, const struct zlf_elem *elem)
 
 	hash = (hash ^ elem->key) * 0xbf58476d1ce4e5b9ull;
 	hash = (hash ^ hash >> 31) | 1;		/* 0: nothing there */
-	for (i = hash >> 20 & (SEEN_MAX - 1); batch->seen[i]; i = (i + 1) & (SEEN_MAX - 1))
+	for (i = hash >> 20 & (ZL_SEEN_MAX - 1); batch->seen[i]; i = (i + 1) & (ZL_SEEN_MAX - 1))
 		if (batch->seen[i] == hash)
 			return true;
 	batch->seen[i] = hash;
 	return false;
 }
 
+/*
+ * Must every key be in a batch once? Where anything is kept or shared: so what the tree has of
+ * a key is what was there in front of the batch. false: not in this one, which has begun.
+ */
+static bool begin_sharing(struct zl_fs *fs, struct zl_batch *batch)
+{
+	if (batch->n)
+		return false;
+	fs->shares = true;
+	memset(batch->seen, 0, sizeof(batch->seen));
+	return true;
+}
+
+static bool key_waits(struct zl_fs *fs, struct zl_batch *batch, const struct zl_pending *p)
+{
+	if (!fs->shares && p->elem.head.lines && zl_shares(&p->elem.head) &&
+	    !begin_sharing(fs, batch))
+		return true;
+	return (fs->num_boundaries || fs->shares) && has_key_of(batch, &p->elem.head);
+}
+
 /* From here on nobody changes it. false: it has to wait. */
-static bool stage_pending(struct zl_batch *batch, struct zl_pending *p, bool history)
+static bool stage_pending(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *p)
 {
 	bool waits;
 
 	pthread_mutex_lock(&p->obj->lock);
-	waits = history && has_key_of(batch, &p->elem.head);
+	waits = key_waits(fs, batch, p);
 	p->staged = !waits && !ZL_BUG(STAGE_UNSAID);
 	pthread_mutex_unlock(&p->obj->lock);
 	return !waits;
 }
 
+static bool stage_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_work *work)
+{
+	switch (work->kind) {
+	case ZL_WORK_PENDING:
+		return stage_pending(fs, batch, zl_pending_of(work));
+	case ZL_WORK_FREE:
+		return fs->shares || !zl_freed_of(work)->shared || begin_sharing(fs, batch);
+	default:
+		return false;
+	}
+}
+
 static void stage(struct zl_fs *fs, struct zl_batch *batch, uint32_t max)
 {
-	bool history = fs->num_boundaries;
+	uint32_t pieces = 0;
 	struct zl_work *work;
 
-	if (max > BATCH_MAX)
-		max = BATCH_MAX;
-	if (history)
+	if (max > ZL_BATCH_MAX)
+		max = ZL_BATCH_MAX;
+	if (fs->num_boundaries || fs->shares)
 		memset(batch->seen, 0, sizeof(batch->seen));
-	while (batch->n < max && (work = TAILQ_FIRST(&fs->batch)) &&
-	       work->kind != ZL_WORK_RANGE) {
-		if (work->kind == ZL_WORK_PENDING &&
-		    !stage_pending(batch, pending_of(work), history))
+	while (batch->n < max && (work = TAILQ_FIRST(&fs->batch))) {
+		pieces += zl_share_pieces(work);
+		if (pieces > ZL_BATCH_MAX || !stage_one(fs, batch, work))
 			break;
 		TAILQ_REMOVE(&fs->batch, work, link);
 		batch->work[batch->n++] = work;
@@ -397,9 +416,9 @@ static void unstage(struct zl_batch *batch)
 
 	for (i = 0; i < batch->n; i++) {
 		if (batch->work[i]->kind == ZL_WORK_PENDING)
-			unstage_pending(pending_of(batch->work[i]));
+			unstage_pending(zl_pending_of(batch->work[i]));
 		else
-			free(zus_container_of(batch->work[i], struct zl_freed, work));
+			free(zl_freed_of(batch->work[i]));
 	}
 }
 
@@ -413,6 +432,8 @@ static int apply_items(struct zl_fs *fs, uint32_t max)
 	begin_batch(batch);
 	stage(fs, batch, max);
 	err = keep_history(fs, batch);
+	if (!err)
+		err = zl_share_batch(fs, batch);
 	for (i = 0; i < batch->n && !err; i++) {
 		look_ahead(fs, batch, i + LOOK_AHEAD);
 		err = apply_one(fs, batch, batch->work[i]);
@@ -456,19 +477,22 @@ static int range_some(struct zl_fs *fs, const struct zl_range *range, struct zl_
 static int range_step(struct zl_fs *fs, const struct zl_range *range, uint32_t max, bool *more)
 {
 	struct zl_batch *batch = fs->applying;
-	struct zl_elem elems[16], old;
-	struct zl_key keys[16];
+	struct zl_elem elems[RANGE_MAX], old;
+	struct zl_key keys[RANGE_MAX];
 	uint32_t n, i;
 	int err, end;
 
-	if (max > 16)
-		max = 16;
+	if (max > RANGE_MAX)
+		max = RANGE_MAX;
 	begin_batch(batch);
 	err = range_some(fs, range, keys, elems, max, &n, &fs->range_next);
 	*more = !err;
 	err = err == -ENOENT ? 0 : err;
-	for (i = 0; i < n && !err; i++)
+	for (i = 0; i < n && !err; i++) {
 		err = keep(fs, &elems[i], range->work.tid);
+		if (!err)
+			err = zl_share_ended(fs, batch, &elems[i], range->work.tid);
+	}
 	end = zl_tree_commit(fs);
 	err = err ? err : end;
 	for (i = 0; i < n && !err; i++) {
@@ -543,10 +567,10 @@ int zl_apply_all(struct zl_fs *fs)
 
 	/* what there is, then what came meanwhile, once */
 	while (ret == 1 && !TAILQ_EMPTY(&fs->batch))
-		ret = zl_step_apply(fs, BATCH_MAX);
+		ret = zl_step_apply(fs, ZL_BATCH_MAX);
 	if (ret == 1)
-		ret = zl_step_apply(fs, BATCH_MAX);
+		ret = zl_step_apply(fs, ZL_BATCH_MAX);
 	while (ret == 1 && !TAILQ_EMPTY(&fs->batch))
-		ret = zl_step_apply(fs, BATCH_MAX);
+		ret = zl_step_apply(fs, ZL_BATCH_MAX);
 	return ret < 0 ? ret : 0;
 }

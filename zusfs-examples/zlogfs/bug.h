@@ -46,6 +46,10 @@ enum zl_bug {
 	ZL_BUG_QUEUES_APART,	/* the applier takes what waits log by log, then one tid for all */
 	ZL_BUG_STAGE_UNSAID,	/* what the applier has begun with may still be changed */
 	ZL_BUG_FREE_AT_ONCE,	/* blocks are free with their record, not behind the applier */
+	/* Of clones. */
+	ZL_BUG_SHARED_FREE,	/* blocks are free when one of those who share them lets them go */
+	ZL_BUG_OWNER_TOGETHER,	/* who has shared blocks changes with the extents, in one go */
+	ZL_BUG_UNMARKED,	/* a clone does not say of its source that it shares */
 	ZL_BUG_COUNT,
 };
 

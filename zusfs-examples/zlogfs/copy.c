@@ -11,8 +11,7 @@
 
 #define BLOCKS_MAX	256u	/* at a time; the kernel comes again for the rest */
 
-/* A file's bytes, zeros where it has none. Under its lock. */
-static int read_bytes(struct zl_inode *zi, uint64_t off, uint64_t bytes, uint8_t *to)
+int zl_bytes(struct zl_inode *zi, uint64_t off, uint64_t bytes, uint8_t *to)
 {
 	struct zl_elem extent;
 	uint64_t end, n, skip;
@@ -78,10 +77,10 @@ static int copy_block(struct copy *c, uint64_t bn)
 		err = 0;	/* what was allocated stays allocated */
 	if (err)
 		return err < 0 ? err : 0;
-	err = read_bytes(c->to, first, ZLF_BLOCK_BYTES, buf);
+	err = zl_bytes(c->to, first, ZLF_BLOCK_BYTES, buf);
 	if (err)
 		return err;
-	err = read_bytes(c->from, c->from_off + (begin - c->to_off), end - begin,
+	err = zl_bytes(c->from, c->from_off + (begin - c->to_off), end - begin,
 			 buf + (begin - first));
 	addr = err ? 0 : zl_op_block(&c->op);
 	if (!addr)
@@ -127,7 +126,7 @@ int zl_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 	int err;
 
 	if (args->flags & (ZUS_COPY_CLONE | ZUS_COPY_DEDUPE))
-		return -EOPNOTSUPP;
+		return zl_clone(req, to, from, args, copied_bytes, out);
 	if (args->to_off + args->len_bytes > ZL_FILE_MAX_BYTES)
 		return -EFBIG;
 	c.bytes = c.bytes < most ? c.bytes : most;

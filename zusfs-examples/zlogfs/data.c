@@ -73,7 +73,8 @@ static int remember_write(struct zl_inode *zi, uint64_t map_id, uint64_t bn, uin
 	*w = (struct zl_write) { .next = zi->writes, .map_id = map_id, .bn = bn, .addr = addr,
 				 .blocks = blocks, .kind = kind,
 				 .change_tid = zi->obj.change_tid };
-	if (old && zl_get64(old->head.key) == bn && zl_get32(old->head.len) == blocks)
+	if (old && !zl_shares(&old->head) && zl_get64(old->head.key) == bn &&
+	    zl_get32(old->head.len) == blocks)
 		w->old_addr = zl_get64(old->head.addr);
 	zi->writes = w;
 	return 0;
@@ -111,6 +112,8 @@ static bool in_place(const struct zl_inode *zi, const struct zl_elem *extent)
 {
 	uint64_t boundary_tid = __atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE);
 
+	if (zl_shares(&extent->head))
+		return false;
 	switch (policy_of(zi)) {
 	case ZLF_POLICY_INPLACE:
 		return true;
@@ -202,15 +205,21 @@ static int map_elsewhere(struct zus_req *req, struct zl_inode *zi, const struct 
 		      old ? ZUS_EXTF_COMMIT : ZUS_EXTF_NEW);
 }
 
-/* For a fault that writes: copied and published at once, so that the page is what it says. */
+/*
+ * For a fault that writes, or that finds shared blocks: copied and published at once, so that
+ * the page is what it says.
+ */
 static int map_fault_cow(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
 			 const struct zl_elem *old, uint64_t bn, uint64_t *blocks, struct zl_op *op)
 {
 	struct zl_fs *fs = zi->obj.fs;
 	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT, .key = htole64(bn) };
-	uint64_t addr = alloc_blocks(zi, bn, false, blocks), freed;
+	uint64_t addr, freed;
 	int err;
 
+	if (op->err)		/* of a fault that reads, where nothing may be stored */
+		return op->err;
+	addr = alloc_blocks(zi, bn, false, blocks);
 	if (!addr)
 		return -ENOSPC;
 	copy_edges(fs, args, old, bn, *blocks, addr);
@@ -245,11 +254,25 @@ static bool wants_place(const struct zl_inode *zi, bool write)
 	       !__atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE);
 }
 
+/* What is there, as it is. */
+static int map_there(struct zus_req *req, const struct zus_map *args,
+		     const struct zl_elem *extent, uint64_t bn, uint64_t blocks)
+{
+	uint16_t type = ZUS_EXT_DATA, flags = 0;
+
+	if (extent->head.flags & ZLF_EF_UNWRITTEN)
+		type = ZUS_EXT_UNWRITTEN;
+	else if (zl_shares(&extent->head) && !(args->flags & ZUS_MAP_WRITE))
+		flags = ZUS_EXTF_SHARED;
+	return answer(req, bn, blocks, block_addr(extent, bn), type, flags);
+}
+
 /* One extent of the answer; *next: the block behind it. */
 static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
 		   uint64_t bn, uint64_t end, uint64_t *next, struct zl_op *op)
 {
-	bool write = args->flags & ZUS_MAP_WRITE, there, unwritten;
+	bool write = args->flags & ZUS_MAP_WRITE, fault = args->flags & ZUS_MAP_FAULT;
+	bool there, unwritten, own;
 	struct zl_elem extent;
 	uint64_t limit, blocks;
 	int err = extent_at(zi, bn, wants_place(zi, write), &extent, &limit);
@@ -258,22 +281,23 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 		return err;
 	there = !err;
 	unwritten = there && extent.head.flags & ZLF_EF_UNWRITTEN;
+	own = there && fault && zl_shares(&extent.head);	/* it is to become so */
 	if (!(args->flags & ZUS_MAP_REPORT) && limit > end)
 		limit = end;
 	if (limit > ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES)
 		limit = ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES;
 	blocks = limit - bn;
-	if (!write || (args->flags & ZUS_MAP_ZERO && (!there || unwritten)))
-		err = answer(req, bn, blocks, there ? block_addr(&extent, bn) : 0,
-			     !there ? ZUS_EXT_HOLE : unwritten ? ZUS_EXT_UNWRITTEN : ZUS_EXT_DATA,
-			     0);
+	if (!there && (!write || args->flags & ZUS_MAP_ZERO))
+		err = answer(req, bn, blocks, 0, ZUS_EXT_HOLE, 0);
+	else if ((!write && !own) || (args->flags & ZUS_MAP_ZERO && unwritten))
+		err = map_there(req, args, &extent, bn, blocks);
 	else if (write_over(zi, bn, bn + 1))
 		return ZUS_BUSY_RETRY;
 	else if (unwritten)
 		err = map_unwritten(req, zi, &extent, bn, blocks);
 	else if (there && in_place(zi, &extent))
-		err = answer(req, bn, blocks, block_addr(&extent, bn), ZUS_EXT_DATA, 0);
-	else if (there && args->flags & ZUS_MAP_FAULT)
+		err = map_there(req, args, &extent, bn, blocks);
+	else if (there && fault)
 		err = map_fault_cow(req, zi, args, &extent, bn, &blocks, op);
 	else
 		err = map_elsewhere(req, zi, args, there ? &extent : NULL, bn, &blocks);
@@ -286,6 +310,8 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 	struct zl_inode *zi = zl_inode_of_zus(inode);
 	uint64_t begin = args->off / ZLF_BLOCK_BYTES, bn = begin, next = 0;
 	uint64_t end = (args->off + args->len_bytes + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
+	bool write = args->flags & ZUS_MAP_WRITE;
+	bool changes = write || (args->flags & ZUS_MAP_FAULT && zl_fs_of(inode)->clones);
 	struct zl_op op;
 	int err = 0;
 
@@ -294,10 +320,11 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 		return -EINVAL;
 	if (args->flags & ZUS_MAP_STAY)
 		return ZUS_BUSY_RETRY;
-	if (args->flags & ZUS_MAP_WRITE)
+	if (changes)
 		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
-	if (err)
+	if (err && write)
 		return err;
+	err = 0;		/* who reads may find that nothing need be changed */
 	pthread_mutex_lock(&zi->obj.lock);
 	while (!err && bn < end && zus_req_extents_left(req)) {
 		err = map_one(req, zi, args, bn, end, &next, &op);
@@ -306,7 +333,7 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 			break;		/* a record of its own */
 	}
 	pthread_mutex_unlock(&zi->obj.lock);
-	if (args->flags & ZUS_MAP_WRITE)
+	if (changes)
 		zl_op_end(&op);
 	return bn > begin ? 0 : err;	/* a part is an answer, too */
 }
@@ -392,7 +419,7 @@ static bool is_all_of(struct zl_op *op, struct zl_inode *zi, const struct zl_wri
 		return true;
 	}
 	return !zl_obj_find(&zi->obj, ZLF_REC_EXTENT, w->bn, old) &&
-	       zl_get32(old->head.len) == blocks;
+	       zl_get32(old->head.len) == blocks && !zl_shares(&old->head);
 }
 
 static int op_publish_one(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,

@@ -109,12 +109,14 @@ void zl_pending_free(struct zl_pending *p)
 /*
  * May its place be taken, as if it had not been? Else it has to come into the tree first. A
  * mount takes every step again, as it can't tell how far each had come; but those of an inode
- * leave nothing behind that the next one would have to know of.
+ * leave nothing behind that the next one would have to know of. Who had shared blocks had
+ * them when others let them go.
  */
 static bool may_forget(const struct zl_fs *fs, const struct zl_pending *p)
 {
 	return !p->staged && (!fs->recovering || p->rec_type == ZLF_REC_INODE) &&
-	       p->work.tid > __atomic_load_n(&fs->boundary_tid, __ATOMIC_ACQUIRE);
+	       p->work.tid > __atomic_load_n(&fs->boundary_tid, __ATOMIC_ACQUIRE) &&
+	       !(p->elem.head.lines && zl_shares(&p->elem.head));
 }
 
 static void enqueue(struct zl_effect *to, struct zl_work *work, enum zl_work_kind kind)
@@ -180,6 +182,7 @@ static void add_freed(struct zl_effect *to, const struct zl_item *item, uint64_t
 	freed->addr = addr;
 	freed->create_tid = create_tid;
 	freed->blocks = item->len;
+	freed->shared = item->kind == ZLF_ITEM_FREE && item->flags & ZLF_EF_SHARED;
 	if (ZL_BUG(FREE_AT_ONCE) && !to->fs->recovering)
 		zl_blocks_free(to->fs, addr, item->len);
 	enqueue(to, &freed->work, ZL_WORK_FREE);

@@ -8,10 +8,11 @@
 #include <sys/stat.h>
 
 #include "ops.h"
+#include "owners.h"
 
 bool zl_ino_valid(uint64_t ino)
 {
-	return ino == ZLF_OBJ_ROOT || (ino >= ZLF_OBJ_FIRST && ino < ZL_OBJ_END);
+	return ino == ZLF_OBJ_ROOT || (ino >= ZLF_OBJ_FIRST && ino < ZLF_OBJ_OWNERS);
 }
 
 static bool blocks_valid(const struct zl_fs *fs, uint64_t addr, uint32_t blocks)
@@ -99,7 +100,8 @@ static const char *check_extent(const struct zl_fs *fs, const struct zlf_elem *e
 	uint64_t bn = zl_get64(elem->key), end = ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES;
 	uint32_t blocks = zl_get32(elem->len);
 
-	if (elem->lines != 1 || elem->flags & ZLF_EF_BLOCK)
+	if (elem->lines != 1 || elem->flags & ZLF_EF_BLOCK ||
+	    (elem->flags & ZLF_EF_SHARED && elem->flags & ZLF_EF_UNWRITTEN))
 		return "its flags";
 	if (bn >= end || blocks > end - bn)
 		return "its place in the file";
@@ -155,6 +157,17 @@ static const char *check_type(const struct zl_fs *fs, const struct zlf_elem *ele
 	}
 }
 
+static const char *check_owner(const struct zl_fs *fs, const struct zlf_elem *elem)
+{
+	const char *what = zl_owner_check(elem);
+
+	if (what)
+		return what;
+	if (elem->flags || zl_get64(elem->end_tid) > ZL_TID_MAX)
+		return "its flags";
+	return blocks_valid(fs, zl_get64(elem->addr), zl_get32(elem->len)) ? NULL : "its blocks";
+}
+
 /* An extent's len are blocks, which have no lines here. */
 static uint32_t lines_of(const struct zlf_elem *elem)
 {
@@ -168,9 +181,12 @@ static uint32_t lines_of(const struct zlf_elem *elem)
 
 const char *zl_elem_check(const struct zl_fs *fs, const struct zlf_elem *elem)
 {
-	const char *what = zl_key_check(elem->rec_type & ~ZLF_REC_HISTORY, zl_get64(elem->obj),
-					zl_get64(elem->key));
+	const char *what;
 
+	if (elem->rec_type == ZLF_REC_OWNER)
+		return elem->lines != 1 ? "its lines" : check_owner(fs, elem);
+	what = zl_key_check(elem->rec_type & ~ZLF_REC_HISTORY, zl_get64(elem->obj),
+			    zl_get64(elem->key));
 	if (!what && elem->flags & ~(ZLF_EF_UNWRITTEN | ZLF_EF_BLOCK | ZLF_EF_SHARED))
 		what = "its flags";
 	if (!what && elem->lines != lines_of(elem))

@@ -287,8 +287,16 @@ ZLF_ASSERT_OFF(zlf_hint, key, 8);
 #define ZLF_OBJ_SNAPSHOTS	3ull	/* key: tid */
 #define ZLF_OBJ_PFS		4ull	/* key: pfs id */
 #define ZLF_OBJ_CONFIG		5ull
-#define ZLF_OBJ_REFCOUNTS	6ull	/* key: block */
 #define ZLF_OBJ_FIRST		16ull	/* of inodes that are made later */
+/*
+ * Behind all inodes: blocks that are in several places. Each place is an extent with
+ * ZLF_EF_SHARED, of now or of history, and has an element OWNER: its object is this, and the
+ * first block's device in bits 36-41 and number on it below; its key the inode in bits 8-63,
+ * and the upper 8 of 51 bits of the block in the file; create_tid the lower 43 bits of that in
+ * bits 21-63, and below a number that tells places of history apart, which is 0 of now. So all
+ * that have a block are found, without asking any file.
+ */
+#define ZLF_OBJ_OWNERS		(1ull << 55)
 
 #define ZLF_REC_INODE		1u	/* key 0; payload zlf_inode */
 #define ZLF_REC_DIRENT		2u	/* key: hash of the name; addr: inode */
@@ -305,14 +313,14 @@ ZLF_ASSERT_OFF(zlf_hint, key, 8);
 #define ZLF_REC_SNAPSHOT	9u	/* payload: label */
 #define ZLF_REC_CONFIG		10u
 #define ZLF_REC_QUOTA		11u
-#define ZLF_REC_REFCOUNT	12u	/* len: blocks, aux: how many more have them */
+#define ZLF_REC_OWNER		12u	/* addr, len; end_tid: create_tid of history, or 0 */
 #define ZLF_REC_LAST		12u
-/* What was, and is kept, behind all that is. Each block belongs to one element. */
+/* What was, and is kept, behind all that is. Each block belongs to one element, or is shared. */
 #define ZLF_REC_HISTORY		0x80u
 
 #define ZLF_EF_UNWRITTEN	(1u << 0) /* extent: allocated, reads as zero */
 #define ZLF_EF_BLOCK		(1u << 1) /* symlink, xattr: what it holds is in blocks */
-#define ZLF_EF_SHARED		(1u << 2) /* extent: blocks may be counted */
+#define ZLF_EF_SHARED		(1u << 2) /* extent: others may have blocks of it; see OWNERS */
 
 /*
  * An element: one line, and payload in the lines behind it. It never changes where it is:

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "ops.h"
+#include "owners.h"
 #include "zlogfs_ioctl.h"
 
 static int apply(struct zl_fs *fs, const struct zus_ioctl *args)
@@ -42,6 +43,20 @@ static void usage(struct zl_fs *fs, struct zlogfs_usage *out)
 	pthread_mutex_unlock(&fs->step);
 }
 
+static int change(struct zl_fs *fs, const struct zus_ioctl *args)
+{
+	if (fs->rdonly)
+		return -EROFS;
+	switch (args->cmd) {
+	case ZLOGFS_IOC_APPLY:
+		return apply(fs, args);
+	case ZLOGFS_IOC_CHECKPOINT:
+		return checkpoint(fs);
+	default:
+		return zl_boundary(fs);
+	}
+}
+
 int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioctl *args,
 	     int32_t *result)
 {
@@ -53,6 +68,7 @@ int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioct
 	case ZLOGFS_IOC_USAGE:
 		usage(fs, args->out);
 		return 0;
+	case ZLOGFS_IOC_SHARED:
 	case ZLOGFS_IOC_APPLY:
 	case ZLOGFS_IOC_CHECKPOINT:
 	case ZLOGFS_IOC_BOUNDARY:
@@ -62,10 +78,9 @@ int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioct
 	}
 	if (!(args->flags & ZUS_IOCTL_ADMIN))
 		return -EPERM;
-	if (fs->rdonly)
-		return -EROFS;
-	ret = args->cmd == ZLOGFS_IOC_APPLY ? apply(fs, args) :
-	      args->cmd == ZLOGFS_IOC_CHECKPOINT ? checkpoint(fs) : zl_boundary(fs);
+	if (args->cmd == ZLOGFS_IOC_SHARED)
+		return zl_owners_count(fs, args->out);
+	ret = change(fs, args);
 	*result = ret > 0 ? ret : 0;
 	return ret < 0 ? ret : 0;
 }

@@ -199,6 +199,8 @@ static bool elem_valid(const struct zl_fs *fs, const struct zl_item *item)
 
 static bool item_valid(const struct zl_fs *fs, const struct zl_item *item)
 {
+	if (item->rec_type == ZLF_REC_OWNER)	/* the applier's own */
+		return false;
 	switch (item->kind) {
 	case ZLF_ITEM_SET:
 		return elem_valid(fs, item);
@@ -208,7 +210,7 @@ static bool item_valid(const struct zl_fs *fs, const struct zl_item *item)
 	case ZLF_ITEM_DEL:
 		return !zl_key_check(item->rec_type, item->obj, item->key);
 	case ZLF_ITEM_RANGE:
-		return item->obj && item->obj < ZL_OBJ_END && item->rec_type &&
+		return item->obj && item->obj < ZLF_OBJ_OWNERS && item->rec_type &&
 		       item->rec_type <= ZLF_REC_LAST && item->rec_type != ZLF_REC_INODE;
 	default:
 		return !item->payload_bytes && zl_ino_valid(item->obj) &&

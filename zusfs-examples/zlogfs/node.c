@@ -30,7 +30,7 @@ struct zl_key zl_elem_key(const struct zlf_elem *elem)
 	return (struct zl_key) {
 		.obj = zl_get64(elem->obj),
 		.key = zl_get64(elem->key),
-		.tid = elem->rec_type & ZLF_REC_HISTORY ? zl_get64(elem->create_tid) : 0,
+		.tid = zl_key_has_tid(elem->rec_type) ? zl_get64(elem->create_tid) : 0,
 		.rec_type = elem->rec_type,
 	};
 }
@@ -45,7 +45,7 @@ static uint64_t high_of_elem(const struct zlf_elem *elem)
 	return zl_get64(elem->obj) << 8 | elem->rec_type;
 }
 
-/* Of history, whose keys differ in the tid, too; as long as the reader is not sure, anything. */
+/* Of those whose keys differ in the tid, too; as long as the reader is not sure, anything. */
 ZL_OPTIMISTIC
 static uint64_t tid_at(const struct zl_node *node, uint32_t i)
 {
@@ -128,7 +128,7 @@ uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bo
 		end = search_high(node, high + 1, begin, end);
 	}
 	i = search_low(node, key->key, begin, end);
-	if (high & ZLF_REC_HISTORY && i < end && low_at(node, i) == key->key) {
+	if (zl_key_has_tid(high & UINT8_MAX) && i < end && low_at(node, i) == key->key) {
 		if (key->key != UINT64_MAX)
 			end = search_low(node, key->key + 1, i, end);
 		i = search_tid(node, key->tid, i, end);
@@ -148,7 +148,7 @@ struct zl_key zl_node_key(const struct zl_node *node, uint32_t i)
 	return (struct zl_key) {
 		.obj = high >> 8, .rec_type = rec_type,
 		.key = low_at(node, i),
-		.tid = rec_type & ZLF_REC_HISTORY ? tid_at(node, i) : 0,
+		.tid = zl_key_has_tid(rec_type) ? tid_at(node, i) : 0,
 	};
 }
 

@@ -159,7 +159,8 @@ void zl_op_free(struct zl_op *op, struct zl_obj *obj, const struct zlf_elem *ext
 	struct zl_item item = item_of(extent, NULL, 0);
 
 	item.kind = ZLF_ITEM_FREE;
-	item.obj_type = item.flags = 0;
+	item.obj_type = 0;
+	item.flags &= ZLF_EF_SHARED;
 	add_item(op, obj, &item);
 }
 

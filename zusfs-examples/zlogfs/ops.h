@@ -118,6 +118,11 @@ void zl_writes_free(struct zl_inode *zi);
 int zl_op_cut(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end, uint64_t *freed);
 /* The same, but blocks inside stay the file's: a new extent will name them. */
 int zl_op_split(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end);
+/* The first extent that reaches behind bn, and the one behind an extent: ENOENT, EIO. */
+int zl_extent_first(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent);
+int zl_extent_next(struct zl_inode *zi, struct zl_elem *extent);
+/* Of an extent the part from bn up to end; it is as old as the whole. */
+struct zlf_elem zl_extent_part(const struct zl_elem *extent, uint64_t bn, uint64_t end);
 /* The extent that has bn, or ENOENT; *end: where it, or the hole, ends. */
 int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end);
 int zl_fallocate(struct zus_req *req, struct zus_inode *inode, const struct zus_fallocate *args,
@@ -125,6 +130,11 @@ int zl_fallocate(struct zus_req *req, struct zus_inode *inode, const struct zus_
 
 int zl_copy(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
 	    const struct zus_copy *args, uint64_t *copied_bytes, struct zus_attr *out);
+/* A file's bytes, zeros where it has none, under its lock. */
+int zl_bytes(struct zl_inode *zi, uint64_t off, uint64_t bytes, uint8_t *to);
+/* Of args->flags CLONE and DEDUPE. */
+int zl_clone(struct zus_req *req, struct zus_inode *to, struct zus_inode *from,
+	     const struct zus_copy *args, uint64_t *cloned_bytes, struct zus_attr *out);
 
 /* ------------------------------------------------------------------ ioctl.c */
 

@@ -55,6 +55,7 @@ struct zl_freed {
 	uint64_t addr;
 	uint64_t create_tid;	/* since when they had been in the file */
 	uint32_t blocks;
+	bool shared;		/* others may have them, too */
 };
 
 /*

@@ -18,6 +18,7 @@ bool zl_reuse_soon;
 
 struct options {
 	bool manual;		/* nothing runs by itself: a test takes the steps */
+	bool reflink;		/* files may share blocks */
 	uint32_t policy;
 };
 
@@ -49,6 +50,8 @@ static int parse(const char *text, struct options *options)
 	while ((ret = zus_option_next(&text, buf, sizeof(buf), &key, &value)) > 0) {
 		if (!strcmp(key, "steps") && value && !strcmp(value, "manual")) {
 			options->manual = true;
+		} else if (!strcmp(key, "reflink") && !value) {
+			options->reflink = true;
 		} else if (!strcmp(key, "policy")) {
 			ret = parse_policy(value, &options->policy);
 			if (ret)
@@ -135,6 +138,7 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 		err = end_orphans(fs);
 	if (options.policy)
 		fs->policy = options.policy;
+	fs->clones = fs->shares || (options.reflink && !fs->rdonly);
 	if (!err && !fs->rdonly && !options.manual)
 		err = zl_shell_start(fs);
 	if (!err)
@@ -146,7 +150,8 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	}
 	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_FILEATTR |
 			ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | ZUS_MF_FALLOCATE | ZUS_MF_EXPORT |
-			ZUS_MF_IOCTL | ZUS_MF_COPY | ZUS_MF_CREATE_OPEN;
+			ZUS_MF_IOCTL | ZUS_MF_COPY | ZUS_MF_CREATE_OPEN |
+			(fs->clones ? ZUS_MF_CLONE : 0);
 	out->max_file_bytes = ZL_FILE_MAX_BYTES;
 	out->magic = ZLF_MAGIC_STATFS;
 	return 0;

@@ -21,8 +21,7 @@ static uint64_t end_of(const struct zl_elem *extent)
 	return key_of(extent) + zl_get32(extent->head.len);
 }
 
-/* Of an extent the part from bn up to end; it is as old as the whole. */
-static struct zlf_elem part_of(const struct zl_elem *extent, uint64_t bn, uint64_t end)
+struct zlf_elem zl_extent_part(const struct zl_elem *extent, uint64_t bn, uint64_t end)
 {
 	struct zlf_elem part = extent->head;
 
@@ -42,23 +41,22 @@ static void op_cut_one(struct zl_op *op, struct zl_inode *zi, const struct zl_el
 	struct zlf_elem part;
 
 	if (first > key_of(extent)) {
-		part = part_of(extent, key_of(extent), first);
+		part = zl_extent_part(extent, key_of(extent), first);
 		zl_op_set(op, &zi->obj, &part, NULL, 0);
 	} else {
 		zl_op_del(op, &zi->obj, ZLF_REC_EXTENT, key_of(extent));
 	}
 	if (last < end_of(extent)) {
-		part = part_of(extent, last, end_of(extent));
+		part = zl_extent_part(extent, last, end_of(extent));
 		zl_op_set(op, &zi->obj, &part, NULL, 0);
 	}
 	if (drop) {
-		part = part_of(extent, first, last);
+		part = zl_extent_part(extent, first, last);
 		zl_op_free(op, &zi->obj, &part);
 	}
 }
 
-/* The first extent that reaches behind bn. */
-static int first_extent(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent)
+int zl_extent_first(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent)
 {
 	int err = zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn, extent);
 
@@ -69,7 +67,7 @@ static int first_extent(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent
 	return zl_obj_next(&zi->obj, ZLF_REC_EXTENT, bn, extent);
 }
 
-static int next_extent(struct zl_inode *zi, struct zl_elem *extent)
+int zl_extent_next(struct zl_inode *zi, struct zl_elem *extent)
 {
 	return zl_obj_next(&zi->obj, ZLF_REC_EXTENT, key_of(extent) + 1, extent);
 }
@@ -82,8 +80,8 @@ static int count_extents(struct zl_inode *zi, uint64_t bn, uint64_t end, uint64_
 	int err;
 
 	*n = *blocks = 0;
-	for (err = first_extent(zi, bn, &extent); !err && key_of(&extent) < end;
-	     err = next_extent(zi, &extent)) {
+	for (err = zl_extent_first(zi, bn, &extent); !err && key_of(&extent) < end;
+	     err = zl_extent_next(zi, &extent)) {
 		++*n;
 		*blocks += (end_of(&extent) < end ? end_of(&extent) : end) -
 			   (key_of(&extent) > bn ? key_of(&extent) : bn);
@@ -96,8 +94,8 @@ static int cut_each(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t
 	struct zl_elem extent;
 	int err;
 
-	for (err = first_extent(zi, bn, &extent); !err && key_of(&extent) < end;
-	     err = next_extent(zi, &extent))
+	for (err = zl_extent_first(zi, bn, &extent); !err && key_of(&extent) < end;
+	     err = zl_extent_next(zi, &extent))
 		op_cut_one(op, zi, &extent, bn, end, drop);
 	return err == -ENOENT ? 0 : err;
 }
@@ -107,7 +105,7 @@ static int cut_range(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_
 {
 	struct zl_elem extent;
 	uint64_t from = bn, to = end;
-	int err = first_extent(zi, bn, &extent);
+	int err = zl_extent_first(zi, bn, &extent);
 
 	if (!err && key_of(&extent) < bn) {
 		op_cut_one(op, zi, &extent, bn, end, true);
@@ -205,7 +203,7 @@ static int zero(struct falloc *f)
 	return err ? err : add_unwritten(f, f->bn, f->end);
 }
 
-/* Of what a boundary wants the bytes go elsewhere, and the blocks become history. */
+/* The bytes go elsewhere, the blocks out of the file: it may be that others want them. */
 static int copy_extent(struct falloc *f, const struct zlf_elem *from, uint64_t to_bn)
 {
 	uint32_t left = zl_get32(from->len), got;
@@ -225,10 +223,34 @@ static int copy_extent(struct falloc *f, const struct zlf_elem *from, uint64_t t
 		part.addr = htole64(addr);
 		part.len = htole32(got);
 		part.create_tid = 0;
+		part.flags &= (uint8_t)~ZLF_EF_SHARED;
 		zl_op_set(&f->op, &f->zi->obj, &part, NULL, 0);
 	}
 	zl_pm_fence();
 	return 0;
+}
+
+/* Blocks that others may have, too, are copied; holes are filled. */
+static int make_own(struct falloc *f)
+{
+	struct zl_elem extent;
+	struct zlf_elem part;
+	uint64_t bn, end;
+	int err;
+
+	for (err = zl_extent_first(f->zi, f->first, &extent);
+	     !err && key_of(&extent) < f->last; err = zl_extent_next(f->zi, &extent)) {
+		if (!zl_shares(&extent.head))
+			continue;
+		bn = key_of(&extent) > f->first ? key_of(&extent) : f->first;
+		end = end_of(&extent) < f->last ? end_of(&extent) : f->last;
+		op_cut_one(&f->op, f->zi, &extent, bn, end, false);
+		part = zl_extent_part(&extent, bn, end);
+		err = copy_extent(f, &part, bn);
+		if (err)
+			return err;
+	}
+	return err && err != -ENOENT ? err : fill(f, f->first, f->last);
 }
 
 static int move_extent(struct falloc *f, struct zlf_elem *part, uint64_t to_bn)
@@ -249,13 +271,13 @@ static int shift(struct falloc *f, uint64_t bn, int64_t by)
 	uint64_t from;
 	int err;
 
-	for (err = first_extent(f->zi, bn, &extent); !err; err = next_extent(f->zi, &extent))
+	for (err = zl_extent_first(f->zi, bn, &extent); !err; err = zl_extent_next(f->zi, &extent))
 		zl_op_del(&f->op, &f->zi->obj, ZLF_REC_EXTENT,
 			  key_of(&extent) > bn ? key_of(&extent) : bn);
-	for (err = err == -ENOENT ? first_extent(f->zi, bn, &extent) : err; !err;
-	     err = next_extent(f->zi, &extent)) {
+	for (err = err == -ENOENT ? zl_extent_first(f->zi, bn, &extent) : err; !err;
+	     err = zl_extent_next(f->zi, &extent)) {
 		from = key_of(&extent) > bn ? key_of(&extent) : bn;
-		part = part_of(&extent, from, end_of(&extent));
+		part = zl_extent_part(&extent, from, end_of(&extent));
 		err = move_extent(f, &part, from + (uint64_t)by);
 		if (err)
 			return err;
@@ -274,10 +296,10 @@ static int insert(struct falloc *f)
 {
 	struct zl_elem extent;
 	struct zlf_elem part;
-	int err = first_extent(f->zi, f->first, &extent);
+	int err = zl_extent_first(f->zi, f->first, &extent);
 
 	if (!err && key_of(&extent) < f->first) {	/* in the middle of one */
-		part = part_of(&extent, key_of(&extent), f->first);
+		part = zl_extent_part(&extent, key_of(&extent), f->first);
 		zl_op_set(&f->op, &f->zi->obj, &part, NULL, 0);
 	}
 	return err && err != -ENOENT ? err : shift(f, f->first, (int64_t)(f->last - f->first));
@@ -287,8 +309,9 @@ static int by_mode(struct falloc *f, uint32_t mode)
 {
 	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
 	case 0:
-	case FALLOC_FL_UNSHARE_RANGE:
 		return fill(f, f->first, f->last);
+	case FALLOC_FL_UNSHARE_RANGE:
+		return make_own(f);
 	case FALLOC_FL_PUNCH_HOLE:
 		return zl_op_cut(&f->op, f->zi, f->bn, f->end, &f->freed);
 	case FALLOC_FL_ZERO_RANGE:

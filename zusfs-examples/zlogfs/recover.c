@@ -11,6 +11,7 @@
 #include "bug.h"
 #include "item.h"
 #include "node.h"
+#include "owners.h"
 #include "pending.h"
 
 struct found {
@@ -172,6 +173,7 @@ static int note_items(struct zl_fs *fs, const struct zlf_record *record)
 			fs->next_obj = item.obj + 1;
 		if (item.kind != ZLF_ITEM_SET)
 			continue;
+		fs->shares |= item.rec_type == ZLF_REC_EXTENT && item.flags & ZLF_EF_SHARED;
 		if (item.rec_type == ZLF_REC_SNAPSHOT)
 			err = zl_boundary_add(fs, zl_get64(record->tid));
 		zl_item_elem(&item, zl_get64(record->tid), &elem);
@@ -317,7 +319,10 @@ int zl_recover(struct zl_fs *fs)
 	fs->next_obj = zl_get64(fs->ckpt.next_obj);
 	fs->applied_tid = zl_get64(fs->ckpt.applied_tid);
 	fs->recovering = true;
-	err = load_boundaries(fs);
+	err = zl_owners_any(fs);
+	fs->shares = err > 0;
+	if (err >= 0)
+		err = load_boundaries(fs);
 	if (!err)
 		err = read_log(&rec);
 	if (!err)

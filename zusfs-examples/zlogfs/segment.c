@@ -263,6 +263,17 @@ void zl_bits_clear(struct zl_fs *fs, uint64_t addr, uint32_t units)
 	bits_change(fs, addr, units, false);
 }
 
+bool zl_bits_are_set(const struct zl_fs *fs, uint64_t addr)
+{
+	const struct zl_seg *seg;
+	uint32_t i, off;
+
+	if (!zl_addr_split(fs, addr, &i, &off))
+		return false;
+	seg = &fs->segs[i];
+	return !newer_by(seg, addr) && zl_bit(seg->media_used, off / ZLF_BLOCK_BYTES);
+}
+
 /* Its bits as they are to be, in one go: which of their words come first is the same to all. */
 static void store_line(struct zl_fs *fs, const struct zl_seg *seg)
 {

@@ -293,7 +293,7 @@ const char *zl_ckpt_check(const struct zlf_ckpt *ckpt)
 		return "min_log_seq";
 	if (zl_get64(ckpt->next_log_seq) >= ZL_SEQ_END)
 		return "next_log_seq";
-	if (next_obj < ZLF_OBJ_FIRST || next_obj >= ZL_OBJ_END)
+	if (next_obj < ZLF_OBJ_FIRST || next_obj >= ZLF_OBJ_OWNERS)
 		return "next_obj";
 	return zl_get32(ckpt->slots_area) > 1 ? "slots_area" : NULL;
 }

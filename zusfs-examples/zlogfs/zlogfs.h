@@ -202,6 +202,8 @@ bool zl_addr_split(const struct zl_fs *fs, uint64_t addr, uint32_t *seg, uint32_
 uint32_t zl_addr_zone(uint64_t addr);
 uint32_t zl_addr_gen(uint64_t addr);
 uint32_t zl_addr_dev(uint64_t addr, uint64_t *dev_off);
+/* Which block of its segment. */
+uint32_t zl_addr_block(const struct zl_fs *fs, uint64_t addr);
 struct zl_dev *zl_seg_dev(struct zl_fs *fs, uint32_t seg);
 uint64_t zl_seg_off(struct zl_fs *fs, uint32_t seg);
 /* Bytes at addr, which has been checked. */
@@ -246,6 +248,8 @@ void zl_log_seg_release(struct zl_fs *fs, uint32_t seg);
 void zl_bits_set(struct zl_fs *fs, uint64_t addr, uint32_t units);
 void zl_bits_clear(struct zl_fs *fs, uint64_t addr, uint32_t units);
 void zl_bits_store(struct zl_fs *fs);
+/* Of one block, and of the segment's present use: has it been set, and not cleared since? */
+bool zl_bits_are_set(const struct zl_fs *fs, uint64_t addr);
 
 void zl_space_count(struct zl_fs *fs, struct zus_statfs *st);
 /* ENOSPC: who is of this class has to stop. */
@@ -262,9 +266,15 @@ bool zl_seg_word_split(uint64_t word, uint32_t *type, uint32_t *log, uint32_t *g
 struct zl_key {
 	uint64_t obj;
 	uint64_t key;
-	uint64_t tid;		/* of history; else 0 */
+	uint64_t tid;		/* of history, and of owners; else 0 */
 	uint32_t rec_type;
 };
+
+/* Has its key create_tid? */
+static inline bool zl_key_has_tid(uint32_t rec_type)
+{
+	return rec_type & ZLF_REC_HISTORY || rec_type == ZLF_REC_OWNER;
+}
 
 int zl_key_compare(const struct zl_key *a, const struct zl_key *b);
 struct zl_key zl_elem_key(const struct zlf_elem *elem);
@@ -384,6 +394,13 @@ int zl_inode_load(struct zl_inode *zi);
 
 /* Blocks that an element has. */
 uint32_t zl_elem_blocks(const struct zlf_elem *elem);
+
+/* Is it an extent whose blocks others may have, too? */
+static inline bool zl_shares(const struct zlf_elem *elem)
+{
+	return (elem->rec_type & ~ZLF_REC_HISTORY) == ZLF_REC_EXTENT &&
+	       elem->flags & ZLF_EF_SHARED;
+}
 
 /*
  * elem.c: what has come from the medium. NULL, or what cannot be: elements with all their
@@ -603,6 +620,8 @@ struct zl_fs {
 	struct zlf_slot *slots;
 	uint64_t *boundaries;	/* tids, rising; under step */
 	uint32_t num_boundaries;
+	bool shares;		/* there may be shared blocks; under step */
+	bool clones;		/* they may be made, or are there: told at mount */
 
 	struct zl_inode *root;
 	struct zl_shell *shell;	/* threads, where there are any */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * zlogfs_ioctl.h - what programs can ask of zlogfs beside the usual: by ioctl(2) on any open
- * file or directory of the mount. Steps need CAP_SYS_ADMIN, else EPERM.
+ * file or directory of the mount. Unless it says so they need CAP_SYS_ADMIN, else EPERM.
  */
 #ifndef ZLOGFS_IOCTL_H
 #define ZLOGFS_IOCTL_H
@@ -32,5 +32,8 @@ struct zlogfs_usage {
 
 /* What is used for what. Anybody may ask. */
 #define ZLOGFS_IOC_USAGE	_IOR('L', 0x84, struct zlogfs_usage)
+
+/* How many extents have blocks that others may have, too; each is looked at. */
+#define ZLOGFS_IOC_SHARED	_IOR('L', 0x85, __u64)
 
 #endif /* ZLOGFS_IOCTL_H */

@@ -92,12 +92,27 @@ static struct zlogfs_usage usage_of(struct zus_local *local)
 	return usage;
 }
 
+static uint64_t shared_extents(struct zus_local *local)
+{
+	uint64_t n = 0;
+	struct zus_ioctl args = { .cmd = ZLOGFS_IOC_SHARED, .flags = ZUS_IOCTL_ADMIN, .out = &n,
+				  .out_bytes = sizeof(n) };
+	struct zus_local_file *root;
+	int32_t result;
+
+	if (!zus_local_open(local, "/", &root)) {
+		zus_local_ioctl(root, &args, &result);
+		zus_local_close(root);
+	}
+	return n;
+}
+
 /* Not of the log: how long that is differs with what was applied when. */
 static uint64_t digest(struct zus_local *local)
 {
 	struct zlogfs_usage usage = usage_of(local);
 
-	return usage.data_blocks << 32 | usage.tree_nodes;
+	return usage.data_blocks << 40 | usage.tree_nodes << 20 | shared_extents(local);
 }
 
 static bool keeps(struct zus_local *local)
@@ -136,7 +151,7 @@ static const char *const steps[] = { "apply", "checkpoint", "settle", "boundary"
 ZUS_EXPORT const struct crash_target crash_target = {
 	.device_bytes = 384 << 10,
 	.data_off = DATA_OFF,
-	.options = "steps=manual,policy=cow",
+	.options = "steps=manual,policy=cow,reflink",
 	.flags = CRASH_SPACE | CRASH_TIMES | CRASH_FSCK,
 	.steps = steps,
 	.mkfs = make,

@@ -17,7 +17,7 @@ const char *const zl_check_classes[ZL_CHECK_CLASSES] = {
 	[ZL_CHECK_NODE] = "node", [ZL_CHECK_ELEMENT] = "element", [ZL_CHECK_EXTENT] = "extent",
 	[ZL_CHECK_BITMAP] = "bitmap", [ZL_CHECK_INODE] = "inode", [ZL_CHECK_NAME] = "name",
 	[ZL_CHECK_ORPHAN] = "orphan", [ZL_CHECK_XATTR] = "xattr",
-	[ZL_CHECK_BOUNDARY] = "boundary",
+	[ZL_CHECK_BOUNDARY] = "boundary", [ZL_CHECK_OWNER] = "owner",
 };
 
 /* ------------------------------------------------------------------- findings */

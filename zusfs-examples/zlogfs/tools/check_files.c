@@ -10,6 +10,7 @@
 
 #include "check_int.h"
 #include "ops.h"
+#include "owners.h"
 
 static uint32_t type_of(const struct zlf_elem *elem)
 {
@@ -195,25 +196,33 @@ static void check_xattr(struct zlc *c, uint64_t i, struct zlc_inode *inode)
 			   (int)(name.bytes < 60 ? name.bytes : 60), name.str, what);
 }
 
-/* The element of an object at a key, of which all come before; UINT64_MAX: there is none. */
-static uint64_t find_elem(const struct zlc *c, const struct zl_key *key)
+/* The first element that is not in front of a key. */
+static uint64_t first_elem(const struct zlc *c, const struct zl_key *key)
 {
 	uint64_t low = 0, high = c->num_elems, mid;
 	struct zl_key at;
-	int order;
 
 	while (low < high) {
 		mid = (low + high) / 2;
 		at = zl_elem_key(c->elems[mid]);
-		order = zl_key_compare(&at, key);
-		if (!order)
-			return mid;
-		if (order < 0)
+		if (zl_key_compare(&at, key) < 0)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return UINT64_MAX;
+	return low;
+}
+
+/* The element of an object at a key, of which all come before; UINT64_MAX: there is none. */
+static uint64_t find_elem(const struct zlc *c, const struct zl_key *key)
+{
+	uint64_t i = first_elem(c, key);
+	struct zl_key at;
+
+	if (i == c->num_elems)
+		return UINT64_MAX;
+	at = zl_elem_key(c->elems[i]);
+	return zl_key_compare(&at, key) ? UINT64_MAX : i;
 }
 
 static uint64_t value_blocks(const struct zlf_elem *xattr)
@@ -254,6 +263,49 @@ static void check_value(struct zlc *c, const struct zlf_elem *xattr)
 				   " is missing", n);
 	}
 }
+
+/* ------------------------------------------------------------------- shared blocks */
+
+/* What an owner stands for is there. */
+static void check_owner(struct zlc *c, const struct zlf_elem *owner)
+{
+	struct zl_key key = zl_owner_extent(owner);
+	uint64_t i = find_elem(c, &key);
+	const struct zlf_elem *extent = i == UINT64_MAX ? NULL : c->elems[i];
+
+	if (!extent || !zl_shares(extent) || extent->addr != owner->addr ||
+	    extent->len != owner->len)
+		zlc_say_at(c, ZL_CHECK_OWNER, owner, key.obj, "block %" PRIu64 "%s: %s", key.key,
+			   key.tid ? " of history" : "",
+			   !extent ? "there is no such extent" : "the extent is another one");
+}
+
+/* Of history, there may be several of one block in one place. */
+static bool has_owner(const struct zlc *c, const struct zlf_elem *extent)
+{
+	struct zl_key key = zl_owner_key(extent), at;
+	uint64_t since = extent->rec_type & ZLF_REC_HISTORY ? zl_get64(extent->create_tid) : 0, i;
+
+	for (i = first_elem(c, &key); i < c->num_elems; i++) {
+		at = zl_elem_key(c->elems[i]);
+		if (at.obj != key.obj || at.rec_type != key.rec_type || at.key != key.key ||
+		    at.tid - key.tid >= ZL_OWNER_NUMBERS)
+			return false;
+		if (zl_get64(c->elems[i]->end_tid) == since)
+			return true;
+	}
+	return false;
+}
+
+static void check_shared(struct zlc *c, const struct zlf_elem *extent)
+{
+	if (zl_shares(extent) && !has_owner(c, extent))
+		zlc_say_at(c, ZL_CHECK_OWNER, extent, zl_get64(extent->obj), "block %" PRIu64
+			   "%s is shared, and who has it is not known", zl_get64(extent->key),
+			   extent->rec_type & ZLF_REC_HISTORY ? " of history" : "");
+}
+
+/* --------------------------------------------------------------- symlinks, orphans */
 
 static void check_symlink(struct zlc *c, const struct zlf_elem *elem, struct zlc_inode *inode)
 {
@@ -308,12 +360,15 @@ static void hold_elem(struct zlc *c, uint64_t i)
 	uint32_t type = type_of(elem);
 	struct zlc_inode *inode;
 
+	check_shared(c, elem);
 	if (type & ZLF_REC_HISTORY) {
 		check_history(c, elem);
 		return;
 	}
 	if (type == ZLF_REC_ORPHAN)
 		check_orphan(c, elem);
+	if (type == ZLF_REC_OWNER)
+		check_owner(c, elem);
 	if (type > ZLF_REC_LAST || !classes[type])
 		return;
 	inode = find_inode(c, zl_get64(elem->obj));

@@ -27,6 +27,7 @@ struct zlc_inode {
 /* What the tree has in a segment. */
 struct zlc_seg {
 	uint64_t owned[8];	/* units that something has */
+	uint64_t shared[8];	/* that others may have, too */
 	uint32_t zone;		/* of the address of the first; 0: none */
 	uint32_t gen;
 };
@@ -75,7 +76,7 @@ void zlc_log(struct zlc *c);
 /* check_tree.c: nodes and elements, each by itself and in its place. */
 void zlc_tree(struct zlc *c);
 /* NULL, and they belong to it; or what is wrong with blocks or a node at addr. */
-const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units);
+const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units, bool shares);
 bool zlc_is_zero(const void *bytes, size_t n);
 
 /* check_files.c: what all elements come to. */

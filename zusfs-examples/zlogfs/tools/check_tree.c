@@ -22,7 +22,18 @@ struct visit {
 
 /* --------------------------------------------------------------------- units */
 
-const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units)
+/* Does another have it, which does not share it as well? */
+static bool take_unit(struct zlc_seg *s, uint32_t i, bool shares)
+{
+	uint64_t bit = 1ull << i % 64, *owned = &s->owned[i / 64], *shared = &s->shared[i / 64];
+	bool taken = *owned & bit && !(shares && *shared & bit);
+
+	*owned |= bit;
+	*shared |= shares ? bit : 0;
+	return taken;
+}
+
+const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units, bool shares)
 {
 	uint32_t bytes = zone == ZLF_SEG_NODE ? c->fs->geo.node_bytes : ZLF_BLOCK_BYTES;
 	uint32_t max = zone == ZLF_SEG_NODE ? c->fs->geo.segment_nodes : c->fs->geo.segment_blocks;
@@ -43,9 +54,9 @@ const char *zlc_own(struct zlc *c, uint32_t zone, uint64_t addr, uint32_t units)
 		what = "its address is of another use of the segment";
 	s->zone = zone;
 	for (i = off / bytes; i < off / bytes + units; i++) {
-		if (s->owned[i / 64] >> i % 64 & 1)
+		c->out->blocks += zone == ZLF_SEG_DATA && !(s->owned[i / 64] >> i % 64 & 1);
+		if (take_unit(s, i, shares))
 			what = "something else is there, too";
-		s->owned[i / 64] |= 1ull << i % 64;
 	}
 	return what;
 }
@@ -97,6 +108,9 @@ static struct verdict type_verdict(const struct zlf_elem *elem, uint32_t type)
 		return (struct verdict) { ZL_CHECK_BOUNDARY,
 			zl_get64(elem->obj) != ZLF_OBJ_SNAPSHOTS ? "it is not among boundaries" :
 			!key ? "its number" : NULL };
+	case ZLF_REC_OWNER:
+		return (struct verdict) { ZL_CHECK_OWNER,
+			elem->lines != 1 ? "it has payload" : NULL };
 	default:
 		return (struct verdict) { ZL_CHECK_ELEMENT, "its type is not known" };
 	}
@@ -104,7 +118,8 @@ static struct verdict type_verdict(const struct zlf_elem *elem, uint32_t type)
 
 static uint32_t lines_of(const struct zlf_elem *elem, uint32_t type)
 {
-	uint32_t bytes = type == ZLF_REC_EXTENT ? 0 : zl_get32(elem->len);
+	bool blocks = type == ZLF_REC_EXTENT || type == ZLF_REC_OWNER;
+	uint32_t bytes = blocks ? 0 : zl_get32(elem->len);
 
 	return bytes > ZLF_ELEM_PAYLOAD_MAX ? UINT32_MAX :
 	       1 + (bytes + ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES;
@@ -134,7 +149,7 @@ static const char *members_wrong(const struct zlc *c, const struct zlf_elem *ele
 		return "its flags";
 	if (!elem->obj)
 		return "it is of no object";
-	return tids_wrong(c, elem);
+	return type == ZLF_REC_OWNER ? NULL : tids_wrong(c, elem);
 }
 
 /* false: who reads its payload could go wrong. */
@@ -150,12 +165,13 @@ static bool check_elem(struct zlc *c, const struct zlf_elem *elem)
 		v = (struct verdict) { ZL_CHECK_ELEMENT, "its lines are not those of its payload" };
 	if (!v.what && !c->rough && block_type(elem, type)) {
 		v = (struct verdict) { ZL_CHECK_EXTENT,
-				       zlc_own(c, ZLF_SEG_DATA, zl_get64(elem->addr), blocks) };
-		c->out->blocks += blocks;
+				       zlc_own(c, ZLF_SEG_DATA, zl_get64(elem->addr), blocks,
+					       zl_shares(elem)) };
 	}
 	/* whatever else a mount does not take; inodes are looked at later, with all they have */
 	if (!v.what && elem->rec_type != ZLF_REC_INODE)
-		v = (struct verdict) { ZL_CHECK_ELEMENT, zl_elem_check(c->fs, elem) };
+		v = (struct verdict) { type == ZLF_REC_OWNER ? ZL_CHECK_OWNER : ZL_CHECK_ELEMENT,
+				       zl_elem_check(c->fs, elem) };
 	if (v.what)
 		zlc_say_at(c, v.class, elem, obj, "type %u%s, key %#" PRIx64 ": %s", type,
 			   elem->rec_type & ZLF_REC_HISTORY ? " of history" : "",
@@ -311,7 +327,7 @@ static void visit(struct zlc *c, const struct visit *v)
 {
 	const struct zlf_elem *order[ZLF_NODE_LINES_MAX];
 	const struct zlf_node *node;
-	const char *what = zlc_own(c, ZLF_SEG_NODE, v->addr, 1);
+	const char *what = zlc_own(c, ZLF_SEG_NODE, v->addr, 1, false);
 	uint32_t i, n;
 
 	if (what) {

@@ -15,6 +15,7 @@
 
 #include "crc32c.h"
 #include "media.h"
+#include "owners.h"
 #include "zlogfs.h"
 
 static struct {
@@ -393,11 +394,23 @@ static void show_inode(const struct zlf_inode *i)
 	num("num_xattrs", zl_get32(i->num_xattrs));
 }
 
+static void show_owner(const struct zlf_elem *e)
+{
+	struct zl_key extent = zl_owner_extent(e);
+
+	num("extent_obj", extent.obj);
+	num("extent_key", extent.key);
+	num("extent_history", !!extent.tid);
+	hex("extent_create_tid", extent.tid);
+}
+
 static void show_payload(const struct zlf_elem *e)
 {
 	uint32_t type = e->rec_type & ~ZLF_REC_HISTORY, len = zl_get32(e->len);
 
-	if (type == ZLF_REC_INODE && e->lines == 3)
+	if (type == ZLF_REC_OWNER)
+		show_owner(e);
+	else if (type == ZLF_REC_INODE && e->lines == 3)
 		show_inode((const void *)(e + 1));
 	else if (type == ZLF_REC_DIRENT || type == ZLF_REC_XATTR)
 		text("name", (const char *)(e + 1), zl_get32(e->aux) < 256 ? zl_get32(e->aux) : 255);

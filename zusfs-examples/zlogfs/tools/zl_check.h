@@ -15,6 +15,7 @@ enum zl_check_class {
 	ZL_CHECK_NODE,		/* and the anchor, and intents */
 	ZL_CHECK_ELEMENT,
 	ZL_CHECK_EXTENT,	/* blocks, and who has them */
+	ZL_CHECK_OWNER,		/* of shared blocks */
 	ZL_CHECK_BITMAP,
 	ZL_CHECK_INODE,
 	ZL_CHECK_NAME,
