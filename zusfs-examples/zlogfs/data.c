@@ -272,7 +272,7 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 		   uint64_t bn, uint64_t end, uint64_t *next, struct zl_op *op)
 {
 	bool write = args->flags & ZUS_MAP_WRITE, fault = args->flags & ZUS_MAP_FAULT;
-	bool there, unwritten, own;
+	bool there, unwritten, own, as_is;
 	struct zl_elem extent;
 	uint64_t limit, blocks;
 	int err = extent_at(zi, bn, wants_place(zi, write), &extent, &limit);
@@ -287,16 +287,15 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 	if (limit > ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES)
 		limit = ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES;
 	blocks = limit - bn;
-	if (!there && (!write || args->flags & ZUS_MAP_ZERO))
+	as_is = (!write && !own) || (args->flags & ZUS_MAP_ZERO && (!there || unwritten));
+	if (as_is && !there)
 		err = answer(req, bn, blocks, 0, ZUS_EXT_HOLE, 0);
-	else if ((!write && !own) || (args->flags & ZUS_MAP_ZERO && unwritten))
-		err = map_there(req, args, &extent, bn, blocks);
-	else if (write_over(zi, bn, bn + 1))
+	else if (!as_is && write_over(zi, bn, bn + 1))
 		return ZUS_BUSY_RETRY;
+	else if (as_is || (there && !unwritten && in_place(zi, &extent)))
+		err = map_there(req, args, &extent, bn, blocks);
 	else if (unwritten)
 		err = map_unwritten(req, zi, &extent, bn, blocks);
-	else if (there && in_place(zi, &extent))
-		err = map_there(req, args, &extent, bn, blocks);
 	else if (there && fault)
 		err = map_fault_cow(req, zi, args, &extent, bn, &blocks, op);
 	else
@@ -316,6 +315,7 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 	int err = 0;
 
 	op.num_items = 0;
+	op.err = 0;
 	if (!S_ISREG(zl_get32(zi->body.mode)))
 		return -EINVAL;
 	if (args->flags & ZUS_MAP_STAY)

@@ -12,13 +12,11 @@
 
 #define BLOCK_SHIFT	6u	/* of an address, to the number of a block */
 #define BLOCK_BITS	(ZLF_ADDR_LINE_BITS - BLOCK_SHIFT + ZLF_ADDR_DEV_BITS)
-#define NUMBER_BITS	21u
-#define BN_LOW_BITS	(64u - NUMBER_BITS)
+#define BN_LOW_BITS	(64u - ZL_OWNER_NUMBER_BITS)
 #define BN_HIGH_BITS	8u
 #define INO_BITS	(64u - BN_HIGH_BITS)
 
 static_assert(ZLF_BLOCK_BYTES / ZLF_LINE_BYTES == 1u << BLOCK_SHIFT, "a block has so many lines");
-static_assert(ZL_OWNER_NUMBERS == 1ull << NUMBER_BITS, "and a key so many bits for the number");
 static_assert(BLOCK_BITS < 55 && ZLF_OBJ_OWNERS <= 1ull << INO_BITS, "they have room in a key");
 
 /* Device and number. */
@@ -46,7 +44,7 @@ struct zl_key zl_owner_key(const struct zlf_elem *extent)
 		.obj = ZLF_OBJ_OWNERS | block_of(zl_get64(extent->addr)),
 		.rec_type = ZLF_REC_OWNER,
 		.key = zl_get64(extent->obj) << BN_HIGH_BITS | bn >> BN_LOW_BITS,
-		.tid = bn << NUMBER_BITS,
+		.tid = bn << ZL_OWNER_NUMBER_BITS,
 	};
 }
 
@@ -58,7 +56,7 @@ struct zl_key zl_owner_extent(const struct zlf_elem *owner)
 	return (struct zl_key) {
 		.obj = key >> BN_HIGH_BITS,
 		.rec_type = ZLF_REC_EXTENT | (since ? ZLF_REC_HISTORY : 0),
-		.key = (key & ((1ull << BN_HIGH_BITS) - 1)) << BN_LOW_BITS | low >> NUMBER_BITS,
+		.key = (key & ((1ull << BN_HIGH_BITS) - 1)) << BN_LOW_BITS | low >> ZL_OWNER_NUMBER_BITS,
 		.tid = since,
 	};
 }

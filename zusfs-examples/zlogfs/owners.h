@@ -29,6 +29,7 @@ struct zl_key zl_owner_key(const struct zlf_elem *extent);
 /* NULL, or what is wrong with it. */
 const char *zl_owner_check(const struct zlf_elem *owner);
 
-#define ZL_OWNER_NUMBERS	(1ull << 21)	/* places of history, of one block in one place */
+#define ZL_OWNER_NUMBER_BITS	21u		/* of history, of one block in one place */
+#define ZL_OWNER_NUMBERS	(1ull << ZL_OWNER_NUMBER_BITS)
 
 #endif /* ZLOGFS_OWNERS_H */
