@@ -312,25 +312,44 @@ static ssize_t write_copy(struct kiocb *iocb, struct iov_iter *from, size_t len)
 	return rest < 0 ? ret : ret + rest;
 }
 
+/*
+ * Map what is to be written, and what of the file's tail has to be zero in front of it. A tail
+ * in the block where the write begins is of the same map.
+ */
+static int write_begin(struct zuf_map *map, struct kiocb *iocb, size_t len, unsigned int restarts)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	loff_t size = i_size_read(inode), pos = iocb->ki_pos, off = pos;
+	u64 fh = zuf_fh(iocb->ki_filp);
+	int err = 0;
+
+	if (pos > size && pos < zuf_block_end(size))
+		off = size;
+	else
+		err = zuf_zero_tail(inode, fh, size, pos);
+	if (err)
+		return err;
+	return zuf_map_begin(map, inode, fh, off,
+			     min_t(u64, len + (pos - off), ZUFS_MAP_MAX_BYTES), size,
+			     ZUFS_MAP_WRITE, restarts);
+}
+
 /* Under layout_sem. 0: not one byte of the buffer was resident. */
 static ssize_t write_mapped(struct kiocb *iocb, struct iov_iter *from, size_t len,
 			    unsigned int restarts)
 {
-	struct inode *inode = file_inode(iocb->ki_filp);
-	u64 fh = zuf_fh(iocb->ki_filp);
 	loff_t pos = iocb->ki_pos;
 	struct zuf_map map;
 	ssize_t ret;
 	int err;
 
-	err = zuf_zero_tail(inode, fh, i_size_read(inode), pos);
-	if (!err)
-		err = zuf_map_begin(&map, inode, fh, pos, len, i_size_read(inode),
-				    ZUFS_MAP_WRITE, restarts);
+	err = write_begin(&map, iocb, len, restarts);
 	if (err)
 		return err;
 	zuf_point(ZUF_POINT_MAPPED, current);
-	ret = write_copy(iocb, from, map.end - map.off);
+	ret = zuf_map_zero(&map, map.off, pos);
+	if (!ret)
+		ret = write_copy(iocb, from, map.end - pos);
 	if (ret > 0) {
 		err = write_finish(iocb, &map, pos, ret);
 		if (err) {
