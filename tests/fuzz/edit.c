@@ -275,7 +275,7 @@ static void fit_elem(const struct fuzz_seed *seed, const struct fuzz_place *plac
 		elem->aux = elem->len;
 	if (type == ZLF_REC_SYMLINK && !(elem->flags & ZLF_EF_BLOCK))
 		elem->aux = elem->len;
-	lines = type == ZLF_REC_EXTENT ? 1 :
+	lines = type == ZLF_REC_EXTENT || type == ZLF_REC_OWNER ? 1 :
 		1 + (uint32_t)((zl_get32(elem->len) + 63ull) / 64);
 	if (lines > ZLF_ELEM_LINES_MAX || lines > lines_left(seed, place))
 		return;

@@ -23,16 +23,16 @@
 extern const struct zus_plugin zus_plugin;
 
 static struct fuzz_shape shapes[] = {
-	{ .name = "tiny", .num_devices = 1, .bytes = 384 << 10, .options = "steps=manual",
+	{ .name = "tiny", .num_devices = 1, .bytes = 384 << 10, .options = "steps=manual,reflink",
 	  .mkfs = { .fs_uuid = { 1 }, .segment_shift = 12, .node_lines = 16, .num_logs = 1,
 		    .num_slots = 8, .policy = ZLF_POLICY_BOUNDARY, .unapplied_max_bytes = 16384,
 		    .now_ns = 1, .label = "tiny" } },
-	{ .name = "blocks", .num_devices = 1, .bytes = 768 << 10, .options = "steps=manual",
+	{ .name = "blocks", .num_devices = 1, .bytes = 768 << 10, .options = "steps=manual,reflink",
 	  .mkfs = { .fs_uuid = { 2 }, .segment_shift = 14, .node_lines = 16, .num_logs = 1,
 		    .num_slots = 8, .policy = ZLF_POLICY_BOUNDARY, .unapplied_max_bytes = 65536,
 		    .now_ns = 1 } },
 	{ .name = "pair", .num_devices = 2, .bytes = 256 << 10,
-	  .options = "steps=manual,policy=cow",
+	  .options = "steps=manual,reflink,policy=cow",
 	  .mkfs = { .fs_uuid = { 3 }, .segment_shift = 12, .node_lines = 32, .num_logs = 2,
 		    .num_slots = 4, .policy = ZLF_POLICY_COW, .unapplied_max_bytes = 16384,
 		    .now_ns = 1 } },
@@ -177,6 +177,20 @@ static void set_xattr(struct zus_local *local, const char *path, const char *nam
 	must(zus_local_setxattr(local, path, name, value, bytes, 0), name);
 }
 
+static void clone(struct zus_local *local, const char *from_path, const char *path, uint64_t off)
+{
+	struct zus_local_file *from, *to;
+	ssize_t n;
+
+	must(zus_local_open(local, from_path, &from), from_path);
+	must(zus_local_open(local, path, &to), path);
+	n = zus_local_clone(from, 0, to, off, BLOCK, 0);
+	if (n != (ssize_t)BLOCK)
+		must(n < 0 ? (int)n : -EIO, "clone");
+	zus_local_close(from);
+	zus_local_close(to);
+}
+
 /* Every type of element; the tree gets a few levels. */
 static void populate(struct zus_local *local)
 {
@@ -201,6 +215,9 @@ static void populate(struct zus_local *local)
 	set_xattr(local, "/d/file2", "user.a", 20);
 	set_xattr(local, "/d/file2", "user.b", 9000);
 	allocate(local, "/d/file3", FALLOC_FL_KEEP_SIZE, 8 * BLOCK, 2 * BLOCK);
+	write_at(local, "/d/file12", 0, BLOCK);
+	clone(local, "/d/file12", "/d/file13", 0);
+	clone(local, "/d/file12", "/d/file13", 2 * BLOCK);
 	settle(local);
 }
 
@@ -209,6 +226,7 @@ static void make_history(struct zus_local *local)
 {
 	must(fuzz_ask(local, ZLOGFS_IOC_BOUNDARY), "boundary");
 	write_at(local, "/d/file4", 0, 5000);
+	write_at(local, "/d/file13", 0, 100);
 	set_xattr(local, "/d/file2", "user.b", 5000);
 	settle(local);
 	must(fuzz_ask(local, ZLOGFS_IOC_BOUNDARY), "boundary");
@@ -224,6 +242,8 @@ static void make_log(struct zus_local *local)
 	must(zus_local_create(local, "/d/e/new", 0644), "create");
 	write_at(local, "/d/e/new", 0, 9000);
 	write_at(local, "/d/e/new", BLOCK, 100);
+	clone(local, "/d/e/new", "/d/file10", 0);
+	write_at(local, "/d/file12", 0, 10);
 	set_xattr(local, "/d/e/new", "user.c", 300);
 	set_xattr(local, "/d/e/new", "user.d", 20000);
 	must(zus_local_symlink(local, "there", "/d/e/sym"), "symlink");

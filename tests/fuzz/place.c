@@ -107,6 +107,7 @@ const struct fuzz_kind_info fuzz_kinds[FUZZ_KINDS] = {
 	[FUZZ_EL_ORPHAN] = K("element_orphan", SEAL_ELEM, elem_fields),
 	[FUZZ_EL_SNAPSHOT] = K("element_snapshot", SEAL_ELEM, elem_fields),
 	[FUZZ_EL_HISTORY] = K("element_history", SEAL_ELEM, elem_fields),
+	[FUZZ_EL_OWNER] = K("element_owner", SEAL_ELEM, elem_fields),
 	[FUZZ_BODY] = K("inode_body", SEAL_ELEM, body_fields),
 	[FUZZ_PAYLOAD] = K("payload", SEAL_ELEM, payload_fields),
 	[FUZZ_RECORD] = K("record", SEAL_RECORD, record_fields),
@@ -201,6 +202,7 @@ static enum fuzz_kind kind_of(const struct zlf_elem *elem)
 		[ZLF_REC_EXTENT] = FUZZ_EL_EXTENT, [ZLF_REC_SYMLINK] = FUZZ_EL_SYMLINK,
 		[ZLF_REC_XATTR] = FUZZ_EL_XATTR, [ZLF_REC_XDATA] = FUZZ_EL_XDATA,
 		[ZLF_REC_ORPHAN] = FUZZ_EL_ORPHAN, [ZLF_REC_SNAPSHOT] = FUZZ_EL_SNAPSHOT,
+		[ZLF_REC_OWNER] = FUZZ_EL_OWNER,
 	};
 
 	return elem->rec_type & ZLF_REC_HISTORY ? FUZZ_EL_HISTORY : kinds[elem->rec_type];

@@ -221,12 +221,16 @@ static void change_file(struct walk *w)
 		zus_local_ftruncate(file, off);
 		break;
 	case 2:
-		zus_local_fault(file, off / BLOCK * BLOCK, 1, &page);
+		zus_local_fault(file, off / BLOCK * BLOCK, next_random(w) % 2, &page);
 		break;
 	case 3:
 		if (zus_local_open(w->local, any_of(w, S_IFREG), &to))
 			break;
-		zus_local_copy(file, 0, to, off / BLOCK * BLOCK, 2 * BLOCK);
+		if (next_random(w) % 2)
+			zus_local_copy(file, 0, to, off / BLOCK * BLOCK, 2 * BLOCK);
+		else
+			zus_local_clone(file, 0, to, off / BLOCK * BLOCK, BLOCK,
+					next_random(w) % 2);
 		zus_local_close(to);
 		break;
 	default:
