@@ -177,7 +177,8 @@ static void set_xattr(struct zus_local *local, const char *path, const char *nam
 	must(zus_local_setxattr(local, path, name, value, bytes, 0), name);
 }
 
-static void clone(struct zus_local *local, const char *from_path, const char *path, uint64_t off)
+static void clone_block(struct zus_local *local, const char *from_path, const char *path,
+			uint64_t off)
 {
 	struct zus_local_file *from, *to;
 	ssize_t n;
@@ -216,8 +217,8 @@ static void populate(struct zus_local *local)
 	set_xattr(local, "/d/file2", "user.b", 9000);
 	allocate(local, "/d/file3", FALLOC_FL_KEEP_SIZE, 8 * BLOCK, 2 * BLOCK);
 	write_at(local, "/d/file12", 0, BLOCK);
-	clone(local, "/d/file12", "/d/file13", 0);
-	clone(local, "/d/file12", "/d/file13", 2 * BLOCK);
+	clone_block(local, "/d/file12", "/d/file13", 0);
+	clone_block(local, "/d/file12", "/d/file13", 2 * BLOCK);
 	settle(local);
 }
 
@@ -242,7 +243,7 @@ static void make_log(struct zus_local *local)
 	must(zus_local_create(local, "/d/e/new", 0644), "create");
 	write_at(local, "/d/e/new", 0, 9000);
 	write_at(local, "/d/e/new", BLOCK, 100);
-	clone(local, "/d/e/new", "/d/file10", 0);
+	clone_block(local, "/d/e/new", "/d/file10", 0);
 	write_at(local, "/d/file12", 0, 10);
 	set_xattr(local, "/d/e/new", "user.c", 300);
 	set_xattr(local, "/d/e/new", "user.d", 20000);
