@@ -32,7 +32,7 @@ struct digit {
 };
 
 struct images {
-	const struct model *model;
+	struct model *model;
 	struct images_config config;
 	char *media;
 	struct unit *units;
@@ -52,7 +52,7 @@ struct images {
 	bool only_one;
 };
 
-struct images *images_new(const struct model *model, const struct images_config *config)
+struct images *images_new(struct model *model, const struct images_config *config)
 {
 	struct images *images = crash_alloc(1, sizeof(*images));
 	uint64_t bytes = (model->bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
@@ -68,6 +68,11 @@ struct images *images_new(const struct model *model, const struct images_config 
 	if (!images->media)
 		abort();
 	memset(images->media, 0, bytes);
+	if (images->config.sparse) {
+		memcpy(images->media, model->durable, model->bytes);
+		model->keep_drained = true;
+		model->num_drained = 0;
+	}
 	return images;
 }
 
@@ -210,6 +215,28 @@ static void restore(struct images *im)
 	}
 }
 
+/* What has become durable since the last image. */
+static void follow(struct images *im)
+{
+	struct model *model = im->model;
+	size_t i;
+
+	for (i = 0; i < model->num_drained; i++)
+		memcpy(im->media + model->drained[i], model->durable + model->drained[i],
+		       TRACE_WORD_BYTES);
+	model->num_drained = 0;
+}
+
+/* The same, as far as it was written to by a call. */
+static void restore_watched(struct images *im)
+{
+	const struct trace_range *ranges;
+	size_t n = trace_watched(&ranges);
+
+	for (; n--; ranges++)
+		memcpy(im->media + ranges->off, im->model->durable + ranges->off, ranges->bytes);
+}
+
 static void apply_unit(struct images *im, const struct unit *unit, uint64_t *hash)
 {
 	const struct model_word *word = &im->model->words[unit->first];
@@ -271,6 +298,8 @@ static void show(struct images *im)
 
 	if (im->only_one && image.ordinal != im->only)
 		return;
+	if (im->config.sparse)
+		trace_watch(im->media, im->model->bytes);
 	make_legal(im);
 	image.hash = apply(im);
 	if (!im->only_one && !set_add(&im->seen, mix64(image.hash ^ mix64(im->key)))) {
@@ -279,15 +308,21 @@ static void show(struct images *im)
 		im->shown++;
 		im->fn(im->arg, &image);
 	}
-	if (image.dirty)
+	if (image.dirty && !im->config.sparse) {
 		restore(im);
-	else
-		revert(im);
+		return;
+	}
+	if (image.dirty)
+		restore_watched(im);
+	revert(im);
 }
 
 void images_remake(struct images *im)
 {
-	restore(im);
+	if (im->config.sparse)
+		restore_watched(im);
+	else
+		restore(im);
 	apply(im);
 }
 
@@ -456,7 +491,10 @@ static uint64_t enumerate(struct images *im, images_fn *fn, void *arg)
 	im->arg = arg;
 	im->ordinal = 0;
 	im->shown = 0;
-	restore(im);
+	if (im->config.sparse)
+		follow(im);
+	else
+		restore(im);
 	find_units(im);
 	count = count_choices(im);
 	if (!im->only_one) {

@@ -23,6 +23,11 @@ struct images_config {
 	 * do on x86. Without this any set of them may, as if the compiler had moved them.
 	 */
 	bool prefix;
+	/*
+	 * Of large media: who is shown an image writes to it by the calls that trace.h knows
+	 * alone, so that only that is made again. Between two calls nothing is.
+	 */
+	bool sparse;
 };
 
 struct image {
@@ -36,7 +41,8 @@ typedef void images_fn(void *arg, struct image *image);
 
 struct images;
 
-struct images *images_new(const struct model *model, const struct images_config *config);
+/* sparse: it empties model->drained. */
+struct images *images_new(struct model *model, const struct images_config *config);
 void images_free(struct images *images);
 
 /* The memory that all images appear in, one after the other; of whole pages. */

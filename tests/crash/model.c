@@ -32,6 +32,7 @@ void model_destroy(struct model *model)
 	free(model->durable);
 	free(model->words);
 	free(model->in_flight);
+	free(model->drained);
 }
 
 static uint64_t durable_word(const struct model *model, uint64_t off)
@@ -95,6 +96,11 @@ static void drain_word(struct model *model, const struct model_word *word)
 {
 	uint64_t old = durable_word(model, word->off);
 
+	if (model->keep_drained) {
+		crash_grow(&model->drained, model->num_drained, &model->max_drained,
+			   sizeof(*model->drained));
+		model->drained[model->num_drained++] = word->off;
+	}
 	model->hash += mix_word(word->off, word->value) - mix_word(word->off, old);
 	memcpy(model->durable + word->off, &word->value, sizeof(word->value));
 	--*in_flight(model, word->off);

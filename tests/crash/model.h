@@ -30,6 +30,10 @@ struct model {
 	uint16_t *in_flight;	/* of each word of the medium, how many of words it has */
 	uint64_t fences;	/* of the operation that runs */
 	uint64_t clean_flushes;	/* lines that were flushed with nothing to flush in them */
+	/* With keep: words that have become durable since somebody set num_drained to 0. */
+	bool keep_drained;
+	uint64_t *drained;	/* their offsets */
+	size_t num_drained, max_drained;
 };
 
 /* contents: bytes of them are copied. */

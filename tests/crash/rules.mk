@@ -14,7 +14,11 @@ CRASH := $(BUILD)/tests/crash/crash
 SLOTFS := $(BUILD)/tests/crash/slotfs.so
 SLOTFS_OBJS := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/slotfs/*.c))
 
-UNIT_PROGS += $(CRASH) $(SLOTFS)
+# Operations that are too large for its lists
+CRASH_LARGE := $(BUILD)/tests/crash/crash-large
+CRASH_LARGE_OBJS := $(CRASH_KIT_OBJS) $(CRASH_OBJ)/large.o
+
+UNIT_PROGS += $(CRASH) $(CRASH_LARGE) $(SLOTFS)
 
 $(BUILD)/tests/unit/crash-kit: $(CRASH_KIT_OBJS) $(CRASH_OBJ)/store.o
 $(BUILD)/tests/unit/crash-coro: $(CRASH_KIT_OBJS)
@@ -24,6 +28,11 @@ $(BUILD)/tests/unit/crash-run: $(CRASH) $(SLOTFS)
 $(CRASH): $(CRASH_OBJS) $(ZUS_SO)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(CRASH_OBJS) \
+		$(ZUS_LINK) -ldl
+
+$(CRASH_LARGE): $(CRASH_LARGE_OBJS) $(ZUS_SO)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ $(CRASH_LARGE_OBJS) \
 		$(ZUS_LINK) -ldl
 
 $(SLOTFS_OBJS): override CFLAGS += -fvisibility=hidden -Wmissing-prototypes
@@ -69,7 +78,7 @@ $(ZLOGFS_BUGS): $(ZLOGFS_BUGS_OBJS) $(ZUS_SO)
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared $(ZUS_DEFS) -Wl,-rpath,'$$ORIGIN/../../zus' -o $@ \
 		$(ZLOGFS_BUGS_OBJS) $(ZUS_LINK)
 
-$(BUILD)/tests/unit/zlogfs-crash: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)
+$(BUILD)/tests/unit/zlogfs-crash: $(CRASH) $(CRASH_LARGE) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)
 
 .PHONY: crash-zlogfs
 crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
@@ -84,7 +93,7 @@ crash: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
 	tests/crash/zlogfs-slice.sh $(BUILD) $(CRASH_SECONDS) $(CRASH_SEED) $(CRASH_FLAGS)
 
 # All of them, with each policy: SHARD=1/8
-crash-full: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS) $(BUILD)/zusfs-examples/zlogfs.so
+crash-full: $(CRASH) $(CRASH_LARGE) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS) $(BUILD)/zusfs-examples/zlogfs.so
 	tests/crash/zlogfs-full.sh $(BUILD) $(SHARD)
 
 crash-bugs: $(CRASH) $(CRASH_ZLOGFS) $(ZLOGFS_BUGS)

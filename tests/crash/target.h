@@ -65,7 +65,10 @@ struct crash_target {
 	uint64_t (*digest)(struct zus_local *local);
 	/* What was deleted is kept, so that CRASH_SPACE does not hold. */
 	bool (*keeps)(struct zus_local *local);
-	/* Does a step of the mounted filesystem. Visible is nothing of it. */
+	/*
+	 * Does a step of the mounted filesystem. Visible is nothing of it. "settle": all that
+	 * there is to do; "some", for large.c alone: some of it, 1: there is more.
+	 */
 	int (*step)(struct zus_local *local, const char *name);
 	/*
 	 * The word at off may stay in flight behind an operation: nothing depends on it, or it

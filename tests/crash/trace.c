@@ -14,6 +14,13 @@
 
 static struct trace *tracing;
 
+static struct {
+	const char *media;	/* NULL: none */
+	uint64_t bytes;
+	struct trace_range *ranges;
+	size_t num, max;
+} watched;
+
 /* ------------------------------------------------------------------- memory */
 
 static void *must(void *memory)
@@ -108,6 +115,12 @@ static void find_stores(struct trace *t, uint64_t off, uint64_t end, const void 
 	}
 }
 
+static void find_all_stores(struct trace *t, const void *site)
+{
+	if (!t->sparse)
+		find_stores(t, 0, t->bytes, site);
+}
+
 /* Of whole units of so many bytes; false: nothing of it is in the media. */
 static bool range_of(const struct trace *t, const void *addr, size_t bytes, unsigned int unit,
 		     uint64_t *off, uint64_t *end)
@@ -124,12 +137,23 @@ static bool range_of(const struct trace *t, const void *addr, size_t bytes, unsi
 	return true;
 }
 
+static void watch(const void *addr, size_t bytes)
+{
+	uintptr_t at = (uintptr_t)addr, base = (uintptr_t)watched.media;
+
+	if (!base || at < base || at >= base + watched.bytes || !bytes)
+		return;
+	crash_grow(&watched.ranges, watched.num, &watched.max, sizeof(*watched.ranges));
+	watched.ranges[watched.num++] = (struct trace_range) { at - base, bytes };
+}
+
 /* ------------------------------------------------------ in place of libzus's */
 
 static void do_flush(const void *addr, size_t bytes, const void *site)
 {
 	uint64_t off, end;
 
+	watch(addr, bytes);
 	if (!tracing || !range_of(tracing, addr, bytes, TRACE_LINE_BYTES, &off, &end))
 		return;
 	find_stores(tracing, off, end, site);
@@ -140,7 +164,7 @@ static void do_fence(const void *site)
 {
 	if (!tracing)
 		return;
-	find_stores(tracing, 0, tracing->bytes, site);
+	find_all_stores(tracing, site);
 	add_event(tracing, TRACE_FENCE, 0, 0, site);
 }
 
@@ -150,6 +174,7 @@ static void do_store_nt(void *dst, const void *src, size_t bytes, const void *si
 	uint64_t off = 0, end = 0;
 	bool in_media = tracing && range_of(tracing, dst, bytes, TRACE_LINE_BYTES, &off, &end);
 
+	watch(dst, bytes);
 	if (in_media)
 		find_stores(tracing, off, end, site);
 	if (src)
@@ -220,6 +245,26 @@ void trace_start(struct trace *trace)
 	tracing = trace;
 }
 
+void trace_resume(struct trace *trace)
+{
+	trace->num_events = 0;
+	trace->num_words = 0;
+	tracing = trace;
+}
+
+void trace_watch(const void *media, uint64_t bytes)
+{
+	watched.media = media;
+	watched.bytes = bytes;
+	watched.num = 0;
+}
+
+size_t trace_watched(const struct trace_range **ranges)
+{
+	*ranges = watched.ranges;
+	return watched.num;
+}
+
 void trace_stop(struct trace *trace)
 {
 	assert(tracing == trace);
@@ -235,7 +280,7 @@ void trace_begin(struct trace *trace, uint32_t op)
 /* What was stored and not flushed shows here, too. */
 void trace_return(struct trace *trace)
 {
-	find_stores(trace, 0, trace->bytes, NULL);
+	find_all_stores(trace, NULL);
 	add_event(trace, TRACE_RETURN, 0, 0, NULL);
 }
 
@@ -247,7 +292,7 @@ void trace_set_cpu(struct trace *trace, uint32_t cpu)
 
 void trace_enter(struct trace *trace, uint32_t cpu, uint32_t op)
 {
-	find_stores(trace, 0, trace->bytes, NULL);
+	find_all_stores(trace, NULL);
 	trace_set_cpu(trace, cpu);
 	trace->op = op;
 }

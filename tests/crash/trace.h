@@ -51,6 +51,11 @@ struct trace {
 	size_t num_words, max_words;
 	uint32_t cpu;
 	uint32_t op;
+	/*
+	 * Of media that are too large to be compared as a whole at each fence: a plain store
+	 * is found when it is flushed, and one that never is, never.
+	 */
+	bool sparse;
 };
 
 /* Memory that cannot be had ends the program, here and in all of the kit. */
@@ -63,6 +68,18 @@ void trace_destroy(struct trace *trace);
  */
 void trace_start(struct trace *trace);
 void trace_stop(struct trace *trace);
+/* Behind stop, when nothing was stored since: it goes on, with what was recorded forgotten. */
+void trace_resume(struct trace *trace);
+
+/*
+ * Another memory, in which it is noted what was flushed, or stored past the cache, since this
+ * call: what has to be made again. NULL: none.
+ */
+struct trace_range {
+	uint64_t off, bytes;
+};
+void trace_watch(const void *media, uint64_t bytes);
+size_t trace_watched(const struct trace_range **ranges);
 
 /* Between start and stop: operations, and on which virtual CPU what follows runs. */
 void trace_begin(struct trace *trace, uint32_t op);

@@ -4,7 +4,8 @@
 # zlogfs-full.sh [BUILD [I/N]] - all that the crash program has for zlogfs, or of N equal parts
 # the I-th: every workload of the list and each operation around each step, with each policy of
 # data; the nasty ones on small and larger segments, and with space that is used again at once;
-# pairs beside each other under all schedules of two preemptions, and with one log for both.
+# pairs beside each other under all schedules of two preemptions, and with one log for both; the
+# two that are too large for lists.
 # The last line has the sums; status 1 if anything failed.
 set -euo pipefail
 
@@ -35,6 +36,8 @@ for of in "cow atomic" "boundary words" "inplace words"; do
 done
 run "$BUILD/zusfs-examples/zlogfs.so" policy=cow atomic --pairs
 run "$BUILD/zusfs-examples/zlogfs.so" policy=cow atomic --pairs --same-cpu --preemptions 1
+"$DIR/crash-large" --plugin "$BUILD/zusfs-examples/zlogfs.so" --target "$DIR/zlogfs-target.so" \
+	--shard "$SHARD" || failed=1
 # shards are of lists; what was wrong once is seen in each
 "$TOP/tests/crash/zlogfs-regress.sh" "$BUILD" long | tee -a "$TMP/out" || failed=1
 awk -f "$TOP/tests/crash/sum.awk" "$TMP/out"

@@ -12,6 +12,14 @@ CASES=${CK_TAP_LOG_FILE_NAME:-/dev/null}
 
 passed() { echo "ok - $*" >>"$CASES"; }
 
+# large BUG: the large operations, small
+large()
+{
+	"$BUILD/tests/crash/crash-large" --plugin "$BUILD/tests/crash/zlogfs-bugs.so" \
+		--target "$BUILD/tests/crash/zlogfs-target.so" --extents 300 --write-mib 1 \
+		--options "steps=manual,reflink,policy=cow,bug=$1"
+}
+
 if nm "$CRASH" | grep __asan_init >/dev/null; then
 	"$TOP/tests/crash/zlogfs-bugs.sh" "$BUILD" 11 14
 	passed "two_mistakes_are_found"
@@ -21,3 +29,6 @@ fi
 passed "all_mistakes_are_found"
 "$TOP/tests/crash/zlogfs-regress.sh" "$BUILD"
 passed "faults_of_the_past_do_not_come_again"
+large 0
+! large 1 2>/dev/null || { echo "crash-large does not see bug 1"; exit 1; }
+passed "large_operations_are_crashed"

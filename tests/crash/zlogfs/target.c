@@ -2,7 +2,8 @@
 /*
  * target.c - zlogfs for the crash program: tiny segments and nodes, so that logs wrap, nodes
  * split and segments get another use within two operations. On a device of 1 MiB or more
- * a segment has four blocks, so that extents have more than one, and are cut.
+ * a segment has four blocks, so that extents have more than one, and are cut. On one of 64 MiB
+ * or more all is as usual.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,6 +20,7 @@
 
 #define DATA_OFF	4096u
 #define LARGE_BYTES	(1u << 20)
+#define FULL_BYTES	(64u << 20)	/* as people have them */
 
 static int make(void *media, uint64_t bytes, const char *options)
 {
@@ -30,6 +32,11 @@ static int make(void *media, uint64_t bytes, const char *options)
 	const char *why;
 
 	(void)options;		/* of the mount */
+	if (bytes >= FULL_BYTES) {
+		mkfs.segment_shift = 21;
+		mkfs.node_lines = 64;
+		mkfs.unapplied_max_bytes = 8 << 20;
+	}
 	return zl_mkfs(&one, 1, &mkfs, &why);
 }
 
@@ -136,6 +143,8 @@ static int step(struct zus_local *local, const char *name)
 
 	if (!strcmp(name, "apply"))
 		return apply_all(local);
+	if (!strcmp(name, "some"))	/* 1: there is more */
+		return ask(local, ZLOGFS_IOC_APPLY, 16);
 	if (!strcmp(name, "checkpoint"))
 		return ask(local, ZLOGFS_IOC_CHECKPOINT, 0);
 	if (!strcmp(name, "boundary"))
