@@ -256,23 +256,35 @@ static uint64_t count_fences(void)
 	return n;
 }
 
-/* The first, the last, and of those between as many as are wanted, by a seeded draw. */
-static bool wanted(uint64_t fence, uint64_t fences, uint64_t *state)
+/* The first, the last, and of those between MIDDLE_FENCES, which the seed draws. */
+struct draw {
+	uint64_t fence, fences;
+	uint64_t wanted;	/* still, of those between */
+	uint64_t state;
+};
+
+static bool draw_next(struct draw *draw)
 {
-	return !fence || fence + 1 == fences || fences <= MIDDLE_FENCES + 2 ||
-	       mix_random(state) % (fences - 2) < MIDDLE_FENCES;
+	uint64_t fence = draw->fence++, left = draw->fences - 1 - fence;
+
+	if (!fence || !left)
+		return true;
+	if (mix_random(&draw->state) % left >= draw->wanted)
+		return false;
+	draw->wanted--;
+	return true;
 }
 
 /* What was recorded happens to the model, at_fences: with crashes there. Nothing is recorded. */
 static void replay(bool at_fences)
 {
-	uint64_t fences = count_fences(), fence = 0, state = options.seed;
+	struct draw draw = { .fences = count_fences(), .wanted = MIDDLE_FENCES,
+			     .state = options.seed };
 	size_t i;
 
 	trace_stop(&large.trace);
 	for (i = 0; i < large.trace.num_events; i++) {
-		if (large.trace.events[i].kind == TRACE_FENCE && at_fences &&
-		    wanted(fence++, fences, &state))
+		if (large.trace.events[i].kind == TRACE_FENCE && at_fences && draw_next(&draw))
 			crash_here();
 		model_event(&large.model, &large.trace, i);
 	}

@@ -336,10 +336,7 @@ static bool has_key_of(struct zl_batch *batch, const struct zlf_elem *elem)
 	return false;
 }
 
-/*
- * Must every key be in a batch once? Where anything is kept or shared: so what the tree has of
- * a key is what was there in front of the batch. false: not in this one, which has begun.
- */
+/* From now on each key is in a batch once. false: but for this batch, which has begun. */
 static bool begin_sharing(struct zl_fs *fs, struct zl_batch *batch)
 {
 	if (batch->n)
@@ -349,6 +346,10 @@ static bool begin_sharing(struct zl_fs *fs, struct zl_batch *batch)
 	return true;
 }
 
+/*
+ * Where anything is kept or shared each key is in a batch once, so that what the tree has of it
+ * is what was there in front of the batch.
+ */
 static bool key_waits(struct zl_fs *fs, struct zl_batch *batch, const struct zl_pending *p)
 {
 	if (!fs->shares && p->elem.head.lines && zl_shares(&p->elem.head) &&
