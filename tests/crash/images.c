@@ -203,40 +203,6 @@ static void find_units(struct images *im)
 
 /* --------------------------------------------------------------- one image */
 
-/* Makes the image what is durable, whatever was written to it. */
-static void restore(struct images *im)
-{
-	uint64_t off, bytes;
-
-	for (off = 0; off < im->model->bytes; off += PAGE_BYTES) {
-		bytes = im->model->bytes - off < PAGE_BYTES ? im->model->bytes - off : PAGE_BYTES;
-		if (memcmp(im->media + off, im->model->durable + off, bytes) != 0)
-			memcpy(im->media + off, im->model->durable + off, bytes);
-	}
-}
-
-/* What has become durable since the last image. */
-static void follow(struct images *im)
-{
-	struct model *model = im->model;
-	size_t i;
-
-	for (i = 0; i < model->num_drained; i++)
-		memcpy(im->media + model->drained[i], model->durable + model->drained[i],
-		       TRACE_WORD_BYTES);
-	model->num_drained = 0;
-}
-
-/* The same, as far as it was written to by a call. */
-static void restore_watched(struct images *im)
-{
-	const struct trace_range *ranges;
-	size_t n = trace_watched(&ranges);
-
-	for (; n--; ranges++)
-		memcpy(im->media + ranges->off, im->model->durable + ranges->off, ranges->bytes);
-}
-
 static void apply_unit(struct images *im, const struct unit *unit, uint64_t *hash)
 {
 	const struct model_word *word = &im->model->words[unit->first];
@@ -275,6 +241,47 @@ static void revert(struct images *im)
 	}
 }
 
+/* Of all that is durable. */
+static void restore_all(struct images *im)
+{
+	uint64_t off, bytes;
+
+	for (off = 0; off < im->model->bytes; off += PAGE_BYTES) {
+		bytes = im->model->bytes - off < PAGE_BYTES ? im->model->bytes - off : PAGE_BYTES;
+		if (memcmp(im->media + off, im->model->durable + off, bytes) != 0)
+			memcpy(im->media + off, im->model->durable + off, bytes);
+	}
+}
+
+/* Makes the image what is durable, whatever was written to it. */
+static void restore(struct images *im)
+{
+	const struct trace_range *ranges;
+	size_t n = im->config.sparse ? trace_watched(&ranges) : 0;
+
+	if (!im->config.sparse) {
+		restore_all(im);
+		return;
+	}
+	for (; n--; ranges++)
+		memcpy(im->media + ranges->off, im->model->durable + ranges->off, ranges->bytes);
+	revert(im);
+}
+
+/* The same between two points: what has become durable since. */
+static void follow(struct images *im)
+{
+	struct model *model = im->model;
+	size_t i;
+
+	if (!im->config.sparse)
+		restore_all(im);
+	for (i = 0; i < model->num_drained; i++)
+		memcpy(im->media + model->drained[i], model->durable + model->drained[i],
+		       TRACE_WORD_BYTES);
+	model->num_drained = 0;
+}
+
 /* With prefix: of each line nothing behind the first plain store that is missing. */
 static void make_legal(struct images *im)
 {
@@ -308,21 +315,15 @@ static void show(struct images *im)
 		im->shown++;
 		im->fn(im->arg, &image);
 	}
-	if (image.dirty && !im->config.sparse) {
-		restore(im);
-		return;
-	}
 	if (image.dirty)
-		restore_watched(im);
-	revert(im);
+		restore(im);
+	else
+		revert(im);
 }
 
 void images_remake(struct images *im)
 {
-	if (im->config.sparse)
-		restore_watched(im);
-	else
-		restore(im);
+	restore(im);
 	apply(im);
 }
 
@@ -491,10 +492,7 @@ static uint64_t enumerate(struct images *im, images_fn *fn, void *arg)
 	im->arg = arg;
 	im->ordinal = 0;
 	im->shown = 0;
-	if (im->config.sparse)
-		follow(im);
-	else
-		restore(im);
+	follow(im);
 	find_units(im);
 	count = count_choices(im);
 	if (!im->only_one) {

@@ -64,7 +64,7 @@ static struct large {
 	uint64_t blocks_free;	/* when it is empty */
 	bool returned;		/* what was before may not be any more */
 	uint64_t point;		/* of crash, from 1 on */
-	uint64_t points, done, images_shown, failures;
+	uint64_t done, images_shown, failures;
 } large;
 
 static void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -236,7 +236,6 @@ static void check_image(void *arg, struct image *image)
 static void crash_here(void)
 {
 	large.point++;
-	large.points++;
 	if (large.point % options.shards != options.shard % options.shards)
 		return;
 	images_each(large.images, large.point, check_image, NULL);
@@ -326,7 +325,7 @@ static void begin(const char *name, char *media)
 	int err;
 
 	large.name = name;
-	large.points = large.point = large.done = large.images_shown = 0;
+	large.point = large.done = large.images_shown = 0;
 	large.returned = false;
 	memset(media, 0, large.bytes);
 	err = large.target->mkfs ? large.target->mkfs(media, large.bytes, options.options) : 0;
@@ -414,7 +413,7 @@ static void run(const char *name, void (*fn)(char *media), char *media)
 	fn(media);
 	end();
 	printf("%" PRIu64 " of %" PRIu64 " points, %" PRIu64 " images, seed %" PRIu64 "; %" PRIu64
-	       " failures\n", large.done, large.points, large.images_shown, options.seed,
+	       " failures\n", large.done, large.point, large.images_shown, options.seed,
 	       large.failures);
 	fflush(stdout);
 }

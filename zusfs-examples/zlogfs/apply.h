@@ -52,6 +52,6 @@ int zl_share_batch(struct zl_fs *fs, struct zl_batch *batch);
 int zl_share_ended(struct zl_fs *fs, struct zl_batch *batch, const struct zl_elem *extent,
 		   uint64_t until_tid);
 /* Pieces that blocks may fall into when those that others have stay. */
-uint32_t zl_share_pieces(const struct zl_work *work);
+uint32_t zl_share_pieces(struct zl_work *work);
 
 #endif /* ZLOGFS_APPLY_H */

@@ -22,25 +22,12 @@ struct clone {
 	uint64_t added;
 };
 
-static uint64_t key_of(const struct zl_elem *extent)
-{
-	return zl_get64(extent->head.key);
-}
-
-static uint64_t end_of(const struct zl_elem *extent)
-{
-	return key_of(extent) + zl_get32(extent->head.len);
-}
-
 /* Of what is to be cloned, what an extent has of it, as the other file has it. */
 static struct zlf_elem clone_of(const struct clone *c, const struct zl_elem *extent)
 {
-	uint64_t bn = key_of(extent) > c->from_bn ? key_of(extent) : c->from_bn;
-	uint64_t end = c->from_bn + c->blocks;
-	struct zlf_elem part = zl_extent_part(extent, bn,
-					      end_of(extent) < end ? end_of(extent) : end);
+	struct zlf_elem part = zl_extent_part(extent, c->from_bn, c->from_bn + c->blocks);
 
-	part.key = htole64(c->to_bn + (bn - c->from_bn));
+	part.key = htole64(zl_get64(part.key) - c->from_bn + c->to_bn);
 	part.create_tid = 0;
 	part.flags = ZLF_EF_SHARED;
 	return part;
@@ -54,10 +41,10 @@ static int each_extent(struct clone *c, int (*fn)(struct clone *c, struct zl_ele
 	int err;
 
 	for (err = zl_extent_first(c->from, c->from_bn, &extent);
-	     !err && key_of(&extent) < c->from_bn + c->blocks;
+	     !err && zl_extent_key(&extent) < c->from_bn + c->blocks;
 	     err = zl_extent_next(c->from, &extent)) {
 		if (++n > EXTENTS_MAX) {
-			c->blocks = key_of(&extent) - c->from_bn;
+			c->blocks = zl_extent_key(&extent) - c->from_bn;
 			return 0;
 		}
 		err = fn(c, &extent);

@@ -14,11 +14,6 @@
 
 /* -------------------------------------------------------------------- extents */
 
-static uint64_t extent_end(const struct zl_elem *extent)
-{
-	return zl_get64(extent->head.key) + zl_get32(extent->head.len);
-}
-
 static uint64_t block_addr(const struct zl_elem *extent, uint64_t bn)
 {
 	return zl_get64(extent->head.addr) +
@@ -34,8 +29,8 @@ static int extent_at(struct zl_inode *zi, uint64_t bn, bool place, struct zl_ele
 
 	if (err && err != -ENOENT)
 		return err;
-	if (!err && extent_end(extent) > bn) {
-		*end = extent_end(extent);
+	if (!err && zl_extent_end(extent) > bn) {
+		*end = zl_extent_end(extent);
 		return 0;
 	}
 	err = zl_obj_next(&zi->obj, ZLF_REC_EXTENT, bn, &next);
@@ -163,7 +158,7 @@ static uint64_t goal_of(struct zl_inode *zi, uint64_t bn)
 
 	if (!bn || zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn - 1, &before))
 		return 0;
-	return block_addr(&before, extent_end(&before));
+	return block_addr(&before, zl_extent_end(&before));
 }
 
 /* Blocks for up to *blocks from bn on. */
@@ -255,14 +250,14 @@ static bool wants_place(const struct zl_inode *zi, bool write)
 }
 
 /* What is there, as it is. */
-static int map_there(struct zus_req *req, const struct zus_map *args,
-		     const struct zl_elem *extent, uint64_t bn, uint64_t blocks)
+static int map_there(struct zus_req *req, const struct zl_elem *extent, uint64_t bn,
+		     uint64_t blocks)
 {
 	uint16_t type = ZUS_EXT_DATA, flags = 0;
 
 	if (extent->head.flags & ZLF_EF_UNWRITTEN)
 		type = ZUS_EXT_UNWRITTEN;
-	else if (zl_shares(&extent->head) && !(args->flags & ZUS_MAP_WRITE))
+	else if (zl_shares(&extent->head))	/* of who reads: others get blocks of their own */
 		flags = ZUS_EXTF_SHARED;
 	return answer(req, bn, blocks, block_addr(extent, bn), type, flags);
 }
@@ -293,7 +288,7 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 	else if (!as_is && write_over(zi, bn, bn + 1))
 		return ZUS_BUSY_RETRY;
 	else if (as_is || (there && !unwritten && in_place(zi, &extent)))
-		err = map_there(req, args, &extent, bn, blocks);
+		err = map_there(req, &extent, bn, blocks);
 	else if (unwritten)
 		err = map_unwritten(req, zi, &extent, bn, blocks);
 	else if (there && fault)

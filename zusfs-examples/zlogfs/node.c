@@ -651,8 +651,7 @@ void zl_nodes_free(struct zl_fs *fs)
 	free(tree->parented);
 }
 
-/* Of one that has been read, and may be empty: a key that leads to it. */
-static struct zl_key header_key(const struct zlf_node *header)
+struct zl_key zl_node_header_key(const struct zlf_node *header)
 {
 	return (struct zl_key) { zl_get64(header->obj), zl_get64(header->key),
 				 zl_get64(header->create_tid), zl_get32(header->rec_type) };
@@ -672,7 +671,7 @@ struct zl_node *zl_node_load(struct zl_fs *fs, uint64_t addr, uint32_t level,
 	if (!node)
 		return NULL;
 	what = read_node(fs, node, hi);
-	node->gone = header_key(node->media);
+	node->gone = zl_node_header_key(node->media);
 	if (!what)
 		return node;
 	zl_freeze(fs, what, addr);

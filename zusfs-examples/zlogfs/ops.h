@@ -118,10 +118,22 @@ void zl_writes_free(struct zl_inode *zi);
 int zl_op_cut(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end, uint64_t *freed);
 /* The same, but blocks inside stay the file's: a new extent will name them. */
 int zl_op_split(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t end);
+
+static inline uint64_t zl_extent_key(const struct zl_elem *extent)
+{
+	return zl_get64(extent->head.key);
+}
+
+/* The block behind it. */
+static inline uint64_t zl_extent_end(const struct zl_elem *extent)
+{
+	return zl_extent_key(extent) + zl_get32(extent->head.len);
+}
+
 /* The first extent that reaches behind bn, and the one behind an extent: ENOENT, EIO. */
 int zl_extent_first(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent);
 int zl_extent_next(struct zl_inode *zi, struct zl_elem *extent);
-/* Of an extent the part from bn up to end; it is as old as the whole. */
+/* Of an extent what lies from bn up to end, of which it has some; it is as old as the whole. */
 struct zlf_elem zl_extent_part(const struct zl_elem *extent, uint64_t bn, uint64_t end);
 /* The extent that has bn, or ENOENT; *end: where it, or the hole, ends. */
 int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint64_t *end);

@@ -30,12 +30,6 @@ static bool is_owner(const struct zlf_elem *elem)
 	return elem->rec_type == ZLF_REC_OWNER;
 }
 
-/* Of now: 0. */
-static uint64_t since_of(const struct zlf_elem *extent)
-{
-	return extent->rec_type & ZLF_REC_HISTORY ? zl_get64(extent->create_tid) : 0;
-}
-
 struct zl_key zl_owner_key(const struct zlf_elem *extent)
 {
 	uint64_t bn = zl_get64(extent->key);
@@ -109,7 +103,7 @@ static int find_number(struct zl_fs *fs, struct zl_key *key, uint64_t since)
 /* Those of now have number 0. */
 static int key_of(struct zl_fs *fs, const struct zlf_elem *extent, struct zl_key *key)
 {
-	uint64_t since = since_of(extent);
+	uint64_t since = zl_elem_key(extent).tid;	/* of now 0 */
 
 	*key = zl_owner_key(extent);
 	return since ? find_number(fs, key, since) : 0;
@@ -130,7 +124,7 @@ int zl_owner_put(struct zl_fs *fs, const struct zlf_elem *extent)
 	owner.head = (struct zlf_elem) {
 		.rec_type = ZLF_REC_OWNER, .lines = 1, .obj = htole64(key.obj),
 		.key = htole64(key.key), .create_tid = htole64(key.tid),
-		.end_tid = htole64(since_of(extent)), .addr = extent->addr, .len = extent->len,
+		.end_tid = htole64(zl_elem_key(extent).tid), .addr = extent->addr, .len = extent->len,
 	};
 	err = zl_tree_put(fs, &owner, NULL);
 	return err < 0 ? err : 0;

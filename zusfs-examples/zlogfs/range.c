@@ -11,23 +11,17 @@
 
 #define ONE_BY_ONE	16u	/* more extents than that go as a range */
 
-static uint64_t key_of(const struct zl_elem *extent)
-{
-	return zl_get64(extent->head.key);
-}
-
-static uint64_t end_of(const struct zl_elem *extent)
-{
-	return key_of(extent) + zl_get32(extent->head.len);
-}
-
 struct zlf_elem zl_extent_part(const struct zl_elem *extent, uint64_t bn, uint64_t end)
 {
 	struct zlf_elem part = extent->head;
 
+	if (bn < zl_extent_key(extent))
+		bn = zl_extent_key(extent);
+	if (end > zl_extent_end(extent))
+		end = zl_extent_end(extent);
 	part.key = htole64(bn);
 	part.addr = htole64(zl_get64(extent->head.addr) +
-			    (bn - key_of(extent)) * (ZLF_BLOCK_BYTES / ZLF_LINE_BYTES));
+			    (bn - zl_extent_key(extent)) * (ZLF_BLOCK_BYTES / ZLF_LINE_BYTES));
 	part.len = htole32((uint32_t)(end - bn));
 	return part;
 }
@@ -36,18 +30,18 @@ struct zlf_elem zl_extent_part(const struct zl_elem *extent, uint64_t bn, uint64
 static void op_cut_one(struct zl_op *op, struct zl_inode *zi, const struct zl_elem *extent,
 		       uint64_t bn, uint64_t end, bool drop)
 {
-	uint64_t first = key_of(extent) > bn ? key_of(extent) : bn;
-	uint64_t last = end_of(extent) < end ? end_of(extent) : end;
+	uint64_t first = zl_extent_key(extent) > bn ? zl_extent_key(extent) : bn;
+	uint64_t last = zl_extent_end(extent) < end ? zl_extent_end(extent) : end;
 	struct zlf_elem part;
 
-	if (first > key_of(extent)) {
-		part = zl_extent_part(extent, key_of(extent), first);
+	if (first > zl_extent_key(extent)) {
+		part = zl_extent_part(extent, zl_extent_key(extent), first);
 		zl_op_set(op, &zi->obj, &part, NULL, 0);
 	} else {
-		zl_op_del(op, &zi->obj, ZLF_REC_EXTENT, key_of(extent));
+		zl_op_del(op, &zi->obj, ZLF_REC_EXTENT, zl_extent_key(extent));
 	}
-	if (last < end_of(extent)) {
-		part = zl_extent_part(extent, last, end_of(extent));
+	if (last < zl_extent_end(extent)) {
+		part = zl_extent_part(extent, last, zl_extent_end(extent));
 		zl_op_set(op, &zi->obj, &part, NULL, 0);
 	}
 	if (drop) {
@@ -60,7 +54,7 @@ int zl_extent_first(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent)
 {
 	int err = zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, bn, extent);
 
-	if (!err && end_of(extent) > bn)
+	if (!err && zl_extent_end(extent) > bn)
 		return 0;
 	if (err && err != -ENOENT)
 		return err;
@@ -69,7 +63,7 @@ int zl_extent_first(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent)
 
 int zl_extent_next(struct zl_inode *zi, struct zl_elem *extent)
 {
-	return zl_obj_next(&zi->obj, ZLF_REC_EXTENT, key_of(extent) + 1, extent);
+	return zl_obj_next(&zi->obj, ZLF_REC_EXTENT, zl_extent_key(extent) + 1, extent);
 }
 
 /* How many lie in it, and how many of their blocks. */
@@ -80,11 +74,11 @@ static int count_extents(struct zl_inode *zi, uint64_t bn, uint64_t end, uint64_
 	int err;
 
 	*n = *blocks = 0;
-	for (err = zl_extent_first(zi, bn, &extent); !err && key_of(&extent) < end;
+	for (err = zl_extent_first(zi, bn, &extent); !err && zl_extent_key(&extent) < end;
 	     err = zl_extent_next(zi, &extent)) {
 		++*n;
-		*blocks += (end_of(&extent) < end ? end_of(&extent) : end) -
-			   (key_of(&extent) > bn ? key_of(&extent) : bn);
+		*blocks += (zl_extent_end(&extent) < end ? zl_extent_end(&extent) : end) -
+			   (zl_extent_key(&extent) > bn ? zl_extent_key(&extent) : bn);
 	}
 	return err == -ENOENT ? 0 : err;
 }
@@ -94,7 +88,7 @@ static int cut_each(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_t
 	struct zl_elem extent;
 	int err;
 
-	for (err = zl_extent_first(zi, bn, &extent); !err && key_of(&extent) < end;
+	for (err = zl_extent_first(zi, bn, &extent); !err && zl_extent_key(&extent) < end;
 	     err = zl_extent_next(zi, &extent))
 		op_cut_one(op, zi, &extent, bn, end, drop);
 	return err == -ENOENT ? 0 : err;
@@ -107,17 +101,17 @@ static int cut_range(struct zl_op *op, struct zl_inode *zi, uint64_t bn, uint64_
 	uint64_t from = bn, to = end;
 	int err = zl_extent_first(zi, bn, &extent);
 
-	if (!err && key_of(&extent) < bn) {
+	if (!err && zl_extent_key(&extent) < bn) {
 		op_cut_one(op, zi, &extent, bn, end, true);
-		from = end_of(&extent);
+		from = zl_extent_end(&extent);
 	}
 	err = end == UINT64_MAX ? -ENOENT :
 				  zl_obj_prev(&zi->obj, ZLF_REC_EXTENT, end - 1, &extent);
 	if (err && err != -ENOENT)
 		return err;
-	if (!err && end_of(&extent) > end && key_of(&extent) >= from) {
+	if (!err && zl_extent_end(&extent) > end && zl_extent_key(&extent) >= from) {
 		op_cut_one(op, zi, &extent, bn, end, true);
-		to = key_of(&extent);
+		to = zl_extent_key(&extent);
 	}
 	if (from < to)
 		zl_op_range(op, &zi->obj, ZLF_REC_EXTENT, from, to);
@@ -235,18 +229,15 @@ static int make_own(struct falloc *f)
 {
 	struct zl_elem extent;
 	struct zlf_elem part;
-	uint64_t bn, end;
 	int err;
 
 	for (err = zl_extent_first(f->zi, f->first, &extent);
-	     !err && key_of(&extent) < f->last; err = zl_extent_next(f->zi, &extent)) {
+	     !err && zl_extent_key(&extent) < f->last; err = zl_extent_next(f->zi, &extent)) {
 		if (!zl_shares(&extent.head))
 			continue;
-		bn = key_of(&extent) > f->first ? key_of(&extent) : f->first;
-		end = end_of(&extent) < f->last ? end_of(&extent) : f->last;
-		op_cut_one(&f->op, f->zi, &extent, bn, end, false);
-		part = zl_extent_part(&extent, bn, end);
-		err = copy_extent(f, &part, bn);
+		op_cut_one(&f->op, f->zi, &extent, f->first, f->last, false);
+		part = zl_extent_part(&extent, f->first, f->last);
+		err = copy_extent(f, &part, zl_get64(part.key));
 		if (err)
 			return err;
 	}
@@ -268,17 +259,15 @@ static int shift(struct falloc *f, uint64_t bn, int64_t by)
 {
 	struct zl_elem extent;
 	struct zlf_elem part;
-	uint64_t from;
 	int err;
 
 	for (err = zl_extent_first(f->zi, bn, &extent); !err; err = zl_extent_next(f->zi, &extent))
 		zl_op_del(&f->op, &f->zi->obj, ZLF_REC_EXTENT,
-			  key_of(&extent) > bn ? key_of(&extent) : bn);
+			  zl_extent_key(&extent) > bn ? zl_extent_key(&extent) : bn);
 	for (err = err == -ENOENT ? zl_extent_first(f->zi, bn, &extent) : err; !err;
 	     err = zl_extent_next(f->zi, &extent)) {
-		from = key_of(&extent) > bn ? key_of(&extent) : bn;
-		part = zl_extent_part(&extent, from, end_of(&extent));
-		err = move_extent(f, &part, from + (uint64_t)by);
+		part = zl_extent_part(&extent, bn, UINT64_MAX);
+		err = move_extent(f, &part, zl_get64(part.key) + (uint64_t)by);
 		if (err)
 			return err;
 	}
@@ -298,8 +287,8 @@ static int insert(struct falloc *f)
 	struct zlf_elem part;
 	int err = zl_extent_first(f->zi, f->first, &extent);
 
-	if (!err && key_of(&extent) < f->first) {	/* in the middle of one */
-		part = zl_extent_part(&extent, key_of(&extent), f->first);
+	if (!err && zl_extent_key(&extent) < f->first) {	/* in the middle of one */
+		part = zl_extent_part(&extent, zl_extent_key(&extent), f->first);
 		zl_op_set(&f->op, &f->zi->obj, &part, NULL, 0);
 	}
 	return err && err != -ENOENT ? err : shift(f, f->first, (int64_t)(f->last - f->first));

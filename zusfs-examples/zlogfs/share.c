@@ -11,9 +11,9 @@
 #include "owners.h"
 #include "space.h"
 
-uint32_t zl_share_pieces(const struct zl_work *work)
+uint32_t zl_share_pieces(struct zl_work *work)
 {
-	const struct zl_freed *freed = zl_freed_of((struct zl_work *)work);
+	const struct zl_freed *freed = zl_freed_of(work);
 
 	return work->kind == ZL_WORK_FREE && freed->shared ? (freed->blocks + 1) / 2 : 1;
 }

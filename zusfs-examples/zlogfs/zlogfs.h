@@ -302,6 +302,8 @@ uint64_t zl_tree_root(struct zl_fs *fs);
 void zl_tree_free(struct zl_fs *fs);
 /* level to reserved: what stays as long as the node is there. */
 uint32_t zl_node_header_crc(uint32_t seed, const struct zlf_node *header);
+/* A key that leads to the node, empty or not. */
+struct zl_key zl_node_header_key(const struct zlf_node *header);
 /* What a node's first line is to be, without an element. */
 void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t self,
 		    uint32_t level, const struct zl_key *low);

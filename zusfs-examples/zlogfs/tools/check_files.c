@@ -284,7 +284,7 @@ static void check_owner(struct zlc *c, const struct zlf_elem *owner)
 static bool has_owner(const struct zlc *c, const struct zlf_elem *extent)
 {
 	struct zl_key key = zl_owner_key(extent), at;
-	uint64_t since = extent->rec_type & ZLF_REC_HISTORY ? zl_get64(extent->create_tid) : 0, i;
+	uint64_t since = zl_elem_key(extent).tid, i;
 
 	for (i = first_elem(c, &key); i < c->num_elems; i++) {
 		at = zl_elem_key(c->elems[i]);

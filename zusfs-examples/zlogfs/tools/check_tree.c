@@ -192,8 +192,7 @@ static void take_elem(struct zlc *c, const struct zlf_elem *elem)
 /* A child that has become the first has taken over the key of the one that was. */
 static bool low_wrong(const struct zlf_node *node, const struct visit *v)
 {
-	struct zl_key low = { zl_get64(node->obj), zl_get64(node->key),
-			      zl_get64(node->create_tid), zl_get32(node->rec_type) };
+	struct zl_key low = zl_node_header_key(node);
 	struct zl_key from = zl_elem_key(v->from);
 	int order = zl_key_compare(&low, &from);
 
