@@ -112,6 +112,20 @@ static uint32_t search_tid(const struct zl_node *node, uint64_t tid, uint32_t be
 	return begin;
 }
 
+/* All have the object and type: is the key where it is if each is the one before and 1? */
+ZL_OPTIMISTIC
+static bool is_dense(const struct zl_node *node, const struct zl_key *key, uint32_t end,
+		     uint32_t *i)
+{
+	uint64_t at;
+
+	if (!end || zl_key_has_tid(key->rec_type))
+		return false;
+	at = key->key - __atomic_load_n(&node->low, __ATOMIC_RELAXED);
+	*i = (uint32_t)at;
+	return at < end && low_at(node, *i) == key->key;
+}
+
 ZL_OPTIMISTIC
 uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bool *exact)
 {
@@ -126,6 +140,9 @@ uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bo
 	if (!all) {
 		begin = search_high(node, high, 0, end);
 		end = search_high(node, high + 1, begin, end);
+	} else if (is_dense(node, key, end, &i)) {
+		*exact = true;
+		return i;
 	}
 	i = search_low(node, key->key, begin, end);
 	if (zl_key_has_tid(high & UINT8_MAX) && i < end && low_at(node, i) == key->key) {
@@ -142,7 +159,8 @@ uint32_t zl_node_search(const struct zl_node *node, const struct zl_key *key, bo
 ZL_OPTIMISTIC
 struct zl_key zl_node_key(const struct zl_node *node, uint32_t i)
 {
-	uint64_t high = high_at(node, i);
+	uint64_t all = __atomic_load_n(&node->high, __ATOMIC_RELAXED);
+	uint64_t high = all ? all : high_at(node, i);
 	uint32_t rec_type = high & UINT8_MAX;
 
 	return (struct zl_key) {
@@ -257,9 +275,10 @@ void zl_node_untouch(struct zl_fs *fs, struct zl_node *node)
 	STAILQ_REMOVE(&fs->tree_state->touched, node, zl_node, in_touched);
 }
 
-/* Is there one object and type? */
-static void set_high(struct zl_node *node)
+/* Is there one object and type? And where do the keys begin? */
+static void set_bounds(struct zl_node *node)
 {
+	node->low = node->n ? node->lows[0].key : 0;
 	node->high = node->n && node->highs[0] == node->highs[node->n - 1] ? node->highs[0] : 0;
 }
 
@@ -275,7 +294,7 @@ static void order_insert(struct zl_node *node, uint32_t i, uint32_t line,
 	node->lows[i] = (struct zl_low) { zl_get64(elem->key), zl_place_of(elem) };
 	node->highs[i] = high_of_elem(elem);
 	node->n++;
-	set_high(node);
+	set_bounds(node);
 }
 
 static void order_remove(struct zl_node *node, uint32_t i)
@@ -285,7 +304,7 @@ static void order_remove(struct zl_node *node, uint32_t i)
 	memmove(&node->order[i], &node->order[i + 1], behind);
 	memmove(&node->lows[i], &node->lows[i + 1], behind * sizeof(node->lows[0]));
 	memmove(&node->highs[i], &node->highs[i + 1], behind * sizeof(node->highs[0]));
-	set_high(node);
+	set_bounds(node);
 }
 
 void zl_node_write(struct zl_fs *fs, struct zl_node *node, uint32_t line, const void *elem,
@@ -330,7 +349,7 @@ void zl_node_relink(struct zl_fs *fs, struct zl_node *node, uint32_t i, uint32_t
 	node->order[i] = (uint8_t)line;
 	node->lows[i] = (struct zl_low) { zl_get64(elem->key), zl_place_of(elem) };
 	node->highs[i] = high_of_elem(elem);
-	set_high(node);
+	set_bounds(node);
 	zl_node_touch(fs, node);
 }
 

@@ -18,6 +18,7 @@ struct zl_node {
 	uint16_t level;
 	uint16_t n;
 	uint64_t high;			/* if that is the same of all, else 0 */
+	uint64_t low;			/* key of the first */
 	const struct zlf_node *media;
 	struct zl_node **children;	/* by line; NULL: not loaded yet; of a leaf there are none */
 	uint64_t addr;
@@ -85,15 +86,30 @@ void zl_node_changed(struct zl_node *node);
 uint64_t zl_place_of(const struct zlf_elem *elem);
 void zl_place_elem(uint64_t place, struct zlf_elem *elem);
 
-/* All that a search in it looks at is asked for at once. */
-static inline void zl_node_prefetch(const struct zl_node *node)
+/*
+ * What a search in it looks at is asked for at once: all keys, or of keys that follow on one
+ * another, as those of a file's blocks do, the one behind so many others.
+ */
+static inline void zl_node_prefetch(const struct zl_node *node, uint64_t behind)
 {
 	uint32_t i;
 
 	__builtin_prefetch(node);
+	if (behind < ZLF_NODE_LINES_MAX) {
+		__builtin_prefetch(&node->lows[behind]);
+		return;
+	}
 	__builtin_prefetch(node->order);
 	for (i = 0; i < ZLF_NODE_LINES_MAX; i += ZLF_LINE_BYTES / sizeof(node->lows[0]))
 		__builtin_prefetch(&node->lows[i]);
+}
+
+/* Of a child that begins with the i-th key, how many would be in front of this one, if so. */
+static inline uint64_t zl_node_behind(const struct zl_node *node, uint32_t i,
+				      const struct zl_key *key)
+{
+	return node->level == 1 ? key->key - __atomic_load_n(&node->lows[i].key, __ATOMIC_RELAXED) :
+				  ZLF_NODE_LINES_MAX;
 }
 
 /* Of a reader, too: number of elements with a key below; *exact: the next one has just this. */

@@ -17,6 +17,7 @@ int zl_tree_descend(struct zl_fs *fs, const struct zl_key *key, struct zl_path *
 {
 	struct zl_node *node = fs->tree_state->root;
 	uint32_t level = node->level;
+	uint64_t behind;
 	bool exact;
 	uint32_t i;
 
@@ -35,10 +36,11 @@ int zl_tree_descend(struct zl_fs *fs, const struct zl_key *key, struct zl_path *
 			path->hi = zl_node_key(node, i + 1);
 			path->bounded = true;
 		}
+		behind = zl_node_behind(node, i, key);
 		node = zl_node_child(fs, node, i, path->bounded ? &path->hi : NULL);
 		if (!node)
 			return -EIO;
-		zl_node_prefetch(node);
+		zl_node_prefetch(node, behind);
 		level--;
 	}
 }
@@ -115,7 +117,7 @@ static enum reached reach(const struct zl_tree *tree, const struct zl_key *key,
 		child = child_at(node, look->i);
 		if (!child)
 			return zl_node_read_ok(node, seq) ? NOT_LOADED : CHANGED;
-		zl_node_prefetch(child);
+		zl_node_prefetch(child, zl_node_behind(node, look->i, key));
 		if (!zl_node_read_begin(child, &child_seq) || !zl_node_read_ok(node, seq))
 			return CHANGED;
 		node = child;
@@ -474,16 +476,18 @@ static int del_locked(struct zl_fs *fs, const struct zl_key *key, uint64_t tid,
 void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key)
 {
 	const struct zl_node *node = fs->tree_state->root;
+	uint64_t behind = ZLF_NODE_LINES_MAX;
 	bool exact;
 	uint32_t i;
 
 	while (node && node->level) {
 		i = zl_node_search(node, key, &exact);
 		i -= i && !exact;
+		behind = zl_node_behind(node, i, key);
 		node = node->n ? child_at(node, i) : NULL;
 	}
 	if (node)
-		zl_node_prefetch(node);
+		zl_node_prefetch(node, behind);
 }
 
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old)
