@@ -11,7 +11,7 @@ FUZZ_ZLOGFS_SRCS := $(wildcard zusfs-examples/zlogfs/*.c) \
 	$(addprefix zusfs-examples/zlogfs/tools/,check.c check_media.c check_log.c check_tree.c \
 	check_files.c media.c dump.c)
 FUZZ_PARTS := $(FUZZ_SRCS) $(FUZZ_ZLOGFS_SRCS) $(ZUS_LIB_SRCS)
-FUZZ_LINK := -Wl,--wrap=clock_gettime,--wrap=sched_getcpu $(ZUS_LIB_LIBS) -luuid -lbsd
+FUZZ_LINK := -Wl,--wrap=clock_gettime,--wrap=sched_getcpu $(ZUS_LIB_LIBS) -luuid
 
 FUZZ_CPPFLAGS := -Izusfs-examples/zlogfs -Izusfs-examples/zlogfs/tools
 FUZZ_CFLAGS := -O2 -g -std=gnu11 -Wall -Wextra -Werror -MMD -MP -fno-omit-frame-pointer

@@ -22,6 +22,9 @@ $(UNIT_ZLOGFS:%=$(BUILD)/tests/unit/%): $(zlogfs_OBJS) $(ZLOGFS_CHECK_OBJS)
 $(UNIT_ZLOGFS:%=$(BUILD)/obj/tests/unit/%.o): override CPPFLAGS += -Izusfs-examples/zlogfs \
 	-Izusfs-examples/zlogfs/tools
 
+# It says how much memory there is
+$(BUILD)/tests/unit/zlogfs-pending: private override LDFLAGS += -Wl,--wrap=malloc
+
 $(UNIT_SCRIPTS:%=$(BUILD)/tests/unit/%): $(BUILD)/tests/unit/%: tests/unit/%.sh
 	@mkdir -p $(@D)
 	@install -m 755 $< $@

@@ -57,7 +57,6 @@ static struct zl_obj *new_obj(struct zl_fs *fs, uint64_t id)
 	zi->obj.id = id;
 	zi->obj.refs = 1;
 	pthread_mutex_init(&zi->obj.lock, NULL);
-	RB_INIT(&zi->obj.pending);
 	TAILQ_INIT(&zi->obj.ranges);
 	return &zi->obj;
 }
@@ -93,6 +92,7 @@ struct zl_obj *zl_obj_ref(struct zl_obj *obj)
 
 static void free_obj(struct zl_obj *obj)
 {
+	zl_pending_forget(obj);
 	pthread_mutex_destroy(&obj->lock);
 	free(zl_inode_of(obj));
 }
@@ -128,83 +128,6 @@ void zl_obj_put(struct zl_obj *obj)
 	pthread_mutex_unlock(&fs->objs_lock);
 	if (last)
 		free_obj(obj);
-}
-
-/* ------------------------------------------------------------------- pending */
-
-static int compare_key(const struct zl_pending *p, uint32_t rec_type, uint64_t key)
-{
-	if (p->rec_type != rec_type)
-		return p->rec_type < rec_type ? -1 : 1;
-	return p->key < key ? -1 : p->key > key;
-}
-
-static int compare_pending(const struct zl_pending *a, const struct zl_pending *b)
-{
-	return compare_key(a, b->rec_type, b->key);
-}
-
-RB_GENERATE_INTERNAL(zl_pending_tree, zl_pending, by_key, compare_pending,
-		     __attribute__((unused)) static)
-
-struct zl_pending *zl_pending_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
-{
-	struct zl_pending *p = RB_ROOT(&obj->pending);
-	int order;
-
-	while (p && (order = compare_key(p, rec_type, key)))
-		p = order < 0 ? RB_RIGHT(p, by_key) : RB_LEFT(p, by_key);
-	return p;
-}
-
-static struct zl_pending *pending_from(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
-{
-	struct zl_pending *p = RB_ROOT(&obj->pending), *found = NULL;
-
-	while (p)
-		if (compare_key(p, rec_type, key) < 0) {
-			p = RB_RIGHT(p, by_key);
-		} else {
-			found = p;
-			p = RB_LEFT(p, by_key);
-		}
-	return found && found->rec_type == rec_type ? found : NULL;
-}
-
-static struct zl_pending *pending_to(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
-{
-	struct zl_pending *p = RB_ROOT(&obj->pending), *found = NULL;
-
-	while (p)
-		if (compare_key(p, rec_type, key) > 0) {
-			p = RB_LEFT(p, by_key);
-		} else {
-			found = p;
-			p = RB_RIGHT(p, by_key);
-		}
-	return found && found->rec_type == rec_type ? found : NULL;
-}
-
-struct zl_pending *zl_pending_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key)
-{
-	return pending_from(obj, rec_type, key);
-}
-
-void zl_pending_insert(struct zl_pending *p)
-{
-	RB_INSERT(zl_pending_tree, &p->obj->pending, p);
-}
-
-void zl_pending_remove(struct zl_pending *p)
-{
-	RB_REMOVE(zl_pending_tree, &p->obj->pending, p);
-}
-
-void zl_pending_detach(struct zl_pending *p, uint64_t tid)
-{
-	RB_REMOVE(zl_pending_tree, &p->obj->pending, p);
-	p->detached = true;
-	p->ended_tid = tid;
 }
 
 /* -------------------------------------------------------------------- lookup */
@@ -276,7 +199,7 @@ int zl_obj_next_to(struct zl_obj *obj, uint32_t rec_type, uint64_t key, uint64_t
 		return err;
 	in_tree = !err;
 	for (;;) {
-		p = pending_from(obj, rec_type, key);
+		p = zl_pending_next(obj, rec_type, key);
 		if (!p || p->key > last || (in_tree && zl_get64(elem->head.key) < p->key))
 			return in_tree ? 0 : -ENOENT;
 		if (p->elem.head.lines) {
@@ -337,7 +260,7 @@ static int prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, bool place,
 		return err;
 	in_tree = !err;
 	for (;;) {
-		p = pending_to(obj, rec_type, key);
+		p = zl_pending_prev(obj, rec_type, key);
 		if (!p || (in_tree && zl_get64(elem->head.key) > p->key))
 			return in_tree ? 0 : -ENOENT;
 		if (p->elem.head.lines) {

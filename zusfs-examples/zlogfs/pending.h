@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pending.h - what is durable in the log and not yet in the tree: for effects.c and apply.c. */
+/* pending.h - what is durable in the log and not yet in the tree. */
 #ifndef ZLOGFS_PENDING_H
 #define ZLOGFS_PENDING_H
 
@@ -25,14 +25,14 @@ struct zl_work {
  * to be kept, is detached when a newer one comes, and is applied all the same.
  */
 struct zl_pending {
-	RB_ENTRY(zl_pending) by_key;
-	uint64_t key;		/* as in elem, beside the links */
+	uint64_t key;		/* as in elem */
 	uint8_t rec_type;
 	uint8_t room_lines;	/* memory that there is for elem */
 	bool detached;
 	bool staged;		/* the applier has begun with it */
 	struct zl_work work;
 	struct zl_obj *obj;	/* with a reference */
+	struct zl_pending *rest_next;
 	uint64_t ended_tid;	/* detached: by which record */
 	struct zl_elem elem;	/* head.lines 0: there is to be none */
 };
@@ -81,12 +81,18 @@ void zl_spares_free(struct zl_spares *spares);
 int zl_effects(struct zl_fs *fs, struct zl_work_list *queue, struct zl_spares *spares,
 	       uint64_t tid, const uint8_t *bytes, uint32_t num_bytes, struct zl_obj **objs);
 
-/* Under obj->lock. */
+/*
+ * The newest of a key, or NULL; next, prev: of that type the first at or behind key, the last
+ * at or in front of it. insert: of a key that has none. All under obj->lock; none fails.
+ */
 struct zl_pending *zl_pending_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key);
 struct zl_pending *zl_pending_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key);
+struct zl_pending *zl_pending_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key);
 void zl_pending_insert(struct zl_pending *p);
 void zl_pending_detach(struct zl_pending *p, uint64_t tid);
 void zl_pending_remove(struct zl_pending *p);
+/* Of an object that goes, what has found them; they themselves are in queues. */
+void zl_pending_forget(struct zl_obj *obj);
 void zl_pending_free(struct zl_pending *p);
 
 #endif /* ZLOGFS_PENDING_H */

@@ -19,7 +19,6 @@
 #ifndef ZLOGFS_H
 #define ZLOGFS_H
 
-#include <bsd/sys/tree.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -328,7 +327,17 @@ int zl_tree_commit(struct zl_fs *fs);
 /* ------------------------------------------------------------------ objects */
 
 struct zl_pending;
-RB_HEAD(zl_pending_tree, zl_pending);
+
+/* Of what is pending by key: see pending.c. */
+struct zl_index {
+	union zl_index_slot {
+		struct zl_pending *pending;
+		struct zl_index_node *node;
+	} root;				/* height 0: the only one, or NULL */
+	uint32_t height;		/* of nodes */
+	struct zl_pending *rest;	/* what there was no memory for */
+};
+
 struct zl_range;
 TAILQ_HEAD(zl_range_list, zl_range);
 
@@ -338,7 +347,7 @@ struct zl_obj {
 	uint64_t id;
 	uint64_t refs;		/* atomic; 0: may be freed */
 	pthread_mutex_t lock;
-	struct zl_pending_tree pending;
+	struct zl_index pending;
 	struct zl_range_list ranges;
 	uint64_t change_tid;	/* of the newest record about it */
 };
