@@ -58,7 +58,19 @@ static struct zus_req *request(struct native *nat)
 {
 	nat->req->id = nat->map_id;
 	nat->req->num_extents = 0;
+	nat->req->has_word = false;
 	return nat->req;
+}
+
+/* As who copies does, when the bytes are durable. */
+static void store_word(struct native *nat, const struct zus_word *word)
+{
+	uint64_t *at = (uint64_t *)(void *)((uint8_t *)nat->mount->devices[word->dev].addr +
+					    word->dev_off);
+
+	must(*at == word->old_le64 ? 0 : -EIO, "the word");
+	__atomic_store_n(at, word->new_le64, __ATOMIC_RELAXED);
+	zus_persist(at, sizeof(*at));
 }
 
 static void write_to(struct native *nat, struct zus_inode *inode, uint64_t off, uint64_t bytes,
@@ -77,6 +89,10 @@ static void write_to(struct native *nat, struct zus_inode *inode, uint64_t off, 
 	zus_copy_nt((uint8_t *)nat->mount->devices[0].addr + req->extents[0].dev_off, nat->block,
 		    bytes);
 	zus_fence();
+	if (req->has_word) {
+		store_word(nat, &req->word);
+		done.flags = ZUS_MAP_COMMITTED;
+	}
 	if (req->extents[0].flags)
 		must(zus_plugin.file_ops->map_done(req, inode, &done, NULL), "map_done");
 }

@@ -45,6 +45,13 @@ int zus_req_extent(struct zus_req *req, const struct zus_extent *extent)
 	return 0;
 }
 
+int zus_req_word(struct zus_req *req, const struct zus_word *word)
+{
+	req->has_word = true;
+	req->word = *word;
+	return 0;
+}
+
 int zus_req_dirent(struct zus_req *req, uint64_t ino, uint64_t cookie, uint32_t type,
 		   const struct zus_name *name)
 {
@@ -169,6 +176,12 @@ void zus_flush(const void *addr, size_t bytes)
 void zus_fence(void)
 {
 	pmem_drain();
+}
+
+void zus_persist(const void *addr, size_t bytes)
+{
+	flushed_bytes += bytes;
+	pmem_persist(addr, bytes);
 }
 
 void zus_copy_nt(void *dst, const void *src, size_t bytes)

@@ -7,6 +7,7 @@
 #ifndef NATIVE_SHIM_H
 #define NATIVE_SHIM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <zus.h>
@@ -18,6 +19,8 @@ struct zus_req {
 	uint64_t id;
 	struct zus_extent extents[SHIM_EXTENTS_MAX];
 	uint32_t num_extents;
+	bool has_word;
+	struct zus_word word;
 };
 
 /* By the calling thread, so far. */

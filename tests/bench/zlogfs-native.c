@@ -113,6 +113,8 @@ static struct measure measures[] = {
 	{ .name = "overwrite_in_place", .op = op_write, .yardstick = 0, .bar_ns = 250,
 	  .options = "steps=manual,policy=inplace" },
 	{ .name = "overwrite_cow", .op = op_write, .yardstick = 1, .bar_ns = 600,
+	  .options = "steps=manual,policy=cow,words=off" },
+	{ .name = "overwrite_cow_word", .op = op_write, .yardstick = 1, .bar_ns = 600,
 	  .options = "steps=manual,policy=cow" },
 	{ .name = "read", .op = op_read, .yardstick = 2, .bar_ns = 250,
 	  .options = "steps=manual" },

@@ -34,6 +34,8 @@ for of in "cow atomic" "boundary words" "inplace words"; do
 		--device-bytes 1572864
 	run "$DIR/zlogfs-bugs.so" "policy=${of% *},reuse=soon" "${of#* }" --list "$PAIRS"
 done
+# writes that MAP_DONE ends, as where the kernel cannot store the word
+run "$BUILD/zusfs-examples/zlogfs.so" policy=cow,words=off atomic --list "$NASTY"
 run "$BUILD/zusfs-examples/zlogfs.so" policy=cow atomic --pairs
 run "$BUILD/zusfs-examples/zlogfs.so" policy=cow atomic --pairs --same-cpu --preemptions 1
 "$DIR/crash-large" --plugin "$BUILD/zusfs-examples/zlogfs.so" --target "$DIR/zlogfs-target.so" \

@@ -85,7 +85,7 @@ static void seal_record(const struct fuzz_seed *seed, const struct fuzz_place *p
 	if (!r->lines || line + r->lines > seed->geo.segment_lines)
 		return;
 	crc = zl_crc32c(crc, &r->type, offsetof(struct zlf_record, word) - sizeof(r->crc));
-	crc = zl_crc32c(crc, &no_word, sizeof(no_word));
+	crc = zl_crc32c(crc, zl_get16(r->flags) & ZLF_LF_WORD ? &no_word : &r->word, sizeof(no_word));
 	crc = zl_crc32c(crc, &r->pfs, r->lines * ZLF_LINE_BYTES - offsetof(struct zlf_record, pfs));
 	r->crc = htole32(crc);
 }

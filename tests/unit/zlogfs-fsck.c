@@ -309,7 +309,7 @@ static uint32_t record_crc(const struct zlf_record *r, uint64_t seq, uint64_t li
 	uint32_t crc = zl_crc32c(fs->crc_seed, place, sizeof(place));
 
 	crc = zl_crc32c(crc, &r->type, offsetof(struct zlf_record, word) - 4);
-	crc = zl_crc32c(crc, &none, 8);
+	crc = zl_crc32c(crc, r->flags & ZLF_LF_WORD ? &none : &r->word, 8);
 	return zl_crc32c(crc, &r->pfs, r->lines * 64ul - offsetof(struct zlf_record, pfs));
 }
 
@@ -560,6 +560,7 @@ static const struct field fields[] = {
 	F(RECORD, 0, zlf_record, tid, 1, false, RECORD),
 	F(RECORD, 0, zlf_record, tid, ~0ull, true, RECORD),
 	F(RECORD, 0, zlf_record, flags, 64, true, RECORD),
+	F(RECORD, 0, zlf_record, word, 1ull << 40, false, RECORD),
 	F(RECORD, 0, zlf_record, item_bytes, 4, true, RECORD),
 	F(RECORD, 0, zlf_record, items[0], 0x7f, true, RECORD),
 	F(RECORD, 0, zlf_record, items[1], 0x7f, true, RECORD),

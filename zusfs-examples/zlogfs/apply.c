@@ -100,7 +100,9 @@ static void take_queues(struct zl_fs *fs)
 {
 	struct zl_log *log = NULL;
 	struct zl_work *work;
+	uint64_t not_known;
 
+	zl_words_settle(fs);
 	if (ZL_BUG(QUEUES_APART))
 		take_apart(fs);
 	zl_logs_lock(fs);
@@ -109,6 +111,9 @@ static void take_queues(struct zl_fs *fs)
 		TAILQ_INSERT_TAIL(&fs->batch, work, link);
 	}
 	fs->batch_tid = zl_logs_level(fs);
+	not_known = zl_words_oldest(fs);	/* it may yet come to count, behind what is taken */
+	if (fs->batch_tid >= not_known)
+		fs->batch_tid = not_known - 1;
 	zl_logs_unlock(fs);
 }
 

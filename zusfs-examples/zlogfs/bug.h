@@ -50,6 +50,10 @@ enum zl_bug {
 	ZL_BUG_SHARED_FREE,	/* blocks are free when one of those who share them lets them go */
 	ZL_BUG_OWNER_TOGETHER,	/* who has shared blocks changes with the extents, in one go */
 	ZL_BUG_UNMARKED,	/* a clone does not say of its source that it shares */
+	/* Of commit words. */
+	ZL_BUG_WORD_UNSEEN,	/* a mount counts records whose word is not there */
+	ZL_BUG_WORD_FORGOTTEN,	/* a checkpoint passes records whose word may yet come */
+	ZL_BUG_WORD_VISIBLE,	/* a word that is there counts, durable or not */
 	ZL_BUG_COUNT,
 };
 

@@ -142,9 +142,12 @@ static int boundary_locked(struct zl_fs *fs, struct zl_op *op, struct zl_obj *sn
 
 	elem.key = htole64(next_snapshot(snapshots));
 	zl_op_set(op, snapshots, &elem, NULL, 0);
+	zl_words_settle(fs);
 	zl_logs_lock(fs);
 	op->floor_tid = zl_logs_level(fs);
-	err = zl_op_commit_on(op, &fs->logs[0]);
+	/* a write that is under way belongs on one side of it: nobody knows yet on which */
+	err = zl_words_oldest(fs) != UINT64_MAX ? ZUS_BUSY_RETRY :
+						  zl_op_commit_on(op, &fs->logs[0]);
 	if (!err)
 		err = zl_boundary_add(fs, op->tid);
 	zl_logs_level(fs);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "bug.h"
 #include "ops.h"
@@ -75,6 +76,15 @@ static int remember_write(struct zl_inode *zi, uint64_t map_id, uint64_t bn, uin
 	return 0;
 }
 
+static uint32_t kept_blocks(const struct zl_write *w, uint64_t written_end)
+{
+	uint64_t end = (written_end + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
+
+	if (end <= w->bn)
+		return 0;
+	return end - w->bn < w->blocks ? (uint32_t)(end - w->bn) : w->blocks;
+}
+
 static void drop_write(struct zl_fs *fs, struct zl_write *w, uint32_t kept)
 {
 	if (w->kind != ZL_WRITE_UNWRITTEN && kept < w->blocks)
@@ -90,6 +100,20 @@ void zl_writes_free(struct zl_inode *zi)
 	while ((w = zi->writes)) {
 		zi->writes = w->next;
 		drop_write(zi->obj.fs, w, 0);
+	}
+}
+
+void zl_writes_end(struct zl_inode *zi, uint64_t map_id, uint64_t end)
+{
+	struct zl_write **link = &zi->writes, *w;
+
+	while ((w = *link)) {
+		if (w->map_id != map_id) {
+			link = &w->next;
+			continue;
+		}
+		*link = w->next;
+		drop_write(zi->obj.fs, w, kept_blocks(w, end));
 	}
 }
 
@@ -299,41 +323,7 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 	return err;
 }
 
-int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
-{
-	struct zl_inode *zi = zl_inode_of_zus(inode);
-	uint64_t begin = args->off / ZLF_BLOCK_BYTES, bn = begin, next = 0;
-	uint64_t end = (args->off + args->len_bytes + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
-	bool write = args->flags & ZUS_MAP_WRITE;
-	bool changes = write || (args->flags & ZUS_MAP_FAULT && zl_fs_of(inode)->clones);
-	struct zl_op op;
-	int err = 0;
-
-	op.num_items = 0;
-	op.err = 0;
-	if (!S_ISREG(zl_get32(zi->body.mode)))
-		return -EINVAL;
-	if (args->flags & ZUS_MAP_STAY)
-		return ZUS_BUSY_RETRY;
-	if (changes)
-		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
-	if (err && write)
-		return err;
-	err = 0;		/* who reads may find that nothing need be changed */
-	pthread_mutex_lock(&zi->obj.lock);
-	while (!err && bn < end && zus_req_extents_left(req)) {
-		err = map_one(req, zi, args, bn, end, &next, &op);
-		bn = err ? bn : next;
-		if (op.num_items)
-			break;		/* a record of its own */
-	}
-	pthread_mutex_unlock(&zi->obj.lock);
-	if (changes)
-		zl_op_end(&op);
-	return bn > begin ? 0 : err;	/* a part is an answer, too */
-}
-
-/* --------------------------------------------------------------------- map done */
+/* --------------------------------------------------------------------- publish */
 
 /* A copy that ended inside a block: what it left there is the old bytes, not none. */
 static void finish_copied(struct zl_inode *zi, const struct zl_write *w, uint64_t end)
@@ -351,15 +341,6 @@ static void finish_copied(struct zl_inode *zi, const struct zl_write *w, uint64_
 	zl_pm_copy(&dev->pm, ZL_DATA, off + within,
 		   (const uint8_t *)zl_media(fs, block_addr(&old, bn)) + within,
 		   ZLF_BLOCK_BYTES - within);
-}
-
-static uint32_t kept_blocks(const struct zl_write *w, uint64_t written_end)
-{
-	uint64_t end = (written_end + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
-
-	if (end <= w->bn)
-		return 0;
-	return end - w->bn < w->blocks ? (uint32_t)(end - w->bn) : w->blocks;
 }
 
 /* The write of this map, kept in part at least, that begins at or behind bn, and first. */
@@ -439,12 +420,11 @@ static int op_publish_one(struct zl_op *op, struct zl_inode *zi, const struct zu
 static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
 		      struct zlf_inode *body)
 {
-	uint64_t end = args->off + args->written_bytes, bn = 0, done = 0;
 	const struct zl_write *w;
+	uint64_t bn = 0, done = 0;
 	int err;
 
 	while ((w = next_write(zi, args, bn))) {
-		finish_copied(zi, w, end);
 		err = op_publish_one(op, zi, args, w, &done, body);
 		if (err)
 			return err;
@@ -455,54 +435,133 @@ static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zus_ma
 	return 0;
 }
 
-static int op_done(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args)
+/* All that is to be said of it; *body: what the inode will be. */
+static int op_written(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
+		      struct zlf_inode *body)
 {
 	uint64_t end = args->off + args->written_bytes, size = zl_get64(zi->body.size_bytes);
 	uint32_t mask = ZLF_IM_MTIME | ZLF_IM_CTIME_TOO;
-	struct zlf_inode body = zi->body;
-	int err = op_publish(op, zi, args, &body);
+	int err;
 
+	*body = zi->body;
+	err = op_publish(op, zi, args, body);
 	if (err)
 		return err;
-	zl_pm_fence();
 	if (end > size && args->size_bytes > size)
-		body.size_bytes = htole64(end < args->size_bytes ? end : args->size_bytes);
+		body->size_bytes = htole64(end < args->size_bytes ? end : args->size_bytes);
 	if (ZL_BUG(SIZE_BACK))
-		body.size_bytes = htole64(end);
-	if (body.blocks != zi->body.blocks || body.size_bytes != zi->body.size_bytes)
+		body->size_bytes = htole64(end);
+	if (body->blocks != zi->body.blocks || body->size_bytes != zi->body.size_bytes)
 		mask |= ZLF_IM_SIZE;
-	body.mtime = zl_time(&args->mtime);
-	zl_op_inode(op, zi, mask, &body);
-	return zl_op_commit(op);
+	body->mtime = zl_time(&args->mtime);
+	zl_op_inode(op, zi, mask, body);
+	return 0;
 }
 
-/* What the map had reserved: published, or free again. */
-static void end_writes(struct zl_inode *zi, const struct zus_map_done *args, bool published)
+static bool has_writes(const struct zl_inode *zi, uint64_t map_id)
 {
-	struct zl_write **link = &zi->writes, *w;
+	const struct zl_write *w;
 
-	while ((w = *link)) {
-		if (w->map_id != args->map_id) {
-			link = &w->next;
-			continue;
-		}
-		*link = w->next;
-		drop_write(zi->obj.fs, w, !published ? 0 :
-			   kept_blocks(w, args->off + args->written_bytes));
+	for (w = zi->writes; w && w->map_id != map_id; w = w->next)
+		;
+	return w;
+}
+
+/*
+ * The whole write, as far as the answer reaches, as a record for the kernel to make valid. It
+ * is of now; the kernel's own times come later. What fails here is left to MAP_DONE.
+ */
+static void offer_word(struct zl_op *op, struct zl_inode *zi, struct zus_req *req,
+		       const struct zus_map *args, uint64_t bn)
+{
+	uint64_t end = args->off + args->len_bytes, reach = bn * ZLF_BLOCK_BYTES;
+	struct zus_map_done done = { .map_id = zus_req_id(req), .off = args->off };
+	struct zlf_inode body;
+	struct timespec now;
+
+	if (!op->fs->offers_words || !has_writes(zi, done.map_id))
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	done.mtime = (struct zus_time) { now.tv_sec, (uint32_t)now.tv_nsec, 0 };
+	end = end < reach ? end : reach;
+	done.written_bytes = end - args->off;
+	done.size_bytes = end > args->size_bytes ? end : args->size_bytes;
+	if (!op_written(op, zi, &done, &body))
+		zl_word_offer(op, &zi->obj, req, end, zl_get64(body.blocks));
+}
+
+/* ---------------------------------------------------------------------- requests */
+
+int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
+{
+	struct zl_inode *zi = zl_inode_of_zus(inode);
+	uint64_t begin = args->off / ZLF_BLOCK_BYTES, bn = begin, next = 0;
+	uint64_t end = (args->off + args->len_bytes + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
+	bool write = args->flags & ZUS_MAP_WRITE;
+	bool changes = write || (args->flags & ZUS_MAP_FAULT && zl_fs_of(inode)->clones);
+	struct zl_op op;
+	int err = 0;
+
+	op.num_items = 0;
+	op.err = 0;
+	if (!S_ISREG(zl_get32(zi->body.mode)))
+		return -EINVAL;
+	if (args->flags & ZUS_MAP_STAY)
+		return ZUS_BUSY_RETRY;
+	if (changes)
+		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
+	if (err && write)
+		return err;
+	err = 0;		/* who reads may find that nothing need be changed */
+	zl_obj_lock(&zi->obj);
+	if (changes && zi->obj.word)
+		err = ZUS_BUSY_RETRY;	/* a write is under way */
+	while (!err && bn < end && zus_req_extents_left(req)) {
+		err = map_one(req, zi, args, bn, end, &next, &op);
+		bn = err ? bn : next;
+		if (op.num_items)
+			break;		/* a record of its own */
 	}
+	if (bn > begin && !op.num_items && write && !(args->flags & (ZUS_MAP_FAULT | ZUS_MAP_ZERO)))
+		offer_word(&op, zi, req, args, bn);
+	pthread_mutex_unlock(&zi->obj.lock);
+	if (changes)
+		zl_op_end(&op);
+	return bn > begin ? 0 : err;	/* a part is an answer, too */
+}
+
+static int op_done(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args)
+{
+	uint64_t end = args->off + args->written_bytes;
+	const struct zl_write *w;
+	struct zlf_inode body;
+	int err;
+
+	for (w = zi->writes; w; w = w->next)
+		if (w->map_id == args->map_id)
+			finish_copied(zi, w, end);
+	zl_pm_fence();
+	err = op_written(op, zi, args, &body);
+	return err ? err : zl_op_commit(op);
 }
 
 int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_map_done *args,
 		struct zus_attr *out)
 {
+	bool publish = args->written_bytes && !(args->flags & ZUS_MAP_COMMITTED);
 	struct zl_inode *zi = zl_inode_of_zus(inode);
 	struct zl_op op;
 	int err = 0;
 
-	if (args->written_bytes)
+	if (publish)
 		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
-	pthread_mutex_lock(&zi->obj.lock);
-	if (args->written_bytes && !err) {
+	zl_obj_lock(&zi->obj);
+	if (zl_word_of(&zi->obj, args->map_id)) {
+		zl_word_drop(&zi->obj);
+		if (args->flags & ZUS_MAP_COMMITTED)
+			err = -EIO;	/* the medium says that it was not */
+	}
+	if (publish && !err) {
 		err = op_done(&op, zi, args);
 		if (err == -EAGAIN) {	/* the first boundary came */
 			zl_op_again(&op);
@@ -510,7 +569,7 @@ int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_m
 		}
 		zl_op_end(&op);
 	}
-	end_writes(zi, args, args->written_bytes && !err);
+	zl_writes_end(zi, args->map_id, publish && !err ? args->off + args->written_bytes : 0);
 	if (out)
 		zl_attr(zi, out);
 	pthread_mutex_unlock(&zi->obj.lock);

@@ -9,6 +9,7 @@
 
 void zl_fs_free(struct zl_fs *fs)
 {
+	zl_words_free(fs);
 	zl_work_drop(fs);
 	zl_objs_free(fs);
 	zl_log_free(fs);
@@ -21,6 +22,7 @@ void zl_fs_free(struct zl_fs *fs)
 	pthread_mutex_destroy(&fs->space_lock);
 	pthread_mutex_destroy(&fs->objs_lock);
 	pthread_mutex_destroy(&fs->step);
+	pthread_mutex_destroy(&fs->words_lock);
 	free(fs);
 }
 
@@ -37,6 +39,8 @@ struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation)
 	pthread_mutex_init(&fs->space_lock, NULL);
 	pthread_mutex_init(&fs->objs_lock, NULL);
 	pthread_mutex_init(&fs->step, NULL);
+	pthread_mutex_init(&fs->words_lock, NULL);
+	TAILQ_INIT(&fs->words);
 	TAILQ_INIT(&fs->batch);
 	zl_log_init(fs);
 	return fs;

@@ -74,7 +74,7 @@ void zl_lock(struct zl_obj **objs, uint32_t n)
 	sort_objs(objs, n);
 	for (i = 0; i < n; i++)
 		if (objs[i] && (!i || objs[i] != objs[i - 1]))
-			pthread_mutex_lock(&objs[i]->lock);
+			zl_obj_lock(objs[i]);
 }
 
 void zl_unlock(struct zl_obj **objs, uint32_t n)
@@ -117,7 +117,7 @@ int zl_entry_of(struct zl_fs *fs, uint64_t ino, struct zus_entry *entry)
 	if (!obj)
 		return -ENOMEM;
 	while (err == -EAGAIN) {
-		pthread_mutex_lock(&obj->lock);
+		zl_obj_lock(obj);
 		err = zl_inode_load(zl_inode_of(obj));
 		if (!err)
 			err = zl_entry(zl_inode_of(obj), entry);
@@ -137,7 +137,7 @@ int zl_getattr(struct zus_req *req, struct zus_inode *inode, uint64_t fh, uint32
 	(void)req;
 	(void)fh;
 	(void)mask;
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	zl_attr(zi, out);
 	pthread_mutex_unlock(&zi->obj.lock);
 	return 0;
@@ -165,7 +165,7 @@ int zl_parent(struct zus_req *req, struct zus_inode *dir, struct zus_entry *out)
 	int err;
 
 	(void)req;
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	parent = zl_get64(zi->body.parent);
 	pthread_mutex_unlock(&zi->obj.lock);
 	err = zl_entry_of(zi->obj.fs, parent, out);
@@ -228,7 +228,7 @@ int zl_setattr(struct zus_req *req, struct zus_inode *inode, const struct zus_se
 
 	if (err)
 		return err;
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	body = zi->body;
 	mask = set_body(&body, set);
 	if (set->valid & ZUS_SET_SIZE && set->size_bytes < zl_get64(zi->body.size_bytes))
@@ -322,14 +322,16 @@ void zl_evict(struct zus_inode *inode)
 	struct zl_inode *zi = zl_inode_of_zus(inode);
 	bool last;
 
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
+	if (zi->obj.word)
+		zl_word_drop(&zi->obj);
 	zl_writes_free(zi);
 	last = zi->loaded && !zi->body.nlink;
 	pthread_mutex_unlock(&zi->obj.lock);
 	/* if it can't be said now, it is an orphan, and the next mount says it */
 	if (last)
 		zl_inode_destroy(zi);
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	zi->known = false;
 	pthread_mutex_unlock(&zi->obj.lock);
 	zl_obj_put(&zi->obj);

@@ -6,7 +6,8 @@
 #include "owners.h"
 #include "zlogfs_ioctl.h"
 
-static int apply(struct zl_fs *fs, const struct zus_ioctl *args)
+/* *result: 1 if there may be more. */
+static int apply(struct zl_fs *fs, const struct zus_ioctl *args, int32_t *result)
 {
 	uint32_t max = *(const uint32_t *)args->in;
 	int ret;
@@ -16,7 +17,8 @@ static int apply(struct zl_fs *fs, const struct zus_ioctl *args)
 	pthread_mutex_lock(&fs->step);
 	ret = zl_step_apply(fs, max);
 	pthread_mutex_unlock(&fs->step);
-	return ret;
+	*result = ret > 0;
+	return ret < 0 ? ret : 0;
 }
 
 static int checkpoint(struct zl_fs *fs)
@@ -43,13 +45,13 @@ static void usage(struct zl_fs *fs, struct zlogfs_usage *out)
 	pthread_mutex_unlock(&fs->step);
 }
 
-static int change(struct zl_fs *fs, const struct zus_ioctl *args)
+static int change(struct zl_fs *fs, const struct zus_ioctl *args, int32_t *result)
 {
 	if (fs->rdonly)
 		return -EROFS;
 	switch (args->cmd) {
 	case ZLOGFS_IOC_APPLY:
-		return apply(fs, args);
+		return apply(fs, args, result);
 	case ZLOGFS_IOC_CHECKPOINT:
 		return checkpoint(fs);
 	default:
@@ -61,7 +63,6 @@ int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioct
 	     int32_t *result)
 {
 	struct zl_fs *fs = zl_fs_of(inode);
-	int ret;
 
 	(void)req;
 	switch (args->cmd) {
@@ -80,7 +81,5 @@ int zl_ioctl(struct zus_req *req, struct zus_inode *inode, const struct zus_ioct
 		return -EPERM;
 	if (args->cmd == ZLOGFS_IOC_SHARED)
 		return zl_owners_count(fs, args->out);
-	ret = change(fs, args);
-	*result = ret > 0 ? ret : 0;
-	return ret < 0 ? ret : 0;
+	return change(fs, args, result);
 }

@@ -116,6 +116,7 @@ static int open_seg(struct zl_fs *fs, struct zl_log *log)
 
 /* -------------------------------------------------------------------- records */
 
+/* A word is not of it that the kernel stores when all else has long been there. */
 static uint32_t record_crc(const struct zl_fs *fs, const struct zlf_record *record, uint64_t seq,
 			   uint32_t line)
 {
@@ -126,7 +127,8 @@ static uint32_t record_crc(const struct zl_fs *fs, const struct zlf_record *reco
 
 	crc = zl_crc32c(crc, bytes + sizeof(record->crc),
 			offsetof(struct zlf_record, word) - sizeof(record->crc));
-	crc = zl_crc32c(crc, &no_word, sizeof(no_word));
+	crc = zl_crc32c(crc, zl_get16(record->flags) & ZLF_LF_WORD ? &no_word : &record->word,
+			sizeof(no_word));
 	if (ZL_BUG(CRC_HEAD))
 		return zl_crc32c(crc, &record->pfs, sizeof(record->pfs));
 	return zl_crc32c(crc, &record->pfs, record->lines * ZLF_LINE_BYTES -
@@ -182,6 +184,13 @@ bool zl_record_valid(const struct zl_fs *fs, const struct zlf_record *record, ui
 	       record->type && record->type <= ZLF_LOG_LAST &&
 	       zl_get32(record->item_bytes) <= room &&
 	       zl_get32(record->crc) == record_crc(fs, record, seq, line);
+}
+
+int zl_record_counts(const struct zlf_record *record)
+{
+	if (!(zl_get16(record->flags) & ZLF_LF_WORD) || record->word == record->tid)
+		return 1;
+	return record->word ? -1 : 0;
 }
 
 int zl_log_walk(struct zl_fs *fs, uint32_t seg, uint64_t seq, zl_record_fn *fn, void *arg,

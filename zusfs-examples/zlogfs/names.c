@@ -81,7 +81,7 @@ int zl_lookup(struct zus_req *req, struct zus_inode *zdir, const struct zus_name
 	int err;
 
 	(void)req;
-	pthread_mutex_lock(&dir->obj.lock);
+	zl_obj_lock(&dir->obj);
 	err = zl_name_find(&dir->obj, name, &key, &elem);
 	pthread_mutex_unlock(&dir->obj.lock);
 	if (err)
@@ -99,7 +99,7 @@ int zl_readdir(struct zus_req *req, struct zus_inode *zdir, uint64_t fh, uint64_
 	int err;
 
 	(void)fh;
-	pthread_mutex_lock(&dir->obj.lock);
+	zl_obj_lock(&dir->obj);
 	while (!(err = zl_obj_next(&dir->obj, ZLF_REC_DIRENT, key, &elem))) {
 		key = zl_get64(elem.head.key);
 		name = (struct zus_name) { (char *)elem.payload, zl_get32(elem.head.aux) };
@@ -191,7 +191,7 @@ int zl_create_open(struct zus_req *req, struct zus_inode *zdir, const struct zus
 	answer->created = !err;
 	if (err != -EEXIST || flags & O_EXCL)
 		return err;
-	pthread_mutex_lock(&dir->obj.lock);
+	zl_obj_lock(&dir->obj);
 	zl_attr(dir, &answer->dir);
 	pthread_mutex_unlock(&dir->obj.lock);
 	/* gone meanwhile: the kernel asks again, as for any name that it does not know */

@@ -257,21 +257,27 @@ static uint32_t items_that_fit(const struct zl_op *op, uint32_t at)
 	return begin;
 }
 
-static int append_part(struct zl_op *op, struct zl_log *log, uint32_t at, uint32_t bytes)
+static uint32_t record_lines(uint32_t item_bytes)
+{
+	return ((uint32_t)offsetof(struct zlf_record, items) + item_bytes + ZLF_LINE_BYTES - 1) /
+	       (uint32_t)ZLF_LINE_BYTES;
+}
+
+static int append_part(struct zl_op *op, struct zl_log *log, uint32_t at, uint32_t bytes,
+		       uint16_t flags)
 {
 	union {
 		struct zlf_record record;
 		uint8_t bytes[ZLF_RECORD_LINES_MAX * ZLF_LINE_BYTES];
 	} buf __attribute__((aligned(ZLF_LINE_BYTES)));
 	struct zlf_record *record = &buf.record;
-	uint32_t all = (uint32_t)offsetof(struct zlf_record, items) + bytes, lines;
-	bool whole = bytes == op->item_bytes, last = at + bytes == op->item_bytes;
+	uint32_t all = (uint32_t)offsetof(struct zlf_record, items) + bytes;
+	uint32_t lines = record_lines(bytes);
 
-	lines = (all + ZLF_LINE_BYTES - 1) / ZLF_LINE_BYTES;
 	*record = (struct zlf_record) {
 		.type = ZLF_LOG_OP, .lines = (uint8_t)lines, .tid = htole64(op->tid),
-		.flags = htole16(whole ? 0 : last ? ZLF_LF_PART | ZLF_LF_LAST : ZLF_LF_PART),
-		.op_id = htole64(op->op_id), .chain = htole64(whole ? 0 : op->tid),
+		.flags = htole16(flags),
+		.op_id = htole64(op->op_id), .chain = htole64(flags & ZLF_LF_PART ? op->tid : 0),
 		.item_bytes = htole32(bytes),
 	};
 	memcpy(record->items, op->items + at, bytes);
@@ -282,21 +288,54 @@ static int append_part(struct zl_op *op, struct zl_log *log, uint32_t at, uint32
 static int append_all(struct zl_op *op, struct zl_log *log)
 {
 	uint32_t at, bytes;
+	uint16_t flags;
 	int err = 0;
 
 	for (at = 0; at < op->item_bytes && !err; at += bytes) {
 		bytes = items_that_fit(op, at);
 		if (!bytes)
 			return -E2BIG;
-		err = append_part(op, log, at, bytes);
+		flags = bytes == op->item_bytes ? 0 : ZLF_LF_PART;
+		if (flags && at + bytes == op->item_bytes)
+			flags |= ZLF_LF_LAST;
+		err = append_part(op, log, at, bytes, flags);
 	}
 	return err;
+}
+
+int zl_op_append_word(struct zl_op *op, struct zl_log *log, struct zus_word *word)
+{
+	struct zl_fs *fs = op->fs;
+	int err;
+
+	if (items_that_fit(op, 0) != op->item_bytes)
+		return -E2BIG;
+	op->tid = zl_tid_next(fs, log, op->floor_tid);
+	err = append_part(op, log, 0, op->item_bytes, ZLF_LF_WORD);
+	if (err)
+		return err;
+	word->new_le64 = htole64(op->tid);
+	word->dev = (uint32_t)(zl_seg_dev(fs, log->open->seg) - fs->devs);
+	word->dev_off = zl_seg_off(fs, log->open->seg) + offsetof(struct zlf_record, word) +
+			(log->pos - record_lines(op->item_bytes)) * ZLF_LINE_BYTES;
+	return 0;
 }
 
 void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj)
 {
 	if (op_id && op_id >> 48 < fs->geo.num_slots)
 		fs->slots[op_id >> 48] = (struct zlf_slot) { htole64(op_id), htole64(obj) };
+}
+
+/* What the word may yet make so is not to be overtaken. */
+static bool word_under_way(const struct zl_op *op)
+{
+	uint32_t i;
+
+	for (i = 0; i < op->num_items; i++)
+		if (op->objs[i]->word)
+			return true;
+	return false;
 }
 
 int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
@@ -309,6 +348,8 @@ int zl_op_commit_on(struct zl_op *op, struct zl_log *log)
 		return err;
 	if (op->no_boundary && fs->boundary_tid)
 		return -EAGAIN;
+	if (word_under_way(op))
+		return ZUS_BUSY_RETRY;
 	err = zl_spares_fill(&spares, op->items, op->item_bytes);
 	if (err)
 		return err;

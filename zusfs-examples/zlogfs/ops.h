@@ -110,6 +110,26 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_map_done *args,
 		struct zus_attr *out);
 void zl_writes_free(struct zl_inode *zi);
+/* Of what a map has reserved the file has blocks up to end, in bytes; the others are free. */
+void zl_writes_end(struct zl_inode *zi, uint64_t map_id, uint64_t end);
+
+/* --------------------------------------------------------------------- word.c */
+
+/*
+ * To look at an inode: what a commit word has made part of it is part of it then. Whoever
+ * only has what is pending of it in hand takes obj->lock itself.
+ */
+void zl_obj_lock(struct zl_obj *obj);
+/*
+ * The items as a record that will count when the kernel has stored the word; end: of the
+ * bytes, blocks: what the inode has then. An error: MAP_DONE will do it. Under obj->lock, as
+ * all that follows.
+ */
+int zl_word_offer(struct zl_op *op, struct zl_obj *obj, struct zus_req *req, uint64_t end,
+		  uint64_t blocks);
+/* Is there one of that map, not stored? drop: it never will be. */
+bool zl_word_of(const struct zl_obj *obj, uint64_t map_id);
+void zl_word_drop(struct zl_obj *obj);
 
 /*
  * Items that take all blocks from bn up to end out of a file, and what is left of extents

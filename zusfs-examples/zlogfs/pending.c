@@ -55,7 +55,6 @@ static uint32_t child_of(const struct zl_index_node *node, index_key key)
 	return at - !!at;
 }
 
-
 /* --------------------------------------------------------------------- lookup */
 
 static struct zl_pending *rest_find(const struct zl_index *index, index_key key)

@@ -19,6 +19,7 @@ bool zl_reuse_soon;
 struct options {
 	bool manual;		/* nothing runs by itself: a test takes the steps */
 	bool reflink;		/* files may share blocks */
+	bool no_words;		/* each write is told by MAP_DONE */
 	uint32_t policy;
 };
 
@@ -52,6 +53,8 @@ static int parse(const char *text, struct options *options)
 			options->manual = true;
 		} else if (!strcmp(key, "reflink") && !value) {
 			options->reflink = true;
+		} else if (!strcmp(key, "words") && value && !strcmp(value, "off")) {
+			options->no_words = true;
 		} else if (!strcmp(key, "policy")) {
 			ret = parse_policy(value, &options->policy);
 			if (ret)
@@ -96,7 +99,7 @@ static int load_root(struct zl_fs *fs, struct zus_mount_out *out)
 
 	if (!obj)
 		return -ENOMEM;
-	pthread_mutex_lock(&obj->lock);
+	zl_obj_lock(obj);
 	err = zl_inode_load(zl_inode_of(obj));
 	if (!err && !S_ISDIR(zl_get32(zl_inode_of(obj)->body.mode)))
 		err = zl_freeze(fs, "the root directory's inode", ZLF_OBJ_ROOT);
@@ -138,6 +141,7 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 		err = end_orphans(fs);
 	if (options.policy)
 		fs->policy = options.policy;
+	fs->offers_words = !options.no_words;
 	fs->clones = fs->shares || (options.reflink && !fs->rdonly);
 	if (!err && !fs->rdonly && !options.manual)
 		err = zl_shell_start(fs);

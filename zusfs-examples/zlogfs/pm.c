@@ -79,6 +79,11 @@ void zl_pm_zero(struct zl_pm *pm, enum zl_class class, uint64_t off, size_t byte
 		zus_zero_nt(to, bytes);
 }
 
+void zl_pm_flush(const void *at, size_t bytes)
+{
+	zus_flush(at, bytes);
+}
+
 void zl_pm_fence(void)
 {
 	zus_fence();

@@ -52,7 +52,10 @@ void zl_pm_copy(struct zl_pm *pm, enum zl_class class, uint64_t off, const void 
 		size_t bytes);
 void zl_pm_zero(struct zl_pm *pm, enum zl_class class, uint64_t off, size_t bytes);
 
-/* All that this CPU has stored before is durable. */
+/* Of what the kernel has stored there. */
+void zl_pm_flush(const void *at, size_t bytes);
+
+/* All that this CPU has stored, or flushed, before is durable. */
 void zl_pm_fence(void);
 
 #endif /* ZLOGFS_PM_H */

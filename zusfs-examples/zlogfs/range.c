@@ -352,7 +352,7 @@ int zl_fallocate(struct zus_req *req, struct zus_inode *inode, const struct zus_
 
 	if (err)
 		return err;
-	pthread_mutex_lock(&f.zi->obj.lock);
+	zl_obj_lock(&f.zi->obj);
 	err = fallocate_locked(&f, args);
 	zl_attr(f.zi, out);
 	pthread_mutex_unlock(&f.zi->obj.lock);

@@ -26,6 +26,8 @@ struct recovery {
 	uint32_t n, max;
 	uint32_t replayed;
 	uint64_t seg_max_tid;
+	uint32_t log;		/* whose segment is read */
+	bool torn[ZLF_MAX_LOGS]; /* its last record has a word that nobody has stored there */
 	uint64_t max_tid;
 	struct zl_work_list queue;
 };
@@ -36,11 +38,18 @@ static int remember(void *arg, const struct zlf_record *record)
 {
 	struct recovery *rec = arg;
 	struct found *grown;
+	int counts;
 	uint64_t tid = zl_get64(record->tid);
 
 	if (tid > ZL_TID_MAX)
 		return zl_freeze(rec->fs, "a record's tid", tid);
 	rec->seg_max_tid = tid > rec->seg_max_tid ? tid : rec->seg_max_tid;
+	if (rec->torn[rec->log])	/* it was not the last, so it had been durable */
+		return zl_freeze(rec->fs, "the word of the record in front of", tid);
+	counts = zl_record_counts(record);
+	rec->torn[rec->log] = counts < 0;
+	if (counts <= 0 && !ZL_BUG(WORD_UNSEEN))
+		return 0;
 	if (tid <= zl_get64(rec->fs->ckpt.applied_tid))
 		return 0;
 	if (rec->n == rec->max) {
@@ -86,6 +95,7 @@ static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
 		if (open[segs[i]->log])
 			return zl_freeze(fs, "the log has a hole", zl_seg_off(fs, seg));
 		rec->seg_max_tid = 0;
+		rec->log = segs[i]->log;
 		err = zl_log_walk(fs, seg, segs[i]->seq, remember, rec, &closed);
 		open[segs[i]->log] = !closed;
 		if (!err)

@@ -39,7 +39,7 @@ int zl_readlink(struct zus_req *req, struct zus_inode *inode)
 	void *to = zus_req_payload(req, &max);
 	int err;
 
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	err = zl_obj_find(&zi->obj, ZLF_REC_SYMLINK, 0, &elem);
 	pthread_mutex_unlock(&zi->obj.lock);
 	if (err)

@@ -161,7 +161,7 @@ int zl_setxattr(struct zus_req *req, struct zus_inode *inode, const struct zus_s
 
 	if (err)
 		return err;
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	err = op_change(&op, zi, args);
 	zl_attr(zi, out);
 	pthread_mutex_unlock(&zi->obj.lock);
@@ -215,7 +215,7 @@ int zl_getxattr(struct zus_req *req, struct zus_inode *inode, const struct zus_n
 	uint64_t key;
 	int err;
 
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	err = find(&zi->obj, name, &key, &elem);
 	if (!err)
 		err = answer(req, &zi->obj, key, &elem);
@@ -231,7 +231,7 @@ int zl_listxattr(struct zus_req *req, struct zus_inode *inode)
 	uint64_t key = 0;
 	int err;
 
-	pthread_mutex_lock(&zi->obj.lock);
+	zl_obj_lock(&zi->obj);
 	while (!(err = zl_obj_next(&zi->obj, ZLF_REC_XATTR, key, &elem))) {
 		key = zl_get64(elem.head.key) + 1;
 		name = (struct zus_name) { (char *)elem.payload, zl_get32(elem.head.aux) };

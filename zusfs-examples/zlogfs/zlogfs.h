@@ -327,6 +327,8 @@ int zl_tree_commit(struct zl_fs *fs);
 /* ------------------------------------------------------------------ objects */
 
 struct zl_pending;
+struct zl_word;
+TAILQ_HEAD(zl_word_list, zl_word);
 
 /* Of what is pending by key: see pending.c. */
 struct zl_index {
@@ -350,6 +352,7 @@ struct zl_obj {
 	struct zl_index pending;
 	struct zl_range_list ranges;
 	uint64_t change_tid;	/* of the newest record about it */
+	struct zl_word *word;	/* a write that may have become part of it; see zl_obj_lock() */
 };
 
 enum zl_write_kind {
@@ -390,7 +393,8 @@ void zl_objs_free(struct zl_fs *fs);
 
 /*
  * What an object has at a key, pending or in the tree; next: the first of that type at or
- * behind key, next_to: and at last or in front of it; prev: the last at or in front of key. Under obj->lock. ENOENT, EIO.
+ * behind key, next_to: and at last or in front of it; prev: the last at or in front of key.
+ * Under obj->lock. ENOENT, EIO.
  */
 int zl_obj_find(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
 int zl_obj_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
@@ -474,6 +478,8 @@ void zl_log_end(struct zl_fs *fs, struct zl_log *log);
 /* Of seq at that line of its segment. */
 bool zl_record_valid(const struct zl_fs *fs, const struct zlf_record *record, uint64_t seq,
 		     uint32_t line);
+/* Of a valid one: 1, or by its word 0: not, or not yet; -1: the word is neither 0 nor its tid. */
+int zl_record_counts(const struct zlf_record *record);
 
 typedef int zl_record_fn(void *arg, const struct zlf_record *record);
 int zl_log_walk(struct zl_fs *fs, uint32_t seg, uint64_t seq, zl_record_fn *fn, void *arg,
@@ -545,10 +551,15 @@ void zl_op_inode(struct zl_op *op, struct zl_inode *zi, uint32_t mask,
  */
 uint64_t zl_op_blocks(struct zl_op *op, uint64_t want, bool whole, uint32_t *got);
 uint64_t zl_op_block(struct zl_op *op);
-/* EAGAIN: a boundary has come, and items do not say since when extents have been there. */
+/*
+ * EAGAIN: a boundary has come, and items do not say since when extents have been there.
+ * ZUS_BUSY_RETRY: of an object there is a write under way that a word will end.
+ */
 int zl_op_commit(struct zl_op *op);
 /* The same, under log->lock. */
 int zl_op_commit_on(struct zl_op *op, struct zl_log *log);
+/* The record alone, not durable, to count with that word, which is 0 yet. E2BIG: it wants two. */
+int zl_op_append_word(struct zl_op *op, struct zl_log *log, struct zus_word *word);
 /* All items anew. */
 void zl_op_again(struct zl_op *op);
 void zl_op_end(struct zl_op *op);
@@ -569,6 +580,14 @@ bool zl_boundary_between(const struct zl_fs *fs, uint64_t from, uint64_t to);
 int zl_boundary_add(struct zl_fs *fs, uint64_t tid);
 /* Apply and make a checkpoint, so that the log has room, and what was freed is free. No lock. */
 int zl_make_room(struct zl_fs *fs);
+
+/*
+ * Of records with a word: settle what is stored, with no lock; the lowest tid of one of which
+ * it is not known, all logs held. free: at the end, without effect.
+ */
+void zl_words_settle(struct zl_fs *fs);
+uint64_t zl_words_oldest(struct zl_fs *fs);
+void zl_words_free(struct zl_fs *fs);
 
 /* A slot's newest operation, durable; an operation holds its slot until it has returned. */
 void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj);
@@ -629,9 +648,12 @@ struct zl_fs {
 	uint64_t applied_tid;
 	uint64_t range_next;	/* where to go on with the range that is being applied */
 	struct zlf_slot *slots;
+	pthread_mutex_t words_lock;
+	struct zl_word_list words; /* records of which nobody has seen yet that they count */
 	uint64_t *boundaries;	/* tids, rising; under step */
 	uint32_t num_boundaries;
 	bool shares;		/* there may be shared blocks; under step */
+	bool offers_words;	/* a commit word may make writes part of a file */
 	bool clones;		/* they may be made, or are there: told at mount */
 
 	struct zl_inode *root;

@@ -21,6 +21,7 @@ struct walk {
 	const uint8_t *base;
 	uint32_t line;
 	uint64_t tid;
+	const struct zlf_record *torn;	/* the last one, if its word is not what it may be */
 	bool closed;
 };
 
@@ -71,6 +72,15 @@ static bool goes_on(const struct walk *w)
 	return false;
 }
 
+/* Nothing, or the tid; the last record of all may not be there as a whole. */
+static void check_word(struct walk *w, const struct zlf_record *record)
+{
+	if (w->torn)
+		zlc_say_at(w->c, ZL_CHECK_RECORD, w->torn, 0, "tid %#" PRIx64 ": its word",
+			   zl_get64(w->torn->tid));
+	w->torn = zl_record_counts(record) < 0 ? record : NULL;
+}
+
 static void walk_seg(struct walk *w)
 {
 	const struct zlf_record *record;
@@ -89,6 +99,7 @@ static void walk_seg(struct walk *w)
 			w->closed = true;
 			return;
 		}
+		check_word(w, record);
 		w->tid = zl_get64(record->tid);
 		c->unapplied += w->tid > zl_get64(c->fs->ckpt.applied_tid);
 		w->line += record->lines;
@@ -111,12 +122,14 @@ static int by_seq(const void *a, const void *b)
 static void walk_all(struct zlc *c, const struct log_seg *segs, uint64_t n)
 {
 	bool open[ZLF_MAX_LOGS] = { false };
+	const struct zlf_record *torn[ZLF_MAX_LOGS] = { NULL };
 	uint64_t tids[ZLF_MAX_LOGS] = { 0 };
 	struct walk w;
 	uint64_t i;
 
 	for (i = 0; i < n; i++) {
-		w = (struct walk) { .c = c, .at = &segs[i], .tid = tids[segs[i].log] };
+		w = (struct walk) { .c = c, .at = &segs[i], .tid = tids[segs[i].log],
+				    .torn = torn[segs[i].log] };
 		w.base = zl_seg_dev(c->fs, segs[i].seg)->pm.media + zl_seg_off(c->fs, segs[i].seg);
 		if (i && segs[i].seq == segs[i - 1].seq)
 			zlc_say_at(c, ZL_CHECK_LOG, w.base, 0, "segments %u and %u have the same "
@@ -128,6 +141,7 @@ static void walk_all(struct zlc *c, const struct log_seg *segs, uint64_t n)
 		walk_seg(&w);
 		open[segs[i].log] = !w.closed;
 		tids[segs[i].log] = w.tid;
+		torn[segs[i].log] = w.torn;
 	}
 }
 
