@@ -105,11 +105,13 @@ static inline void zl_node_prefetch(const struct zl_node *node, uint64_t behind)
 }
 
 /* Of a child that begins with the i-th key, how many would be in front of this one, if so. */
+ZL_OPTIMISTIC
 static inline uint64_t zl_node_behind(const struct zl_node *node, uint32_t i,
 				      const struct zl_key *key)
 {
-	return node->level == 1 ? key->key - __atomic_load_n(&node->lows[i].key, __ATOMIC_RELAXED) :
-				  ZLF_NODE_LINES_MAX;
+	return __atomic_load_n(&node->level, __ATOMIC_RELAXED) == 1 ?
+		       key->key - __atomic_load_n(&node->lows[i].key, __ATOMIC_RELAXED) :
+		       ZLF_NODE_LINES_MAX;
 }
 
 /* Of a reader, too: number of elements with a key below; *exact: the next one has just this. */

@@ -172,6 +172,7 @@ struct zl_pending *zl_pending_prev(struct zl_obj *obj, uint32_t rec_type, uint64
 struct path {
 	struct zl_index_node *node[HEIGHT_MAX];
 	uint32_t at[HEIGHT_MAX];
+	struct zl_index_node *spare[HEIGHT_MAX + 1];	/* for who inserts */
 };
 
 static void descend(const struct zl_index *index, index_key key, struct path *path)
@@ -214,34 +215,24 @@ static void split_insert(struct zl_index_node *node, struct zl_index_node *right
 		node_insert(right, at - stay, key, slot);
 }
 
-static struct zl_index_node *next_of(struct zl_index_node **nodes)
+/* A node for each level that is full, and for a new root above; false: no memory. */
+static bool take_nodes(const struct zl_index *index, struct path *path)
 {
-	struct zl_index_node *node = *nodes;
-
-	*nodes = node->slots[0].node;
-	return node;
-}
-
-/* As many nodes as the insertion will want, through their first slots; false: no memory. */
-static bool take_nodes(const struct zl_index *index, const struct path *path,
-		       struct zl_index_node **nodes)
-{
-	struct zl_index_node *node;
-	uint32_t level = 0, n;
+	uint32_t level = 0, n, i;
 
 	while (level < index->height && path->node[level]->n == FANOUT)
 		level++;
-	n = level + (level == index->height);	/* a new root, too */
-	for (*nodes = NULL; n; n--) {
-		node = malloc(sizeof(*node));
-		if (!node)
+	n = level + (level == index->height);
+	for (i = 0; i < n; i++) {
+		path->spare[i] = malloc(sizeof(*path->spare[i]));
+		if (!path->spare[i])
 			break;
-		node->slots[0].node = *nodes;
-		*nodes = node;
 	}
-	while (n && *nodes)
-		free(next_of(nodes));
-	return !n;
+	if (i == n)
+		return true;
+	while (i--)
+		free(path->spare[i]);
+	return false;
 }
 
 /* A root above the one that there is, whose lowest key that is, with a neighbour of that. */
@@ -255,8 +246,7 @@ static void grow(struct zl_index *index, struct zl_index_node *root, index_key l
 	index->height++;
 }
 
-static void insert_at(struct zl_index *index, struct path *path, struct zl_index_node *nodes,
-		      struct zl_pending *p)
+static void insert_at(struct zl_index *index, struct path *path, struct zl_pending *p)
 {
 	union zl_index_slot slot = { .pending = p };
 	struct zl_index_node *node, *right;
@@ -270,12 +260,12 @@ static void insert_at(struct zl_index *index, struct path *path, struct zl_index
 			node_insert(node, at, key, slot);
 			return;
 		}
-		right = next_of(&nodes);
+		right = path->spare[level];
 		split_insert(node, right, at, key, slot);
 		key = right->keys[0];
 		slot.node = right;
 	}
-	grow(index, next_of(&nodes),
+	grow(index, path->spare[level],
 	     index->height ? index->root.node->keys[0] : key_of(index->root.pending), key, slot);
 }
 
@@ -292,15 +282,14 @@ static void lower_first(const struct zl_index *index, struct path *path, index_k
 void zl_pending_insert(struct zl_pending *p)
 {
 	struct zl_index *index = &p->obj->pending;
-	struct zl_index_node *nodes;
 	struct path path;
 
 	descend(index, key_of(p), &path);
 	lower_first(index, &path, key_of(p));
 	if (!index->height && !index->root.pending) {
 		index->root.pending = p;
-	} else if (take_nodes(index, &path, &nodes)) {
-		insert_at(index, &path, nodes, p);
+	} else if (take_nodes(index, &path)) {
+		insert_at(index, &path, p);
 	} else {
 		p->rest_next = index->rest;
 		index->rest = p;

@@ -40,14 +40,14 @@ static struct zl_word *new_word(const struct zl_op *op, struct zl_obj *obj, uint
 				uint64_t end)
 {
 	uint32_t bytes = (op->item_bytes + 7) & ~7u;
-	struct zl_word *w = calloc(1, sizeof(*w) + bytes + op->num_items * sizeof(*w->objs));
+	struct zl_word *w = calloc(1, sizeof(*w) + bytes + op->num_items * sizeof(struct zl_obj *));
 
 	if (!w)
 		return NULL;
 	w->item_bytes = op->item_bytes;
 	w->objs = (struct zl_obj **)(void *)(w->items + bytes);
 	memcpy(w->items, op->items, op->item_bytes);
-	memcpy(w->objs, op->objs, op->num_items * sizeof(*w->objs));
+	memcpy(w->objs, op->objs, op->num_items * sizeof(struct zl_obj *));
 	if (zl_spares_fill(&w->spares, w->items, w->item_bytes)) {
 		free(w);
 		return NULL;
