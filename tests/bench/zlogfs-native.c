@@ -121,7 +121,6 @@ static struct measure measures[] = {
 };
 
 #define NUM_MEASURES	(sizeof(measures) / sizeof(measures[0]))
-#define COW		5
 
 static void run_round(struct native *nat, struct measure *m, unsigned int round)
 {

@@ -458,15 +458,6 @@ static int op_written(struct zl_op *op, struct zl_inode *zi, const struct zus_ma
 	return 0;
 }
 
-static bool has_writes(const struct zl_inode *zi, uint64_t map_id)
-{
-	const struct zl_write *w;
-
-	for (w = zi->writes; w && w->map_id != map_id; w = w->next)
-		;
-	return w;
-}
-
 /*
  * The whole write, as far as the answer reaches, as a record for the kernel to make valid. It
  * is of now; the kernel's own times come later. What fails here is left to MAP_DONE.
@@ -479,13 +470,13 @@ static void offer_word(struct zl_op *op, struct zl_inode *zi, struct zus_req *re
 	struct zlf_inode body;
 	struct timespec now;
 
-	if (!op->fs->offers_words || !has_writes(zi, done.map_id))
-		return;
-	clock_gettime(CLOCK_REALTIME, &now);
-	done.mtime = (struct zus_time) { now.tv_sec, (uint32_t)now.tv_nsec, 0 };
 	end = end < reach ? end : reach;
 	done.written_bytes = end - args->off;
 	done.size_bytes = end > args->size_bytes ? end : args->size_bytes;
+	if (!op->fs->offers_words || !next_write(zi, &done, 0))
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	done.mtime = (struct zus_time) { now.tv_sec, (uint32_t)now.tv_nsec, 0 };
 	if (!op_written(op, zi, &done, &body))
 		zl_word_offer(op, &zi->obj, req, end, zl_get64(body.blocks));
 }
