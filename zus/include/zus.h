@@ -904,8 +904,9 @@ int zus_req_extent(struct zus_req *req, const struct zus_extent *extent);
  * In map, for a write, beside COMMIT or NEW extents: who copies stores the word itself when
  * all that was asked for, as far as the extents reach, is durable. That saves the trip of
  * map_done before the write returns; it comes within about a second, with
- * ZUS_MAP_COMMITTED. Who looks at the file's map before that looks at the word: new_le64,
- * it is committed; old_le64, the write is under way, or came to nothing and map_done says
+ * ZUS_MAP_COMMITTED, and the word is durable then, unless the device failed, of which the
+ * writer was told. Who looks at the file's map before that looks at the word: new_le64, it
+ * is committed, and may have to be flushed yet; old_le64, the write is under way, or came to nothing and map_done says
  * so. Prepare, durable, all that the word makes valid before map returns. A write that
  * copied less, or whose epoch ended, does not store it: map_done comes as without a word.
  * EOPNOTSUPP: no ZUS_MF_COW, or not for this map (a fault, ZERO, STAY): answer without.

@@ -546,7 +546,10 @@ int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_m
 
 	if (publish)
 		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
-	zl_obj_lock(&zi->obj);
+	if (args->flags & ZUS_MAP_COMMITTED)
+		zl_obj_lock_told(&zi->obj, args->map_id);
+	else
+		zl_obj_lock(&zi->obj);
 	if (zl_word_of(&zi->obj, args->map_id)) {
 		zl_word_drop(&zi->obj);
 		if (args->flags & ZUS_MAP_COMMITTED)

@@ -138,10 +138,14 @@ static uint32_t record_crc(const struct zl_fs *fs, const struct zlf_record *reco
 static void put_record(struct zl_fs *fs, struct zl_log *log, struct zlf_record *record)
 {
 	uint64_t at = zl_seg_off(fs, log->open->seg) + (uint64_t)log->pos * ZLF_LINE_BYTES;
+	struct zl_pm *pm = &zl_seg_dev(fs, log->open->seg)->pm;
+	size_t bytes = record->lines * ZLF_LINE_BYTES;
 
 	record->crc = htole32(record_crc(fs, record, log->open->seq, log->pos));
-	zl_pm_copy(&zl_seg_dev(fs, log->open->seg)->pm, ZL_LOG, at, record,
-		   record->lines * ZLF_LINE_BYTES);
+	if (zl_get16(record->flags) & ZLF_LF_WORD)
+		zl_pm_write(pm, ZL_LOG, at, record, bytes);	/* its word will be stored, and looked at */
+	else
+		zl_pm_copy(pm, ZL_LOG, at, record, bytes);
 	log->pos += record->lines;
 	log->open->max_tid = zl_get64(record->tid);
 }

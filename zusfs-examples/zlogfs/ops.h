@@ -120,6 +120,8 @@ void zl_writes_end(struct zl_inode *zi, uint64_t map_id, uint64_t end);
  * only has what is pending of it in hand takes obj->lock itself.
  */
 void zl_obj_lock(struct zl_obj *obj);
+/* The same for who was told that the word of that map is durable. */
+void zl_obj_lock_told(struct zl_obj *obj, uint64_t map_id);
 /*
  * The items as a record that will count when the kernel has stored the word; end: of the
  * bytes, blocks: what the inode has then. An error: MAP_DONE will do it. Under obj->lock, as

@@ -137,15 +137,16 @@ void zl_word_drop(struct zl_obj *obj)
 }
 
 /*
- * What it says is so from now on. Memory for that was taken before. Who stored the word may not
- * have flushed it yet, and nothing may stand on what a crash takes back.
+ * What it says is so from now on. Memory for that was taken before. Who stored the word and has
+ * not told yet that it is durable may not have flushed it, and nothing may stand on what a
+ * crash takes back.
  */
-static void take_effect(struct zl_obj *obj)
+static void take_effect(struct zl_obj *obj, bool durable)
 {
 	struct zl_word *w = obj->word;
 	struct zl_fs *fs = obj->fs;
 
-	if (!ZL_BUG(WORD_VISIBLE)) {
+	if (!durable && !ZL_BUG(WORD_VISIBLE)) {
 		zl_pm_flush(w->at, sizeof(*w->at));
 		zl_pm_fence();
 	}
@@ -158,16 +159,23 @@ static void take_effect(struct zl_obj *obj)
 	free_word(w);
 }
 
+bool zl_word_of(const struct zl_obj *obj, uint64_t map_id)
+{
+	return obj->word && obj->word->map_id == map_id;
+}
+
 void zl_obj_lock(struct zl_obj *obj)
 {
 	pthread_mutex_lock(&obj->lock);
 	if (obj->word && is_stored(obj->word))
-		take_effect(obj);
+		take_effect(obj, false);
 }
 
-bool zl_word_of(const struct zl_obj *obj, uint64_t map_id)
+void zl_obj_lock_told(struct zl_obj *obj, uint64_t map_id)
 {
-	return obj->word && obj->word->map_id == map_id;
+	pthread_mutex_lock(&obj->lock);
+	if (obj->word && is_stored(obj->word))
+		take_effect(obj, zl_word_of(obj, map_id));
 }
 
 /* ----------------------------------------------------------------- all of them */
