@@ -66,7 +66,8 @@ static int parse(const char *text, struct options *options)
 			zl_reuse_soon = true;
 #endif
 		} else {
-			zus_log(ZUS_LOG_ERR, "zlogfs: unknown option %s", key);
+			zus_log(ZUS_LOG_ERR, "zlogfs: unknown option %s: there are policy=, "
+				"reflink and words=off", key);
 			return -EINVAL;
 		}
 	}
