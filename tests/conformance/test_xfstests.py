@@ -131,6 +131,8 @@ class Xfstests(unittest.TestCase):
             self.assertEqual(sorted(sum(parts, [])), [f"{k:03}" for k in range(1, 8)])
             self.assertEqual(xfstests.choose(pathlib.Path(folder), "quick", "1/1"),
                              ["001", "003", "005", "007"])
+            self.assertEqual(xfstests.choose(pathlib.Path(folder), "auto", "2/3", ["005"]),
+                             ["002"])
 
     def test_lists_have_their_columns(self):
         for name, columns in (("not-run-causes", 2), ("not-applying", 2), ("known-failures", 4)):

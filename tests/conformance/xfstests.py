@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Run tests of xfstests' tests/generic, and write down how each one ended.
 
-  xfstests.py --suite DIR --out RESULT.json [--group G] [--part K/N] [NAME...]
+  xfstests.py --suite DIR --out RESULT.json [--group G] [--part K/N]
+              [--without NAME] [NAME...]
 
-NAME is like 001. Part K of N has every N-th test of the group. The suite's own settings
-come in HOST_OPTIONS. tests/xfstests/ says which requirements of tests do not apply here,
-and which of the causes that a test itself gives for not running are good ones; any other
-is a failure. It also has those that are known to fail on a kernel, and why.
+NAME is like 001. Part K of N has every N-th test of the group, without one that needs
+another machine. The suite's own settings come in HOST_OPTIONS. tests/xfstests/ says which
+requirements of tests do not apply here, and which of the causes that a test itself gives
+for not running are good ones; any other is a failure. It also has those that are known to
+fail on a kernel, and why.
 Exit status: 0 every test that applies passed or is known to fail, 1 one did not, 2 wrong use.
 """
 
@@ -194,15 +196,16 @@ def summary(names, results):
     }
 
 
-def choose(suite, group, part):
-    """Every N-th test of a group, by the suite's own lists of groups."""
+def choose(suite, group, part, without=()):
+    """Every N-th test of a group, by the suite's own lists of groups, but for these."""
     names = []
     for path in sorted((suite / "tests/generic").glob("[0-9]*[0-9]")):
         match = re.search(r"^_begin_fstest (.*)$", path.read_text(errors="replace"), re.MULTILINE)
         if match and (group == "all" or group in match[1].split()):
             names.append(path.name)
     number, count = map(int, part.split("/"))
-    return sorted(names[number - 1::count], key=LAST.__contains__)
+    names = [name for name in names[number - 1::count] if name not in without]
+    return sorted(names, key=LAST.__contains__)
 
 
 def main(words):
@@ -212,10 +215,11 @@ def main(words):
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--group", default="auto")
     parser.add_argument("--part", default="1/1")
+    parser.add_argument("--without", action="append", default=[], metavar="NAME")
     parser.add_argument("name", nargs="*")
     args = parser.parse_args(words)
     suite = args.suite.resolve()
-    names = args.name or choose(suite, args.group, args.part)
+    names = args.name or choose(suite, args.group, args.part, args.without)
     if not names:
         parser.error("no test chosen")
     result = summary(names, run(suite, names))

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # One shard of suite xfstests, in the guest: part $SHARD_PART, K/N, of the group
-# $SHARD_GROUP of tests/generic, on toyfs over both devices. The sums are written to
-# $VM_OUT/result.json; status 1: a test failed. With $XFSTESTS_NAMES these tests instead.
+# $SHARD_GROUP of tests/generic without test $SHARD_WITHOUT, on toyfs over both devices. The
+# sums are written to $VM_OUT/result.json; status 1: a test failed. With $XFSTESTS_NAMES
+# these tests instead.
 # With XFSTESTS_PEER=ext4 on ext4 with DAX, to see whether a failure is the kernel's.
 TOP=$(cd "$(dirname "$0")/../.." && pwd -P)
 export TOP TEST_DIR=/tmp/shard
@@ -82,7 +83,7 @@ status=0
 # The suite's own variable of this name is a mount point
 (unset TEST_DIR && HOST_OPTIONS=$WORK/local.config python3 -B "$TOP/tests/conformance/xfstests.py" \
 	--suite "$SUITE" --out "$WORK/sums.json" --group "${SHARD_GROUP:-quick}" \
-	--part "${SHARD_PART:-1/1}" ${XFSTESTS_NAMES:-}) || status=$?
+	--part "${SHARD_PART:-1/1}" ${SHARD_WITHOUT:+--without "$SHARD_WITHOUT"} ${XFSTESTS_NAMES:-}) || status=$?
 [ -n "${XFSTESTS_PEER:-}" ] || toyfs_down
 # Of each test that failed, what it printed and logged
 find "$SUITE/results" -name '*.out.bad' | while read -r file; do
