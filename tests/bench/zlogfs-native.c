@@ -348,6 +348,11 @@ int main(int argc, char **argv)
 		say("create_mean", creation_ns(&nat, creates), "ns", 0, false);
 		return 0;
 	}
+	if (only && !strcmp(only, "recovery")) {
+		while (rounds--)
+			say_recovery(&nat);
+		return 0;
+	}
 	measure_all(&nat, (unsigned int)rounds, only);
 	if (only) {
 		say_measures();
