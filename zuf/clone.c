@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * ioctl_ficlone(2) and ioctl_fideduperange(2): the server lets two files share blocks. While
- * it does nobody uses either range; afterwards a write is answered by another place, as the
- * mount has copy-on-write, and a fault too, see ZUFS_MF_CLONE.
+ * it does nobody uses either range, but to read the source; afterwards a write is answered by
+ * another place, as the mount has copy-on-write, and a fault too, see ZUFS_MF_CLONE.
  */
 #include <linux/dax.h>
 #include <linux/fs.h>
@@ -97,7 +97,32 @@ static loff_t clone_steps(struct zuf_copy *copy, loff_t len)
 	return done;
 }
 
-/* With i_rwsem of both. */
+/*
+ * The source is not changed, so who reads it need not wait for all of a large file: from here
+ * on its i_rwsem is shared. Who writes by a lease has no more than that either, and finds the
+ * bit: write_fast_ok(). layout_sem keeps faults away as before.
+ */
+static void source_begin(const struct zuf_copy *copy)
+{
+	if (copy->from == copy->to)
+		return;
+	set_bit(ZUF_I_CLONE_SOURCE, &zuf_i(copy->from)->flags);
+	downgrade_write(&copy->from->i_rwsem);
+}
+
+/* The bit is this task's alone: nobody else had i_rwsem exclusive meanwhile. */
+static void files_unlock(const struct zuf_copy *copy)
+{
+	if (test_bit(ZUF_I_CLONE_SOURCE, &zuf_i(copy->from)->flags)) {
+		clear_bit(ZUF_I_CLONE_SOURCE, &zuf_i(copy->from)->flags);
+		inode_unlock_shared(copy->from);
+		inode_unlock(copy->to);
+	} else {
+		unlock_two_nondirectories(copy->to, copy->from);
+	}
+}
+
+/* With i_rwsem of both; that of the source may be shared afterwards. */
 static loff_t clone_locked(struct zuf_copy *copy, loff_t len, unsigned int remap_flags)
 {
 	loff_t ret = zuf_copy_prepare(copy);
@@ -110,6 +135,7 @@ static loff_t clone_locked(struct zuf_copy *copy, loff_t len, unsigned int remap
 	ret = layouts_lock_idle(copy, len);
 	if (ret)
 		return ret;
+	source_begin(copy);
 	ret = clone_steps(copy, len);
 	layouts_unlock(copy->to, copy->from);
 	return ret;
@@ -140,7 +166,7 @@ loff_t zuf_remap_file_range(struct file *from_file, loff_t from_off, struct file
 		return ret;
 	lock_two_nondirectories(copy.to, copy.from);
 	ret = clone_locked(&copy, len, remap_flags);
-	unlock_two_nondirectories(copy.to, copy.from);
+	files_unlock(&copy);
 	err = ret > 0 ? zuf_copy_sync(&copy, to_off, ret) : 0;
 	return err ?: ret;
 }

@@ -515,14 +515,16 @@ static int write_sync(struct kiocb *iocb, ssize_t written)
 
 /*
  * What may change under i_rwsem shared: bytes in front of i_size, of a file with
- * nothing to strip and no zero pages of holes that the write would have to unmap.
+ * nothing to strip and no zero pages of holes that the write would have to unmap,
+ * and that nobody is cloning: source_begin().
  */
 static bool write_fast_ok(const struct kiocb *iocb, const struct iov_iter *from)
 {
 	const struct inode *inode = file_inode(iocb->ki_filp);
 	loff_t size = i_size_read(inode);
 
-	return fast_ok(inode, FAST_NOT_WHEN | BIT(ZUF_I_ZERO_PAGES)) && IS_NOSEC(inode) &&
+	return fast_ok(inode, FAST_NOT_WHEN | BIT(ZUF_I_ZERO_PAGES) |
+			      BIT(ZUF_I_CLONE_SOURCE)) && IS_NOSEC(inode) &&
 	       !IS_IMMUTABLE(inode) && iocb->ki_pos < size &&
 	       iov_iter_count(from) <= size - iocb->ki_pos;
 }

@@ -486,6 +486,7 @@ struct zuf_inode {
 #define ZUF_I_NO_XATTRS		6	/* ZUFS_ATTR_NO_XATTRS; with i_lock */
 #define ZUF_I_PREFETCHED	7	/* READDIR brought it, nobody has looked at it yet */
 #define ZUF_I_WANT_PLUS		8	/* of a directory: somebody has looked at one */
+#define ZUF_I_CLONE_SOURCE	9	/* files_unlock() ends it; set under i_rwsem */
 
 static inline struct zuf_inode *zuf_i(const struct inode *inode)
 {

@@ -53,6 +53,7 @@ static uint64_t hello_features(uint64_t features)
 	       (features & ZUFS_MF_EPOCHS ? ZUFS_FEAT_EPOCHS : 0) |
 	       (features & ZUFS_MF_COW ? ZUFS_FEAT_COW : 0) |
 	       (features & ZUFS_MF_CREATE_OPEN ? ZUFS_FEAT_CREATE_OPEN : 0) |
+	       (features & ZUFS_MF_COPY ? ZUFS_FEAT_COPY : 0) |
 	       (features & ZUFS_MF_CLONE ? ZUFS_FEAT_CLONE : 0) |
 	       (features & ZUFS_MF_LOCKS ? ZUFS_FEAT_LOCKS : 0);
 }

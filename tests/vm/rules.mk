@@ -35,7 +35,7 @@ $(VM_DATA_PROGS): $(BUILD)/tests/vm/helpers/%: $(BUILD)/obj/tests/vm/%.o \
 
 # Leases: as data, with the recalls of rawlease.h
 VM_LEASE_RAW_PROGS := $(patsubst %,$(BUILD)/tests/vm/%,lease-pinned lease-hostile lease-buffers \
-	lease-many lease-holes lease-edges lease-huge cow-words cow-reads flush-mirror)
+	lease-many lease-holes lease-edges lease-huge cow-words cow-reads clone-reads flush-mirror)
 VM_LEASE_RAW_OBJS := $(VM_RAW_OBJS) $(BUILD)/obj/tests/vm/rawlease.o
 VM_PROGS += $(VM_LEASE_RAW_PROGS)
 
