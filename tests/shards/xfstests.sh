@@ -60,10 +60,22 @@ use_static_tools()
 	done
 }
 
+# 077 fills a filesystem with what is in /lib/modules, or, where that is less than 128 MiB, as
+# compressed modules are, with all of /usr, however large the host's is
+fill_modules()
+{
+	local file
+	mkdir -p /lib/modules/filler
+	for file in {1..160}; do
+		head -c 1M /dev/zero >"/lib/modules/filler/$file"
+	done
+}
+
 # What the suite wants of the machine: users, mount points, settings
 prepare_machine()
 {
 	local user
+	fill_modules
 	for user in fsgqa fsgqa2 123456-fsgqa; do
 		id -u "$user" >/dev/null 2>&1 || useradd --badname -m "$user"
 	done
