@@ -84,9 +84,12 @@ $(BUILD)/tests/unit/zlogfs-crash: $(CRASH) $(CRASH_LARGE) $(CRASH_ZLOGFS) $(ZLOG
 crash-zlogfs: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
 	$(CRASH) --plugin $(BUILD)/zusfs-examples/zlogfs.so --target $(CRASH_ZLOGFS) $(CRASH_FLAGS)
 
-# Of all workloads on zlogfs as many as the time allows, in an order that each commit changes
+# Of all workloads on zlogfs as many as the time allows, in an order that each commit changes,
+# and each round of it
 CRASH_SECONDS ?= 120
-CRASH_SEED ?= $(shell printf '%d' 0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 1))
+CRASH_ROUND ?= 0
+CRASH_SEED ?= $(shell echo $$((0x$$(git rev-parse --short=12 HEAD 2>/dev/null || echo 1) + \
+	$(CRASH_ROUND))))
 
 .PHONY: crash crash-bugs crash-full
 crash: $(CRASH) $(CRASH_ZLOGFS) $(BUILD)/zusfs-examples/zlogfs.so
