@@ -222,6 +222,13 @@ static uint8_t near_of(struct zl_fs *fs, uint32_t numa_node)
 	return (uint8_t)(fs->num_near - 1);
 }
 
+static int wrong_number(uint32_t want, uint32_t got)
+{
+	zus_log(ZUS_LOG_ERR, "zlogfs: it has %u devices, and %u are here%s", want, got,
+		got < want ? ": the mount option fd= names the others" : "");
+	return -EINVAL;
+}
+
 static void init_dev(struct zl_fs *fs, uint32_t i, const struct zlf_super *super,
 		     const struct zl_media *media)
 {
@@ -326,7 +333,7 @@ int zl_super_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_m
 	}
 	fs->num_devs = num_media;
 	if (zl_get32(fs->devs[0].super->num_devices) != num_media)
-		return bad_super("devices are missing, or there are too many", "");
+		return wrong_number(zl_get32(fs->devs[0].super->num_devices), num_media);
 	make_geo(&fs->geo, fs->devs[0].super);
 	fs->crc_seed = zl_crc_seed(fs->devs[0].super->fs_uuid);
 	fs->policy = zl_get32(fs->devs[0].super->policy);
