@@ -44,6 +44,7 @@ static unsigned int step;
 static bool tracing;
 static bool copied;		/* which leaves holes where each of both thinks best */
 static bool cloning;		/* files share blocks */
+static uint32_t words_late;
 
 static uint64_t below(uint64_t n)
 {
@@ -78,7 +79,7 @@ static struct zus_local *mount_media(int fd, uint32_t flags)
 	struct zus_local_config config = {
 		.plugin = &zus_plugin, .devices = &device,
 		.options = cloning ? "steps=manual,reflink" : "steps=manual",
-		.num_devices = 1, .flags = flags,
+		.num_devices = 1, .flags = flags, .words_late = words_late,
 	};
 	struct zus_local *local = NULL;
 
@@ -584,6 +585,7 @@ static void run(uint32_t policy, bool tiny, bool boundaries, bool copies, bool c
 
 	media_bytes = boundaries ? 16 << 20 : 4 << 20;	/* of history nothing is ever freed */
 	cloning = clones;
+	words_late = tiny ? 0 : ZUS_LOCAL_WORDS_MAX;
 	tracing = getenv("ZUFS_TRACE");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	make_media(policy, tiny);

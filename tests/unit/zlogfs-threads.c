@@ -86,7 +86,7 @@ static void mount_media(void)
 		{ .size_bytes = DEVICE_BYTES, .data_off = BLOCK, .memory = media[1] },
 	};
 	struct zus_local_config config = { .plugin = &zus_plugin, .devices = devices,
-					   .num_devices = 2 };
+					   .num_devices = 2, .words_late = 4 };
 
 	ck_assert_int_eq(zus_local_mount(&config, &fs), 0);
 }

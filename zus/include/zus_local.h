@@ -62,6 +62,8 @@ struct zus_local_inval {
 
 typedef int zus_local_inval_fn(void *arg, const struct zus_local_inval *inval);
 
+#define ZUS_LOCAL_WORDS_MAX	16u
+
 struct zus_local_config {
 	const struct zus_plugin *plugin;
 	const char *options;	/* NULL: none */
@@ -73,6 +75,12 @@ struct zus_local_config {
 	zus_local_inval_fn *invalidate; /* NULL: nothing is cached */
 	void *arg;		/* of invalidate */
 	const char *run_dir;	/* of the statistics file; NULL: there is none */
+	/*
+	 * Of so many words (see zus_req_word()) the server is not told when they are stored, but
+	 * when there are more, or an inode is forgotten, or at the end: as by the kernel, which
+	 * takes its time. At most ZUS_LOCAL_WORDS_MAX.
+	 */
+	uint32_t words_late;
 };
 
 /* umount gives every reference back, ends the mount and frees local. */

@@ -275,6 +275,7 @@ int zus_local_forget(struct zus_local *local, uint64_t handle, uint64_t count)
 {
 	struct zufs_forced msg = { .inode = handle, .arg = count, .op = ZUFS_OP_FORGET };
 
+	local_words_tell_of(local, handle);
 	return local_force(local, &msg);
 }
 
@@ -365,6 +366,7 @@ static void free_local(struct zus_local *local)
 			munmap(local->devices[i].addr, local->devices[i].size_bytes);
 	for (i = 0; i < LOCAL_LOCKS; i++)
 		pthread_rwlock_destroy(&local->inode_lock[i]);
+	pthread_mutex_destroy(&local->late_lock);
 	pthread_mutex_destroy(&local->lock);
 	free((char *)local->config.options);
 	free(local);
@@ -376,6 +378,8 @@ static int keep_config(struct zus_local *local, const struct zus_local_config *c
 		.options = strdup(config->options ? config->options : ""),
 		.flags = config->flags,
 		.incarnation = config->incarnation,
+		.words_late = config->words_late < ZUS_LOCAL_WORDS_MAX ? config->words_late :
+									 ZUS_LOCAL_WORDS_MAX,
 	};
 	memcpy(local->config.fs_uuid, config->fs_uuid, sizeof(config->fs_uuid));
 	return local->config.options ? 0 : -ENOMEM;
@@ -448,6 +452,7 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **ma
 	local->gid = getgid();
 	local->pid = (uint32_t)getpid();
 	pthread_mutex_init(&local->lock, NULL);
+	pthread_mutex_init(&local->late_lock, NULL);
 	for (i = 0; i < LOCAL_LOCKS; i++)
 		pthread_rwlock_init(&local->inode_lock[i], NULL);
 	local->config_inval = config->invalidate;
@@ -494,6 +499,7 @@ int zus_local_end(struct zus_local *local)
 
 	if (!local->is_mounted)
 		return 0;
+	local_words_tell(local);
 	local->is_mounted = false;
 	return zus_local_call(local, &call);
 }

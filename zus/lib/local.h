@@ -33,6 +33,9 @@ struct zus_local {
 	bool is_mounted;
 	zus_local_inval_fn *config_inval; /* or NULL */
 	void *config_arg;
+	pthread_mutex_t late_lock;
+	struct zufs_forced late[ZUS_LOCAL_WORDS_MAX]; /* of words that nobody was told of; in order */
+	uint32_t num_late;
 	struct local_inval *ended;	/* under lock */
 	int ended_fd;			/* eventfd: there are some */
 	/* As the kernel's inode lock; hashed by handle, taken in rising order. */
@@ -41,6 +44,10 @@ struct zus_local {
 
 /* One forced message, in a BATCH of its own. */
 int local_force(struct zus_local *local, struct zufs_forced *msg);
+
+/* local_word.c: of words that the server was not told of yet it is told; of: if one is of it. */
+void local_words_tell(struct zus_local *local);
+void local_words_tell_of(struct zus_local *local, uint64_t handle);
 
 /* The calling thread's requests are made for somebody who is to end. */
 bool local_caller_killed(void);

@@ -137,25 +137,6 @@ static uint64_t mapped_bytes(const struct local_map *map, uint64_t bytes, uint64
 	return covered < bytes ? covered : bytes;
 }
 
-/* What the word makes part of the file is durable. The server is told at once. */
-static int commit_word(struct zus_local_file *file, const struct local_map *map, uint64_t off,
-		       uint64_t written, uint64_t size)
-{
-	uint64_t *word = (uint64_t *)(void *)zus_local_dev_addr(file->local, map->word.dev,
-								map->word.dev_off);
-	struct zufs_forced msg = {
-		.inode = file->handle, .arg = map->id, .off = off, .written_bytes = written,
-		.size_bytes = size, .op = ZUFS_OP_MAP_DONE, .flags = ZUFS_FORCED_COMMITTED,
-	};
-
-	if (__atomic_load_n(word, __ATOMIC_RELAXED) != map->word.old_le64)
-		return -EIO;
-	__atomic_store_n(word, map->word.new_le64, __ATOMIC_RELAXED);
-	zus_persist(word, sizeof(*word));
-	local_force(file->local, &msg);
-	return 0;
-}
-
 static ssize_t write_mapped(struct zus_local_file *file, struct local_map *map, const char *buf,
 			    size_t bytes, uint64_t off, uint64_t size)
 {
@@ -171,7 +152,7 @@ static ssize_t write_mapped(struct zus_local_file *file, struct local_map *map, 
 	if (!commit && off + n <= size)
 		return (ssize_t)n;
 	if (map->has_word && n == mapped_bytes(map, bytes, off)) {
-		err = commit_word(file, map, off, n, off + n > size ? off + n : size);
+		err = local_commit_word(file, map, off, n, off + n > size ? off + n : size);
 		return err ? err : (ssize_t)n;
 	}
 	err = local_map_done(file, map, off, n, off + n > size ? off + n : size);

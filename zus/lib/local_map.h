@@ -31,6 +31,9 @@ int local_map_ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint6
 /* MAP_DONE; size: the file's if this counts. */
 int local_map_done(struct zus_local_file *file, const struct local_map *map, uint64_t off,
 		   uint64_t written, uint64_t size);
+/* Instead, where map has a word: what that makes part of the file is durable. */
+int local_commit_word(struct zus_local_file *file, const struct local_map *map, uint64_t off,
+		      uint64_t written, uint64_t size);
 /* Where off is, which the extent holds. */
 char *local_map_addr(const struct zus_local_file *file, const struct zufs_extent *e,
 		     uint64_t off);
