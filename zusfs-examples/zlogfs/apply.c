@@ -37,19 +37,52 @@ static void begin_batch(struct zl_batch *batch)
 
 /* -------------------------------------------------------------------- queues */
 
-static struct zl_work *oldest(struct zl_fs *fs, struct zl_log **from)
+static uint64_t order_of(const struct zl_log *log)
 {
-	struct zl_work *work, *first = NULL;
+	return TAILQ_FIRST(&log->queue)->order;
+}
+
+/* Logs with work, the one with the oldest in front; *until: where another one's begins. */
+static void oldest_first(struct zl_log **logs, uint32_t n, uint64_t *until)
+{
+	struct zl_log *log;
 	uint32_t i;
 
-	for (i = 0; i < fs->geo.num_logs; i++) {
-		work = TAILQ_FIRST(&fs->logs[i].queue);
-		if (work && (!first || work->order < first->order)) {
-			first = work;
-			*from = &fs->logs[i];
+	*until = UINT64_MAX;
+	for (i = 1; i < n; i++) {
+		log = logs[i];
+		if (order_of(log) < order_of(logs[0])) {
+			logs[i] = logs[0];
+			logs[0] = log;
 		}
+		if (order_of(logs[i]) < *until)
+			*until = order_of(logs[i]);
 	}
-	return first;
+}
+
+/* All that logs have, in the order of records. */
+static void merge_queues(struct zl_fs *fs)
+{
+	struct zl_log *logs[ZLF_MAX_LOGS], *log;
+	struct zl_work *work;
+	uint32_t n = 0, i;
+	uint64_t until;
+
+	for (i = 0; i < fs->geo.num_logs; i++)
+		if (!TAILQ_EMPTY(&fs->logs[i].queue))
+			logs[n++] = &fs->logs[i];
+	while (n > 1) {
+		oldest_first(logs, n, &until);
+		log = logs[0];
+		while ((work = TAILQ_FIRST(&log->queue)) && work->order < until) {
+			TAILQ_REMOVE(&log->queue, work, link);
+			TAILQ_INSERT_TAIL(&fs->batch, work, link);
+		}
+		if (!work)
+			logs[0] = logs[--n];
+	}
+	if (n)
+		TAILQ_CONCAT(&fs->batch, &logs[0]->queue, link);
 }
 
 void zl_logs_lock(struct zl_fs *fs)
@@ -98,22 +131,19 @@ static void take_apart(struct zl_fs *fs)
  */
 static void take_queues(struct zl_fs *fs)
 {
-	struct zl_log *log = NULL;
-	struct zl_work *work;
-	uint64_t not_known;
+	uint64_t not_known, seen_tid = fs->seen_tid;
 
 	zl_words_settle(fs);
 	if (ZL_BUG(QUEUES_APART))
 		take_apart(fs);
 	zl_logs_lock(fs);
-	while (!ZL_BUG(QUEUES_APART) && (work = oldest(fs, &log))) {
-		TAILQ_REMOVE(&log->queue, work, link);
-		TAILQ_INSERT_TAIL(&fs->batch, work, link);
-	}
-	fs->batch_tid = zl_logs_level(fs);
+	if (!ZL_BUG(QUEUES_APART))
+		merge_queues(fs);
+	fs->seen_tid = fs->batch_tid = zl_logs_level(fs);
 	not_known = zl_words_oldest(fs);	/* it may yet come to count, behind what is taken */
 	if (fs->batch_tid >= not_known)
 		fs->batch_tid = not_known - 1;
+	zl_logs_taken(fs, fs->batch_tid == fs->seen_tid, fs->batch_tid >= seen_tid);
 	zl_logs_unlock(fs);
 }
 

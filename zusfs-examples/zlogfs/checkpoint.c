@@ -68,6 +68,8 @@ int zl_step_checkpoint(struct zl_fs *fs, bool clean)
 	zl_pm_fence();
 	fs->ckpt = ckpt;
 	zl_log_retire(fs, zl_get64(ckpt.min_log_seq));
+	if (TAILQ_EMPTY(&fs->batch))
+		zl_logs_checkpointed(fs);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 /* fs.c - a filesystem in memory, from its media: of a mount, and of who checks it. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bug.h"
 #include "ops.h"
@@ -22,16 +23,16 @@ void zl_fs_free(struct zl_fs *fs)
 	pthread_mutex_destroy(&fs->space_lock);
 	pthread_mutex_destroy(&fs->objs_lock);
 	pthread_mutex_destroy(&fs->step);
-	pthread_mutex_destroy(&fs->words_lock);
 	free(fs);
 }
 
 struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation)
 {
-	struct zl_fs *fs = calloc(1, sizeof(*fs));
+	struct zl_fs *fs = aligned_alloc(_Alignof(struct zl_fs), sizeof(*fs));
 
 	if (!fs)
 		return NULL;
+	memset(fs, 0, sizeof(*fs));
 	fs->rdonly = rdonly;
 	fs->incarnation = incarnation;
 	fs->objs_size = 64;
@@ -39,8 +40,6 @@ struct zl_fs *zl_fs_new(bool rdonly, uint64_t incarnation)
 	pthread_mutex_init(&fs->space_lock, NULL);
 	pthread_mutex_init(&fs->objs_lock, NULL);
 	pthread_mutex_init(&fs->step, NULL);
-	pthread_mutex_init(&fs->words_lock, NULL);
-	TAILQ_INIT(&fs->words);
 	TAILQ_INIT(&fs->batch);
 	zl_log_init(fs);
 	return fs;

@@ -19,6 +19,8 @@
 #define TID_TIME_SHIFT	12
 #define TID_LOG_SHIFT	4
 
+#define IDLE_SEGS	2u	/* beside those that are in use: then an open one is ended */
+
 static uint64_t clock_tid(const struct zl_fs *fs)
 {
 	struct timespec now;
@@ -147,6 +149,7 @@ static void put_record(struct zl_fs *fs, struct zl_log *log, struct zlf_record *
 	else
 		zl_pm_copy(pm, ZL_LOG, at, record, bytes);
 	log->pos += record->lines;
+	__atomic_store_n(&log->lines, log->lines + record->lines, __ATOMIC_RELAXED);
 	log->open->max_tid = zl_get64(record->tid);
 }
 
@@ -249,14 +252,14 @@ static uint64_t first_wanted(const struct zl_log *log, uint64_t applied_tid)
 
 uint64_t zl_log_min_seq(struct zl_fs *fs, uint64_t applied_tid)
 {
-	uint64_t min = __atomic_load_n(&fs->next_log_seq, __ATOMIC_RELAXED), seq;
+	uint64_t next = __atomic_load_n(&fs->next_log_seq, __ATOMIC_RELAXED), min = next, seq;
 	struct zl_log *log;
 
 	for (log = fs->logs; log < fs->logs + ZLF_MAX_LOGS; log++) {
 		pthread_mutex_lock(&log->lock);
 		/* one that is hardly used would keep all behind it */
-		if (log->open && log->open->max_tid <= applied_tid && log->open->seq < min &&
-		    min - log->open->seq > fs->geo.num_logs) {
+		if (log->open && log->open->max_tid <= applied_tid &&
+		    log->open->seq + fs->num_used_logs + IDLE_SEGS < next) {
 			zl_log_end(fs, log);
 			zl_pm_fence();
 		}
@@ -284,11 +287,57 @@ void zl_log_retire(struct zl_fs *fs, uint64_t min_seq)
 	}
 }
 
-bool zl_log_pressed(const struct zl_fs *fs)
-{
-	uint64_t max = fs->geo.unapplied_max_bytes >> fs->geo.segment_shift;
+/* ------------------------------------------------------------------- pressure */
 
-	return __atomic_load_n(&fs->live_log_segs, __ATOMIC_RELAXED) > (max > 2 ? max : 2);
+bool zl_log_pressed(struct zl_fs *fs)
+{
+	const struct zl_log *log = zl_log_here(fs);
+
+	return __atomic_load_n(&log->lines, __ATOMIC_RELAXED) -
+	       __atomic_load_n(&log->ckpt_lines, __ATOMIC_RELAXED) >
+	       __atomic_load_n(&log->share_lines, __ATOMIC_RELAXED);
+}
+
+void zl_logs_taken(struct zl_fs *fs, bool all, bool all_seen)
+{
+	struct zl_log *log;
+
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
+		if (all)
+			log->taken_lines = log->lines;
+		else if (all_seen)
+			log->taken_lines = log->seen_lines;
+		log->seen_lines = log->lines;
+	}
+}
+
+/*
+ * Of what may be unapplied a quarter is for logs that nobody has written to for a while, one
+ * and all; the rest for those that are in use.
+ */
+static void share_out(struct zl_fs *fs, uint32_t used)
+{
+	uint64_t max = fs->geo.unapplied_max_bytes / ZLF_LINE_BYTES, share;
+	struct zl_log *log;
+
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
+		share = log->used ? (max - max / 4) / used : max / 4 / fs->geo.num_logs;
+		__atomic_store_n(&log->share_lines, share, __ATOMIC_RELAXED);
+	}
+}
+
+void zl_logs_checkpointed(struct zl_fs *fs)
+{
+	struct zl_log *log;
+	uint32_t used = 0;
+
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
+		log->used = log->taken_lines != log->ckpt_lines;
+		used += log->used;
+		__atomic_store_n(&log->ckpt_lines, log->taken_lines, __ATOMIC_RELAXED);
+	}
+	fs->num_used_logs = used;
+	share_out(fs, used);
 }
 
 int zl_log_init(struct zl_fs *fs)
@@ -300,6 +349,7 @@ int zl_log_init(struct zl_fs *fs)
 		fs->logs[i].id = i;
 		TAILQ_INIT(&fs->logs[i].segs);
 		TAILQ_INIT(&fs->logs[i].queue);
+		TAILQ_INIT(&fs->logs[i].words);
 	}
 	return 0;
 }

@@ -15,7 +15,7 @@
 
 /* A record that may come to count. Of an inode there is one at most: nobody else writes to it. */
 struct zl_word {
-	TAILQ_ENTRY(zl_word) link;	/* in fs->words, under the lock of the log and fs->words_lock */
+	TAILQ_ENTRY(zl_word) link;	/* in log->words */
 	struct zl_obj *obj;		/* with a reference */
 	struct zl_log *log;
 	const zlf_le64 *at;
@@ -84,17 +84,14 @@ static int write_record(struct zl_op *op, struct zl_log *log, struct zl_word *w,
 	w->log = log;
 	w->tid = op->tid;
 	w->at = (const void *)(fs->devs[word->dev].pm.media + word->dev_off);
-	pthread_mutex_lock(&fs->words_lock);
-	TAILQ_INSERT_TAIL(&fs->words, w, link);
-	pthread_mutex_unlock(&fs->words_lock);
+	TAILQ_INSERT_TAIL(&log->words, w, link);
 	return 0;
 }
 
-static void forget(struct zl_fs *fs, struct zl_word *w)
+/* Under log->lock, but for an end of all. */
+static void forget(struct zl_word *w)
 {
-	pthread_mutex_lock(&fs->words_lock);
-	TAILQ_REMOVE(&fs->words, w, link);
-	pthread_mutex_unlock(&fs->words_lock);
+	TAILQ_REMOVE(&w->log->words, w, link);
 	w->obj->word = NULL;
 }
 
@@ -131,7 +128,7 @@ void zl_word_drop(struct zl_obj *obj)
 	struct zl_word *w = obj->word;
 
 	pthread_mutex_lock(&w->log->lock);
-	forget(obj->fs, w);
+	forget(w);
 	pthread_mutex_unlock(&w->log->lock);
 	free_word(w);
 }
@@ -153,7 +150,7 @@ static void take_effect(struct zl_obj *obj, bool durable)
 	pthread_mutex_lock(&w->log->lock);
 	zl_slot_note(fs, w->op_id, obj->id);
 	zl_effects(fs, &w->log->queue, &w->spares, w->tid, w->items, w->item_bytes, w->objs);
-	forget(fs, w);
+	forget(w);
 	pthread_mutex_unlock(&w->log->lock);
 	zl_writes_end(zl_inode_of(obj), w->map_id, w->end);
 	free_word(w);
@@ -181,50 +178,54 @@ void zl_obj_lock_told(struct zl_obj *obj, uint64_t map_id)
 /* ----------------------------------------------------------------- all of them */
 
 /* One that is stored, and that nobody has met yet; with a reference. */
-static struct zl_obj *find_stored(struct zl_fs *fs)
+static struct zl_obj *find_stored(struct zl_log *log)
 {
 	struct zl_obj *obj = NULL;
 	struct zl_word *w;
 
-	pthread_mutex_lock(&fs->words_lock);
-	TAILQ_FOREACH(w, &fs->words, link)
+	pthread_mutex_lock(&log->lock);
+	TAILQ_FOREACH(w, &log->words, link)
 		if (is_stored(w)) {
 			obj = zl_obj_ref(w->obj);
 			break;
 		}
-	pthread_mutex_unlock(&fs->words_lock);
+	pthread_mutex_unlock(&log->lock);
 	return obj;
 }
 
 void zl_words_settle(struct zl_fs *fs)
 {
+	struct zl_log *log;
 	struct zl_obj *obj;
 
-	while ((obj = find_stored(fs))) {
-		zl_obj_lock(obj);
-		pthread_mutex_unlock(&obj->lock);
-		zl_obj_put(obj);
-	}
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++)
+		while ((obj = find_stored(log))) {
+			zl_obj_lock(obj);
+			pthread_mutex_unlock(&obj->lock);
+			zl_obj_put(obj);
+		}
 }
 
 uint64_t zl_words_oldest(struct zl_fs *fs)
 {
 	uint64_t oldest = UINT64_MAX;
+	struct zl_log *log;
 	struct zl_word *w;
 
-	pthread_mutex_lock(&fs->words_lock);
-	TAILQ_FOREACH(w, &fs->words, link)
-		oldest = w->tid < oldest ? w->tid : oldest;
-	pthread_mutex_unlock(&fs->words_lock);
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++)
+		TAILQ_FOREACH(w, &log->words, link)
+			oldest = w->tid < oldest ? w->tid : oldest;
 	return ZL_BUG(WORD_FORGOTTEN) ? UINT64_MAX : oldest;
 }
 
 void zl_words_free(struct zl_fs *fs)
 {
+	struct zl_log *log;
 	struct zl_word *w;
 
-	while ((w = TAILQ_FIRST(&fs->words))) {
-		forget(fs, w);
-		free_word(w);
-	}
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++)
+		while ((w = TAILQ_FIRST(&log->words))) {
+			forget(w);
+			free_word(w);
+		}
 }

@@ -450,7 +450,14 @@ struct zl_log {
 	uint32_t pos;		/* lines */
 	struct zl_log_seg_list segs;
 	struct zl_work_list queue;
-};
+	struct zl_word_list words; /* records of which nobody has seen yet that they count */
+	uint64_t lines;		/* that records took since the mount; atomic */
+	/* Of these, under fs->step: at the last look at the queues; in front of what is to come. */
+	uint64_t seen_lines, taken_lines;
+	/* What a mount would skip; how many more there may be. Atomic. */
+	uint64_t ckpt_lines, share_lines;
+	bool used;		/* between the last checkpoints; fs->step */
+} __attribute__((aligned(2 * ZLF_LINE_BYTES)));	/* CPUs share none */
 
 /* The log of the calling CPU. */
 struct zl_log *zl_log_here(struct zl_fs *fs);
@@ -491,8 +498,17 @@ int zl_log_adopt(struct zl_fs *fs, uint32_t seg, uint64_t max_tid);
 uint64_t zl_log_min_seq(struct zl_fs *fs, uint64_t applied_tid);
 /* Those below are in no checkpoint's way any more. */
 void zl_log_retire(struct zl_fs *fs, uint64_t min_seq);
-/* Unretired segments are too many: whoever wants to change something applies first. */
-bool zl_log_pressed(const struct zl_fs *fs);
+
+/*
+ * How much a mount would find to do. pressed: this CPU's log has its share, so whoever wants to
+ * change something applies first; it looks at nothing that another CPU writes. taken: the
+ * applier has looked at the queues, all of them locked; all: of what it took nothing can come
+ * in front any more, all_seen: of what it took the time before. checkpointed: the applier has
+ * no work left, and a checkpoint has said so. The latter two under fs->step.
+ */
+bool zl_log_pressed(struct zl_fs *fs);
+void zl_logs_taken(struct zl_fs *fs, bool all, bool all_seen);
+void zl_logs_checkpointed(struct zl_fs *fs);
 
 /* --------------------------------------------------------------- operations */
 
@@ -640,16 +656,16 @@ struct zl_fs {
 	struct zl_log logs[ZLF_MAX_LOGS];
 	uint64_t next_log_seq;	/* atomic */
 	uint32_t live_log_segs;	/* atomic */
+	uint32_t num_used_logs;	/* between the last checkpoints; under step */
 
 	pthread_mutex_t step;
 	struct zl_batch *applying; /* the applier's own */
 	struct zl_work_list batch; /* taken from the logs' queues, not yet applied */
 	uint64_t batch_tid;	/* no record up to it is missing there */
 	uint64_t applied_tid;
+	uint64_t seen_tid;	/* of the last look at the queues */
 	uint64_t range_next;	/* where to go on with the range that is being applied */
 	struct zlf_slot *slots;
-	pthread_mutex_t words_lock;
-	struct zl_word_list words; /* records of which nobody has seen yet that they count */
 	uint64_t *boundaries;	/* tids, rising; under step */
 	uint32_t num_boundaries;
 	bool shares;		/* there may be shared blocks; under step */
