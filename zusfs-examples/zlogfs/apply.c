@@ -442,6 +442,7 @@ static void unstage_pending(struct zl_pending *p)
 	pthread_mutex_lock(&obj->lock);
 	if (!p->detached)
 		zl_pending_remove(p);
+	zl_obj_settle(obj);
 	pthread_mutex_unlock(&obj->lock);
 	zl_pending_free(p);
 }
@@ -551,6 +552,7 @@ static void range_end(struct zl_fs *fs, struct zl_range *range)
 	TAILQ_REMOVE(&fs->batch, &range->work, link);
 	pthread_mutex_lock(&obj->lock);
 	TAILQ_REMOVE(&obj->ranges, range, in_obj);
+	zl_obj_settle(obj);
 	pthread_mutex_unlock(&obj->lock);
 	fs->range_next = 0;
 	free(range);

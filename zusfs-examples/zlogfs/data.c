@@ -483,6 +483,33 @@ static void offer_word(struct zl_op *op, struct zl_inode *zi, struct zus_req *re
 
 /* ---------------------------------------------------------------------- requests */
 
+/* The type, which is the same as long as there is the inode. */
+ZL_OPTIMISTIC
+static bool is_file(const struct zl_inode *zi)
+{
+	return S_ISREG(zl_get32(__atomic_load_n(&zi->body.mode, __ATOMIC_RELAXED)));
+}
+
+/*
+ * A read of what is one extent, of a file of which nothing is pending: without a lock, so that
+ * readers share no line that anybody writes. false: the lock's turn.
+ */
+static bool map_settled(struct zus_req *req, struct zl_inode *zi, const struct zus_map *args,
+			uint64_t bn, uint64_t end, int *err)
+{
+	const struct zl_key key = { .obj = zi->obj.id, .rec_type = ZLF_REC_EXTENT, .key = bn };
+	struct zl_elem extent;
+	uint64_t begun;
+
+	if (args->flags != ZUS_MAP_READ || !zl_obj_settled(&zi->obj, &begun) || !is_file(zi) ||
+	    zl_tree_prev(zi->obj.fs, &key, true, &extent) ||
+	    zl_get64(extent.head.obj) != key.obj || extent.head.rec_type != key.rec_type ||
+	    zl_extent_end(&extent) < end || !zl_obj_still(&zi->obj, begun))
+		return false;
+	*err = map_there(req, &extent, bn, end - bn);
+	return true;
+}
+
 int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args)
 {
 	struct zl_inode *zi = zl_inode_of_zus(inode);
@@ -493,6 +520,8 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 	struct zl_op op;
 	int err = 0;
 
+	if (map_settled(req, zi, args, begin, end, &err))
+		return err;
 	op.num_items = 0;
 	op.err = 0;
 	if (!S_ISREG(zl_get32(zi->body.mode)))

@@ -151,6 +151,7 @@ static struct zl_pending *pending_for(struct zl_effect *to, struct zl_obj *obj, 
 	p->rec_type = (uint8_t)rec_type;
 	p->key = key;
 	enqueue(to, &p->work, ZL_WORK_PENDING);
+	zl_obj_begin(obj);
 	zl_pending_insert(p);
 	return p;
 }
@@ -169,6 +170,7 @@ static void add_range(struct zl_effect *to, struct zl_obj *obj, const struct zl_
 	range->to = item->addr;
 	range->rec_type = item->rec_type;
 	enqueue(to, &range->work, ZL_WORK_RANGE);
+	zl_obj_begin(obj);
 	TAILQ_INSERT_TAIL(&obj->ranges, range, in_obj);
 }
 

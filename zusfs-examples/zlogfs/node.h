@@ -11,8 +11,6 @@
  * become, another. Memory of a node is given to nothing but nodes as long as the tree is
  * there, so that a reader that comes late reads what it will not believe.
  */
-#define ZL_OPTIMISTIC	__attribute__((no_sanitize("thread")))
-
 struct zl_node {
 	uint32_t seq;			/* atomic; odd: it is being changed */
 	uint16_t level;

@@ -290,6 +290,38 @@ int zl_obj_place(struct zl_obj *obj, uint64_t key, struct zl_elem *elem)
 	return prev(obj, ZLF_REC_EXTENT, key, true, elem);
 }
 
+/* ------------------------------------------------------------------- settled */
+
+void zl_obj_begin(struct zl_obj *obj)
+{
+	__atomic_store_n(&obj->begun, obj->begun + 1, __ATOMIC_RELEASE);
+}
+
+/* Behind the tree's changes. */
+void zl_obj_settle(struct zl_obj *obj)
+{
+	__atomic_store_n(&obj->settled, obj->settled + 1, __ATOMIC_RELEASE);
+}
+
+bool zl_obj_settled(const struct zl_obj *obj, uint64_t *begun)
+{
+	uint64_t settled = __atomic_load_n(&obj->settled, __ATOMIC_ACQUIRE);
+
+	*begun = __atomic_load_n(&obj->begun, __ATOMIC_ACQUIRE);
+	return *begun == settled;
+}
+
+/*
+ * Who has seen in the tree what was begun meanwhile sees that it was: the look at the tree ends
+ * with a fence, in zl_node_read_ok().
+ */
+bool zl_obj_still(const struct zl_obj *obj, uint64_t begun)
+{
+	return __atomic_load_n(&obj->begun, __ATOMIC_RELAXED) == begun;
+}
+
+/* -------------------------------------------------------------------- blocks */
+
 uint32_t zl_elem_blocks(const struct zlf_elem *elem)
 {
 	switch (elem->rec_type & ~ZLF_REC_HISTORY) {

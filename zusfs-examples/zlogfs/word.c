@@ -93,6 +93,7 @@ static void forget(struct zl_word *w)
 {
 	TAILQ_REMOVE(&w->log->words, w, link);
 	w->obj->word = NULL;
+	zl_obj_settle(w->obj);
 }
 
 int zl_word_offer(struct zl_op *op, struct zl_obj *obj, struct zus_req *req, uint64_t end,
@@ -112,6 +113,7 @@ int zl_word_offer(struct zl_op *op, struct zl_obj *obj, struct zus_req *req, uin
 		free_word(w);
 		return err;
 	}
+	zl_obj_begin(obj);
 	obj->word = w;
 	if (obj->change_tid < w->tid)
 		obj->change_tid = w->tid;

@@ -10,7 +10,8 @@
  * Locks, in the order in which they may be taken:
  *
  *	fs->step	one thread applies, or makes a checkpoint
- *	obj->lock	what is pending of an object, and its inode; two: the lower number first
+ *	obj->lock	what is pending of an object, and its inode; two: the lower number first;
+ *			who reads a file of which nothing is takes none
  *	log->lock	one thread appends
  *	tree->lock	nodes of the tree change, or are loaded; who reads them takes none
  *	fs->space_lock	free segments and blocks
@@ -32,6 +33,9 @@
 struct zl_fs;
 
 #define ZL_NONE			UINT32_MAX	/* no segment, no log */
+
+/* Reads what others change meanwhile, and believes it for other reasons than that it was read. */
+#define ZL_OPTIMISTIC		__attribute__((no_sanitize("thread")))
 
 /* What no number on the medium reaches by itself: who adds to one below does not wrap. */
 #define ZL_OBJ_END		(1ull << 56)	/* in one number with a type */
@@ -353,6 +357,8 @@ struct zl_obj {
 	struct zl_range_list ranges;
 	uint64_t change_tid;	/* of the newest record about it */
 	struct zl_word *word;	/* a write that may have become part of it; see zl_obj_lock() */
+	uint64_t begun;		/* so many things were pending; atomic, as is the next */
+	uint64_t settled;	/* of these, so many are no more */
 };
 
 enum zl_write_kind {
@@ -403,6 +409,19 @@ int zl_obj_next_to(struct zl_obj *obj, uint32_t rec_type, uint64_t key, uint64_t
 int zl_obj_prev(struct zl_obj *obj, uint32_t rec_type, uint64_t key, struct zl_elem *elem);
 /* prev, of an extent: key, addr, len and flags; others may be 0. */
 int zl_obj_place(struct zl_obj *obj, uint64_t key, struct zl_elem *elem);
+
+/*
+ * Something is pending of the object: an element, a range, a word. settle: no more. Under
+ * obj->lock, or while it is mounted.
+ */
+void zl_obj_begin(struct zl_obj *obj);
+void zl_obj_settle(struct zl_obj *obj);
+/*
+ * Is nothing pending? Then what the tree has is what the object has, if it still is so behind
+ * the look at the tree: for who does not take the lock. Partners: the two above.
+ */
+bool zl_obj_settled(const struct zl_obj *obj, uint64_t *begun);
+bool zl_obj_still(const struct zl_obj *obj, uint64_t begun);
 
 /* The inode's body, from the tree if need be. ENOENT: there is no such inode. */
 int zl_inode_load(struct zl_inode *zi);
