@@ -39,9 +39,12 @@ static bool idle(struct zl_shell *shell)
 static void *run(void *arg)
 {
 	struct zl_fs *fs = arg;
-	uint64_t seen = fs->applied_tid;
+	uint64_t seen;
 	int ret;
 
+	pthread_mutex_lock(&fs->step);
+	seen = fs->applied_tid;
+	pthread_mutex_unlock(&fs->step);
 	while (!idle(fs->shell)) {
 		do {
 			pthread_mutex_lock(&fs->step);
