@@ -14,7 +14,7 @@
 #define MEDIA_BYTES	(8ull << 20)
 #define UNAPPLIED_BYTES	32768u
 #define UNAPPLIED_LINES	(UNAPPLIED_BYTES / ZLF_LINE_BYTES)
-#define LOGS		8u
+#define LOGS		8ul
 #define SEG_SHIFT	12u
 #define OBJS		8u
 #define RECORD_LINES	4u		/* of a change, at most */

@@ -13,7 +13,7 @@
 #include "zlogfs.h"
 #include "zlogfs_ioctl.h"
 
-#define BLOCK		4096u
+#define BLOCK		4096ul
 #define BLOCKS		8u
 #define MEDIA_BYTES	(4ul << 20)
 
