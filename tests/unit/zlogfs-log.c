@@ -90,7 +90,7 @@ static uint32_t lines_to_replay(void)
 	bool closed;
 
 	for (log = fs->logs; log < fs->logs + LOGS; log++)
-		TAILQ_FOREACH(seg, &log->segs, link)
+		for (seg = TAILQ_FIRST(&log->segs); seg; seg = TAILQ_NEXT(seg, link))
 			ck_assert_int_eq(zl_log_walk(fs, seg->seg, seg->seq, count_lines, &lines,
 						     &closed), 0);
 	return lines;

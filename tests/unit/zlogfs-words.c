@@ -85,7 +85,7 @@ static char byte_there(unsigned int bn)
 	struct zufs_map_in in = { .inode = inode.handle, .off = (uint64_t)bn * BLOCK, .len_bytes = BLOCK,
 				  .size_bytes = BLOCKS * BLOCK, .flags = ZUFS_MAP_READ,
 				  .max_extents = 1 };
-	struct zufs_extent extent;
+	struct zufs_extent extent = { .dev = 0 };
 	struct zufs_map_out out;
 	struct zus_local_call call = {
 		.op = ZUFS_OP_MAP, .in = &in, .in_bytes = sizeof(in), .out = &out,
