@@ -4,12 +4,12 @@
  * it, never more than the medium says, and checkpoints are made for that and no oftener.
  */
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "unit.h"
 #include "ops.h"
 #include "pending.h"
+#include "zlogfs_load.h"
 
 #define MEDIA_BYTES	(8ull << 20)
 #define UNAPPLIED_BYTES	32768u
@@ -19,7 +19,6 @@
 #define OBJS		8u
 #define RECORD_LINES	4u		/* of a change, at most */
 
-static void *memory;
 static struct zl_fs *fs;
 static int cpu;
 
@@ -31,26 +30,18 @@ int sched_getcpu(void)
 
 static void set_up(void)
 {
-	struct zl_mkfs options = {
+	const struct zl_mkfs options = {
 		.segment_shift = SEG_SHIFT, .node_lines = 16, .num_logs = LOGS, .num_slots = 8,
 		.policy = ZLF_POLICY_COW, .unapplied_max_bytes = UNAPPLIED_BYTES, .now_ns = 1,
 		.fs_uuid = { 3 },
 	};
-	struct zl_media media = { .bytes = MEDIA_BYTES, .data_off = 4096 };
-	const char *why;
 
-	memory = media.addr = calloc(1, MEDIA_BYTES);
-	ck_assert_ptr_nonnull(memory);
-	ck_assert_msg(!zl_mkfs(&media, 1, &options, &why), "mkfs: %s", why);
-	fs = zl_fs_new(false, 1);
-	ck_assert_ptr_nonnull(fs);
-	ck_assert_int_eq(zl_fs_load(fs, &media, 1), 0);
+	fs = zlogfs_load(MEDIA_BYTES, &options);
 }
 
 static void tear_down(void)
 {
-	zl_fs_free(fs);
-	free(memory);
+	zlogfs_unload(fs);
 }
 
 /* On that CPU: an element that is there already, or is not. */

@@ -1,40 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* zlogfs-space.c - who gets which blocks: by CPU, beside others, and when there are few. */
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "unit.h"
-#include "zlogfs.h"
+#include "zlogfs_load.h"
 
 #define MEDIA_BYTES	(8ull << 20)
 #define SEG_BLOCKS	16u
 
-static void *memory;
 static struct zl_fs *fs;
 
 static void set_up(void)
 {
-	struct zl_mkfs options = {
+	const struct zl_mkfs options = {
 		.segment_shift = 16, .node_lines = 16, .num_logs = 2, .num_slots = 8,
 		.policy = ZLF_POLICY_COW, .unapplied_max_bytes = 262144, .now_ns = 1,
 		.fs_uuid = { 3 },
 	};
-	struct zl_media media = { .bytes = MEDIA_BYTES, .data_off = 4096 };
-	const char *why;
 
-	memory = media.addr = calloc(1, MEDIA_BYTES);
-	ck_assert_ptr_nonnull(memory);
-	ck_assert_msg(!zl_mkfs(&media, 1, &options, &why), "mkfs: %s", why);
-	fs = zl_fs_new(false, 1);
-	ck_assert_ptr_nonnull(fs);
-	ck_assert_int_eq(zl_fs_load(fs, &media, 1), 0);
+	fs = zlogfs_load(MEDIA_BYTES, &options);
 }
 
 static void tear_down(void)
 {
-	zl_fs_free(fs);
-	free(memory);
+	zlogfs_unload(fs);
 }
 
 static uint64_t behind(uint64_t addr, uint32_t blocks)

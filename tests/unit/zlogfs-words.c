@@ -82,9 +82,10 @@ static void expect(struct zus_local_file *where, unsigned int bn, char with)
  */
 static char byte_there(unsigned int bn)
 {
-	struct zufs_map_in in = { .inode = inode.handle, .off = (uint64_t)bn * BLOCK, .len_bytes = BLOCK,
-				  .size_bytes = BLOCKS * BLOCK, .flags = ZUFS_MAP_READ,
-				  .max_extents = 1 };
+	const struct zufs_map_in in = {
+		.inode = inode.handle, .off = (uint64_t)bn * BLOCK, .len_bytes = BLOCK,
+		.size_bytes = BLOCKS * BLOCK, .flags = ZUFS_MAP_READ, .max_extents = 1,
+	};
 	struct zufs_extent extent = { .dev = 0 };
 	struct zufs_map_out out;
 	struct zus_local_call call = {

@@ -311,33 +311,29 @@ void zl_logs_taken(struct zl_fs *fs, bool all, bool all_seen)
 	}
 }
 
+static bool was_used(const struct zl_log *log)
+{
+	return log->taken_lines != log->ckpt_lines;
+}
+
 /*
  * Of what may be unapplied a quarter is for logs that nobody has written to for a while, one
  * and all; the rest for those that are in use.
  */
-static void share_out(struct zl_fs *fs, uint32_t used)
+void zl_logs_checkpointed(struct zl_fs *fs)
 {
 	uint64_t max = fs->geo.unapplied_max_bytes / ZLF_LINE_BYTES, share;
 	struct zl_log *log;
-
-	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
-		share = log->used ? (max - max / 4) / used : max / 4 / fs->geo.num_logs;
-		__atomic_store_n(&log->share_lines, share, __ATOMIC_RELAXED);
-	}
-}
-
-void zl_logs_checkpointed(struct zl_fs *fs)
-{
-	struct zl_log *log;
 	uint32_t used = 0;
 
+	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++)
+		used += was_used(log);
 	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
-		log->used = log->taken_lines != log->ckpt_lines;
-		used += log->used;
+		share = was_used(log) ? (max - max / 4) / used : max / 4 / fs->geo.num_logs;
+		__atomic_store_n(&log->share_lines, share, __ATOMIC_RELAXED);
 		__atomic_store_n(&log->ckpt_lines, log->taken_lines, __ATOMIC_RELAXED);
 	}
 	fs->num_used_logs = used;
-	share_out(fs, used);
 }
 
 int zl_log_init(struct zl_fs *fs)

@@ -412,7 +412,7 @@ int zl_obj_place(struct zl_obj *obj, uint64_t key, struct zl_elem *elem);
 
 /*
  * Something is pending of the object: an element, a range, a word. settle: no more. Under
- * obj->lock, or while it is mounted.
+ * obj->lock, or in a mount.
  */
 void zl_obj_begin(struct zl_obj *obj);
 void zl_obj_settle(struct zl_obj *obj);
@@ -475,7 +475,6 @@ struct zl_log {
 	uint64_t seen_lines, taken_lines;
 	/* What a mount would skip; how many more there may be. Atomic. */
 	uint64_t ckpt_lines, share_lines;
-	bool used;		/* between the last checkpoints; fs->step */
 } __attribute__((aligned(2 * ZLF_LINE_BYTES)));	/* CPUs share none */
 
 /* The log of the calling CPU. */
