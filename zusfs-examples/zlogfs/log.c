@@ -323,14 +323,16 @@ static bool was_used(const struct zl_log *log)
 void zl_logs_checkpointed(struct zl_fs *fs)
 {
 	uint64_t max = fs->geo.unapplied_max_bytes / ZLF_LINE_BYTES, share;
+	uint64_t idle = max / 4 / fs->geo.num_logs;
 	struct zl_log *log;
 	uint32_t used = 0;
 
 	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++)
 		used += was_used(log);
+	share = used ? (max - max / 4) / used : 0;
 	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++) {
-		share = was_used(log) ? (max - max / 4) / used : max / 4 / fs->geo.num_logs;
-		__atomic_store_n(&log->share_lines, share, __ATOMIC_RELAXED);
+		__atomic_store_n(&log->share_lines, was_used(log) ? share : idle,
+				 __ATOMIC_RELAXED);
 		__atomic_store_n(&log->ckpt_lines, log->taken_lines, __ATOMIC_RELAXED);
 	}
 	fs->num_used_logs = used;
