@@ -222,11 +222,12 @@ uint64_t zl_words_oldest(struct zl_fs *fs)
 
 void zl_words_free(struct zl_fs *fs)
 {
+	struct zl_word *w, *next;
 	struct zl_log *log;
-	struct zl_word *w;
 
 	for (log = fs->logs; log < fs->logs + fs->geo.num_logs; log++)
-		while ((w = TAILQ_FIRST(&log->words))) {
+		for (w = TAILQ_FIRST(&log->words); w; w = next) {
+			next = TAILQ_NEXT(w, link);
 			forget(w);
 			free_word(w);
 		}
