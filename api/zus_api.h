@@ -25,6 +25,9 @@
  *        ZUFS_FEAT_CREATE_OPEN and ZUFS_MF_CREATE_OPEN; ZUFS_COPY_CLONE and DEDUPE,
  *        ZUFS_EXTF_SHARED with ZUFS_FEAT_CLONE and ZUFS_MF_CLONE;
  *        LOCK with ZUFS_FEAT_LOCKS and ZUFS_MF_LOCKS, ZUFS_INVAL_LOCKS
+ *   1.5  a write(2) as one change: ZUFS_FEAT_WHOLE_WRITES, ZUFS_MF_WHOLE_WRITES,
+ *        ZUFS_MAP_MORE, zufs_map_in.write_id, zufs_map_done_in.write_id,
+ *        ZUFS_FORCED_WRITE_END
  *
  * Negotiation. A server opens /dev/zuf and calls ZUFS_IOC_HELLO with the major
  * and minor number that it was built for and the features it knows. The kernel
@@ -55,7 +58,7 @@
 #include <linux/ioctl.h>
 
 #define ZUFS_ABI_MAJOR			1
-#define ZUFS_ABI_MINOR			4
+#define ZUFS_ABI_MINOR			5
 
 /* ------------------------------------------------------------------ limits */
 
@@ -76,6 +79,7 @@
 #define ZUFS_CREATE_XATTRS_MAX		4u	/* of a new inode: ACLs and labels */
 #define ZUFS_OPTIONS_MAX_BYTES		4096u	/* plugin's mount options, with the NUL */
 #define ZUFS_MAP_MAX_BYTES		(64u << 20) /* one MAP asks for at most this */
+#define ZUFS_WHOLE_WRITE_MAX_BYTES	(1u << 30) /* with ZUFS_MF_WHOLE_WRITES */
 
 /* A reply's err is in this range; codes from -512 down belong to the kernel. */
 #define ZUFS_ERR_MIN			(-511)
@@ -328,6 +332,11 @@ struct zufs_mount_out {
  */
 #define ZUFS_MF_CLONE			0x100000u
 #define ZUFS_MF_LOCKS			0x200000u /* wants LOCK; needs ZUFS_FEAT_LOCKS */
+/*
+ * Each write(2), up to ZUFS_WHOLE_WRITE_MAX_BYTES, is one change, however many MAPs it takes:
+ * see ZUFS_MAP_MORE. Needs ZUFS_FEAT_WHOLE_WRITES.
+ */
+#define ZUFS_MF_WHOLE_WRITES		0x400000u
 
 /* UMOUNT has no parts. It is the last message of a mount. */
 
@@ -636,6 +645,7 @@ struct zufs_map_in {
 	__u64 size_bytes;	/* the kernel's i_size */
 	__u32 flags;		/* ZUFS_MAP_* */
 	__u32 max_extents;
+	__u64 write_id;		/* of a write that has begun: ZUFS_MAP_MORE; or 0 */
 };
 
 #define ZUFS_MAP_READ			0x1u
@@ -654,14 +664,27 @@ struct zufs_map_in {
  * alone, of at most ZUFS_MAP_MAX_BYTES.
  */
 #define ZUFS_MAP_REPORT			0x20u
+/*
+ * With ZUFS_MF_WHOLE_WRITES. Of MAP, with WRITE: the write(2) goes on behind len_bytes. Of
+ * MAP_DONE: more of it follows, so nothing becomes part of the file yet, neither bytes nor
+ * size. The id of its first MAP names the write from then on: each later MAP and MAP_DONE
+ * has it as write_id, until a MAP_DONE without MORE says that this was all. Then all of it
+ * becomes part of the file. A MAP_DONE of it that fails ends it, too: nothing of it counts.
+ * Where a write ends early, or its caller dies, that MAP_DONE has the write's id as map_id too, and 0 written_bytes; what came
+ * before counts. A later MAP may begin within the block in which the one in front of it
+ * ended: its bytes are where that one had it put them. Page faults go on meanwhile, by MAPs of
+ * their own. There is at most one such write of an inode.
+ */
+#define ZUFS_MAP_MORE			0x40u
 
 /*
  * A commit word: a number on a device that the kernel stores when all that it copied by
  * this answer is durable, which makes it part of the file, in one trip. Only with
  * ZUFS_MF_COW, for a map with WRITE but not FAULT, ZERO or STAY, with at least one NEW or
  * COMMIT extent. The server has prepared all that the word makes valid, for a write of
- * the whole of [off, off + len) as far as the extents reach, the file's size among it. A
- * write that copied less does not store the word, and is told by MAP_DONE as without.
+ * the whole of [off, off + len) as far as the extents reach, the file's size among it. With
+ * ZUFS_MF_WHOLE_WRITES they reach to its end, and MORE and write_id are 0. A write that
+ * copied less does not store the word, and is told by MAP_DONE as without.
  *
  * old: what the word is until then; if it is not, the write fails with EIO. new is
  * another number. 8 bytes, aligned, in the bytes of no extent of the answer. The word is
@@ -702,8 +725,9 @@ struct zufs_map_done_in {
 	__u64 written_bytes;	/* from off; 0: drop the reservation */
 	__u64 size_bytes;	/* the file's size if this counts */
 	struct zufs_time mtime;	/* and ctime */
-	__u32 flags;		/* ZUFS_MAP_* of the MAP */
+	__u32 flags;		/* ZUFS_MAP_* of the MAP; MORE: see there */
 	__u32 reserved;
+	__u64 write_id;		/* of a write that has begun: ZUFS_MAP_MORE; or 0 */
 };
 
 /* WRITE: inline data. Payload: the bytes. */
@@ -900,6 +924,7 @@ struct zufs_forced {
 };
 
 #define ZUFS_FORCED_COMMITTED		0x1u /* MAP_DONE: the word was stored */
+#define ZUFS_FORCED_WRITE_END		0x2u /* MAP_DONE: arg is a write_id, see ZUFS_MAP_MORE */
 
 /* ----------------------------------------------- ioctls of /dev/zuf: server */
 
@@ -921,6 +946,7 @@ struct zufs_forced {
 #define ZUFS_FEAT_CREATE_OPEN		0x4000ull /* mounts with ZUFS_MF_CREATE_OPEN */
 #define ZUFS_FEAT_CLONE			0x8000ull /* mounts with ZUFS_MF_CLONE */
 #define ZUFS_FEAT_LOCKS			0x10000ull /* mounts with ZUFS_MF_LOCKS */
+#define ZUFS_FEAT_WHOLE_WRITES		0x20000ull /* mounts with ZUFS_MF_WHOLE_WRITES */
 #define ZUFS_HELLO_TRUSTED		0x1u
 
 struct zufs_hello {
@@ -1320,13 +1346,14 @@ ZUFS_SIZE(zufs_open_in, 16);
 ZUFS_OFF(zufs_open_in, flags, 8);
 ZUFS_OFF(zufs_open_in, reserved, 12);
 ZUFS_SIZE(zufs_open_out, 8);
-ZUFS_SIZE(zufs_map_in, 48);
+ZUFS_SIZE(zufs_map_in, 56);
 ZUFS_OFF(zufs_map_in, fh, 8);
 ZUFS_OFF(zufs_map_in, off, 16);
 ZUFS_OFF(zufs_map_in, len_bytes, 24);
 ZUFS_OFF(zufs_map_in, size_bytes, 32);
 ZUFS_OFF(zufs_map_in, flags, 40);
 ZUFS_OFF(zufs_map_in, max_extents, 44);
+ZUFS_OFF(zufs_map_in, write_id, 48);
 ZUFS_SIZE(zufs_word, 40);
 ZUFS_OFF(zufs_word, old_le64, 8);
 ZUFS_OFF(zufs_word, new_le64, 16);
@@ -1337,7 +1364,7 @@ ZUFS_OFF(zufs_map_out, word, 24);
 ZUFS_OFF(zufs_map_out, count, 8);
 ZUFS_OFF(zufs_map_out, flags, 12);
 ZUFS_OFF(zufs_map_out, epoch, 16);
-ZUFS_SIZE(zufs_map_done_in, 72);
+ZUFS_SIZE(zufs_map_done_in, 80);
 ZUFS_OFF(zufs_map_done_in, fh, 8);
 ZUFS_OFF(zufs_map_done_in, map_id, 16);
 ZUFS_OFF(zufs_map_done_in, off, 24);
@@ -1346,6 +1373,7 @@ ZUFS_OFF(zufs_map_done_in, size_bytes, 40);
 ZUFS_OFF(zufs_map_done_in, mtime, 48);
 ZUFS_OFF(zufs_map_done_in, flags, 64);
 ZUFS_OFF(zufs_map_done_in, reserved, 68);
+ZUFS_OFF(zufs_map_done_in, write_id, 72);
 ZUFS_SIZE(zufs_write_in, 56);
 ZUFS_OFF(zufs_write_in, fh, 8);
 ZUFS_OFF(zufs_write_in, off, 16);

@@ -156,9 +156,10 @@ static const char *check_write(struct zus_local_file *file, const struct zus_att
 {
 	uint64_t new = attr->size_bytes == large.blocks * BLOCK ? new_blocks(file) : UINT64_MAX;
 
-	/* requests in order, each as a whole or not at all: how large they are is the plugin's */
 	if (new == UINT64_MAX)
 		return "it is neither old nor new";
+	if (new && new != large.blocks)
+		return "a part of it is new";
 	return large.returned && new != large.blocks ? "what had returned is not there" : NULL;
 }
 

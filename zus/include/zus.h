@@ -55,7 +55,7 @@ extern "C" {
  * higher. A minor adds members at the end of structures and nothing else.
  */
 #define ZUS_PLUGIN_ABI_MAJOR	1
-#define ZUS_PLUGIN_ABI_MINOR	3	/* 1: leases, 2: write epochs, 3: with ABI 1.4 */
+#define ZUS_PLUGIN_ABI_MINOR	4	/* 1: leases, 2: write epochs, 3: with ABI 1.4, 4: 1.5 */
 
 #define ZUS_EXPORT		__attribute__((visibility("default")))
 
@@ -249,6 +249,11 @@ struct zus_mount {
 #define ZUS_MF_CLONE		(1u << 20)
 /* Has lock: file locks are its own. Without it they are this kernel's, and it hears nothing. */
 #define ZUS_MF_LOCKS		(1u << 21)
+/*
+ * Each write(2) of up to 1 GiB is one change, however many maps it takes: see ZUS_MAP_MORE. May
+ * be missing in zus_mount.features: then each map is a change of its own.
+ */
+#define ZUS_MF_WHOLE_WRITES	(1u << 22)
 
 struct zus_mount_out {
 	struct zus_entry root;	/* a directory */
@@ -590,6 +595,17 @@ struct zus_extent {
  * A plugin built for an older minor is not told, and asked for 64 MiB at a time.
  */
 #define ZUS_MAP_REPORT		(1u << 5)
+/*
+ * With ZUS_MF_WHOLE_WRITES. Of map, with WRITE: the write(2) goes on behind len_bytes. Of
+ * map_done: more of it follows, so keep what was written, and make nothing of it part of the
+ * file yet, neither bytes nor size. The write's id is zus_req_id() of its first map; its later
+ * maps and map_dones have it as write_id. The map_done without MORE publishes all. One that
+ * answers an error ends the write: drop all of it. If the write ended early that one has map_id and write_id the same and
+ * written_bytes 0: what came before counts. A map may begin within the block in which the one
+ * in front ended: answer where that block is, with COMMIT, and its bytes are kept. Faults go on
+ * meanwhile; one for a block of the write is answered with ZUS_BUSY_RETRY, or as the file is.
+ */
+#define ZUS_MAP_MORE		(1u << 6)
 /* Of map_done: the word was stored; size and blocks count, mtime comes by setattr. */
 #define ZUS_MAP_COMMITTED	(1u << 16)
 
@@ -601,6 +617,7 @@ struct zus_map {
 	uint32_t flags;		/* ZUS_MAP_* */
 	uint32_t max_extents;	/* not 0 */
 	uint64_t epoch;		/* of the answer, see zus_epoch(); 0 without EPOCHS */
+	uint64_t write_id;	/* of a write that has begun, see ZUS_MAP_MORE; or 0 */
 };
 
 struct zus_map_done {
@@ -610,7 +627,8 @@ struct zus_map_done {
 	uint64_t written_bytes;	/* from off; 0: drop the reservation */
 	uint64_t size_bytes;	/* the file's size if this counts */
 	struct zus_time mtime;	/* and ctime */
-	uint32_t flags;		/* ZUS_MAP_* of the map, ZUS_MAP_COMMITTED */
+	uint32_t flags;		/* ZUS_MAP_* of the map, MORE as it now is, ZUS_MAP_COMMITTED */
+	uint64_t write_id;	/* of a write that has begun, see ZUS_MAP_MORE; or 0 */
 };
 
 /*
@@ -909,7 +927,8 @@ int zus_req_extent(struct zus_req *req, const struct zus_extent *extent);
  * is committed, and may have to be flushed yet; old_le64, the write is under way, or came to nothing and map_done says
  * so. Prepare, durable, all that the word makes valid before map returns. A write that
  * copied less, or whose epoch ended, does not store it: map_done comes as without a word.
- * EOPNOTSUPP: no ZUS_MF_COW, or not for this map (a fault, ZERO, STAY): answer without.
+ * EOPNOTSUPP: no ZUS_MF_COW, or not for this map (a fault, ZERO, STAY, a part of a whole
+ * write; with ZUS_MF_WHOLE_WRITES the extents must reach to the end): answer without.
  * EINVAL: alignment, old and new are the same.
  */
 int zus_req_word(struct zus_req *req, const struct zus_word *word);

@@ -99,7 +99,7 @@ static int hello(struct zus_server *server, struct kernel_server *ks)
 		      ZUFS_FEAT_FALLOCATE | ZUFS_FEAT_IOCTL | ZUFS_FEAT_EXPORT |
 		      ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE |
 		      ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY | ZUFS_FEAT_CREATE_OPEN |
-		      ZUFS_FEAT_CLONE | ZUFS_FEAT_LOCKS;
+		      ZUFS_FEAT_CLONE | ZUFS_FEAT_LOCKS | ZUFS_FEAT_WHOLE_WRITES;
 	if (ioctl(ks->fd, ZUFS_IOC_HELLO, h)) {
 		err = errno;
 		if (err == EPROTO)

@@ -473,7 +473,7 @@ int zus_local_mount(const struct zus_local_config *config, struct zus_local **ma
 					    ZUFS_FEAT_INVALIDATE | ZUFS_FEAT_FREEZE |
 					    ZUFS_FEAT_DURABLE_MAPS | ZUFS_FEAT_COPY |
 					    ZUFS_FEAT_CREATE_OPEN | ZUFS_FEAT_CLONE |
-					    ZUFS_FEAT_LOCKS;
+					    ZUFS_FEAT_LOCKS | ZUFS_FEAT_WHOLE_WRITES;
 	err = config->num_devices > ZUFS_DEVICES_MAX ? -EINVAL : 0;
 	for (i = 0; !err && i < config->num_devices; i++) {
 		err = open_device(local, &config->devices[i], i);

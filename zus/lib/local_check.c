@@ -272,7 +272,7 @@ static const char *check_extent(const struct reply *r, const struct zufs_extent 
 
 static const char *check_word(const struct reply *r, const struct zufs_map_out *out)
 {
-	const uint32_t never = ZUFS_MAP_FAULT | ZUFS_MAP_ZERO | ZUFS_MAP_STAY;
+	const uint32_t never = ZUFS_MAP_FAULT | ZUFS_MAP_ZERO | ZUFS_MAP_STAY | ZUFS_MAP_MORE;
 	const struct zufs_word *word = &out->word;
 	const struct zufs_map_in *in = r->in;
 	const struct zus_device *dev;
@@ -280,7 +280,7 @@ static const char *check_word(const struct reply *r, const struct zufs_map_out *
 	uint32_t i;
 
 	if (out->flags & ~ZUFS_MAPPED_WORD || !(in->flags & ZUFS_MAP_WRITE) ||
-	    in->flags & never || word->dev >= r->local->num_devices)
+	    in->flags & never || in->write_id || word->dev >= r->local->num_devices)
 		return "word";
 	dev = &r->local->devices[word->dev];
 	if (dev->tier != ZUS_TIER_T1 || word->dev_off % sizeof(uint64_t) ||

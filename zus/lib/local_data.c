@@ -137,55 +137,105 @@ static uint64_t mapped_bytes(const struct local_map *map, uint64_t bytes, uint64
 	return covered < bytes ? covered : bytes;
 }
 
+static bool writes_whole(const struct zus_local *local)
+{
+	return local->mounted.features & ZUFS_MF_WHOLE_WRITES;
+}
+
+/*
+ * MAP_DONE, if it is wanted. Where each write(2) is one change, the server keeps what there is
+ * until the last part of it; who hears of an error keeps nothing.
+ */
+static int write_done(struct zus_local_file *file, struct local_map *map, uint64_t off, size_t n,
+		      uint64_t size, bool owed, bool last)
+{
+	int err;
+
+	if (!owed && !(map->write_id && last))
+		return 0;
+	if (writes_whole(file->local) && !last)
+		map->flags |= ZUFS_MAP_MORE;
+	err = local_map_done(file, map, off, n, off + n > size ? off + n : size);
+	if (err)
+		map->write_id = 0;
+	else if (map->flags & ZUFS_MAP_MORE && !map->write_id)
+		map->write_id = map->id;
+	return err;
+}
+
 static ssize_t write_mapped(struct zus_local_file *file, struct local_map *map, const char *buf,
 			    size_t bytes, uint64_t off, uint64_t size)
 {
-	bool commit = false;
+	bool more = writes_whole(file->local) && bytes > ZUFS_MAP_MAX_BYTES;
+	bool commit = false, owed;
 	size_t n;
 	int err;
 
-	err = local_map_ask(file, off, bytes, size, ZUFS_MAP_WRITE, map);
+	err = local_map_ask(file, off, bytes, size,
+			    ZUFS_MAP_WRITE | (more ? ZUFS_MAP_MORE : 0), map);
 	if (err)
 		return err;
+	map->flags &= ~ZUFS_MAP_MORE;
 	n = copy_in(file, map, buf, bytes, off, &commit);
 	zus_fence();
-	if (!commit && off + n <= size)
-		return (ssize_t)n;
-	if (map->has_word && n == mapped_bytes(map, bytes, off)) {
+	owed = commit || off + n > size;
+	if (owed && map->has_word && n == mapped_bytes(map, bytes, off))
 		err = local_commit_word(file, map, off, n, off + n > size ? off + n : size);
-		return err ? err : (ssize_t)n;
-	}
-	err = local_map_done(file, map, off, n, off + n > size ? off + n : size);
+	else
+		err = write_done(file, map, off, n, size, owed, n == bytes);
 	return err ? err : (ssize_t)n;
+}
+
+/* It came to total bytes only. */
+static int write_end(struct zus_local_file *file, struct local_map *map, uint64_t off,
+		     uint64_t total, uint64_t size)
+{
+	map->id = map->write_id;
+	map->flags = ZUFS_MAP_WRITE;
+	return local_map_done(file, map, off, 0, off + total > size ? off + total : size);
+}
+
+static ssize_t write_all(struct zus_local_file *file, struct local_map *map, struct zus_attr *attr,
+			 const char *buf, size_t bytes, uint64_t off)
+{
+	size_t total = 0;
+	uint64_t begun;
+	ssize_t n;
+	int err;
+
+	while (total < bytes) {
+		begun = map->write_id;
+		n = (attr->flags & ZUS_ATTR_INLINE ?
+		     write_inline(file, buf + total, bytes - total, off + total, attr->size_bytes) :
+		     write_mapped(file, map, buf + total, bytes - total, off + total,
+				  attr->size_bytes));
+		if (n < 0 && map->write_id) {
+			err = write_end(file, map, off, total, attr->size_bytes);
+			return err ? err : (ssize_t)total;
+		}
+		if (n < 0)
+			return total && !begun ? (ssize_t)total : n;
+		total += (size_t)n;
+		if (!map->write_id && off + total > attr->size_bytes)
+			attr->size_bytes = off + total;
+	}
+	return (ssize_t)total;
 }
 
 static ssize_t write_locked(struct zus_local_file *file, struct local_map *map, const char *buf,
 			    size_t bytes, uint64_t off)
 {
 	struct zus_attr attr;
-	size_t total = 0;
-	ssize_t n;
 	int err;
 
 	if (off > INT64_MAX || bytes > INT64_MAX - off)
 		return -EFBIG;
+	if (writes_whole(file->local) && bytes > ZUFS_WHOLE_WRITE_MAX_BYTES)
+		bytes = ZUFS_WHOLE_WRITE_MAX_BYTES;
 	err = local_get_regular(file, &attr);
 	if (!err && off > attr.size_bytes)
 		err = local_zero_tail(file, map, &attr, attr.size_bytes);
-	if (err)
-		return err;
-	while (total < bytes) {
-		n = (attr.flags & ZUS_ATTR_INLINE ?
-		     write_inline(file, buf + total, bytes - total, off + total, attr.size_bytes) :
-		     write_mapped(file, map, buf + total, bytes - total, off + total,
-				  attr.size_bytes));
-		if (n < 0)
-			return total ? (ssize_t)total : n;
-		total += (size_t)n;
-		if (off + total > attr.size_bytes)
-			attr.size_bytes = off + total;
-	}
-	return (ssize_t)total;
+	return err ? err : write_all(file, map, &attr, buf, bytes, off);
 }
 
 ssize_t zus_local_pwrite(struct zus_local_file *file, const void *buf, size_t bytes,

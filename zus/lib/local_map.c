@@ -11,7 +11,11 @@
 
 struct local_map *local_map_new(void)
 {
-	return malloc(sizeof(struct local_map));
+	struct local_map *map = malloc(sizeof(*map));
+
+	if (map)
+		map->write_id = 0;
+	return map;
 }
 
 int local_map_ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint64_t size,
@@ -21,6 +25,7 @@ int local_map_ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint6
 		.inode = file->handle, .fh = file->fh, .off = off,
 		.len_bytes = len < ZUFS_MAP_MAX_BYTES ? len : ZUFS_MAP_MAX_BYTES,
 		.size_bytes = size, .flags = flags, .max_extents = MAP_EXTENTS,
+		.write_id = map->write_id,
 	};
 	struct zufs_map_out out = { 0 };
 	struct zus_local_call call = {
@@ -45,7 +50,7 @@ int local_map_done(struct zus_local_file *file, const struct local_map *map, uin
 	struct zufs_map_done_in in = {
 		.inode = file->handle, .fh = file->fh, .map_id = map->id, .off = off,
 		.written_bytes = written, .size_bytes = size, .mtime = local_now(),
-		.flags = map->flags,
+		.flags = map->flags, .write_id = map->write_id,
 	};
 	struct zufs_attr attr;
 

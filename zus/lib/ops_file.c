@@ -57,6 +57,7 @@ int zus_serve_map(struct zus_req *req)
 		.len_bytes = in->len_bytes,
 		.size_bytes = in->size_bytes,
 		.flags = in->flags,
+		.write_id = in->write_id,
 	};
 	struct zus_inode *inode;
 	uint32_t room;
@@ -104,6 +105,7 @@ int zus_serve_map_done(struct zus_req *req)
 		.written_bytes = in->written_bytes,
 		.size_bytes = in->size_bytes,
 		.flags = in->flags,
+		.write_id = in->write_id,
 	};
 	struct zus_inode *inode;
 	int ret;
@@ -357,6 +359,7 @@ static int forced_map_done(struct zus_req *req, struct zus_inode *inode,
 		.size_bytes = msg->size_bytes,
 		.flags = ZUS_MAP_WRITE |
 			 (msg->flags & ZUFS_FORCED_COMMITTED ? ZUS_MAP_COMMITTED : 0),
+		.write_id = msg->flags & ZUFS_FORCED_WRITE_END ? msg->arg : 0,
 	};
 	uint64_t now_ns = zus_wall_ns();
 

@@ -109,6 +109,7 @@ static const char *missing_callback(const struct zus_server *server, uint64_t fe
 		{ ZUS_MF_COPY, file->copy, "copy" },
 		{ ZUS_MF_CREATE_OPEN, inode->create_open, "create_open" },
 		{ ZUS_MF_LOCKS, file->lock, "lock" },
+		{ ZUS_MF_WHOLE_WRITES, file->map_done, "map_done" },
 	};
 	size_t i;
 

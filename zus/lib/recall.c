@@ -50,6 +50,7 @@ static const struct {
 	{ ZUFS_FEAT_CREATE_OPEN, ZUS_MF_CREATE_OPEN },
 	{ ZUFS_FEAT_CLONE, ZUS_MF_CLONE },
 	{ ZUFS_FEAT_LOCKS, ZUS_MF_LOCKS },
+	{ ZUFS_FEAT_WHOLE_WRITES, ZUS_MF_WHOLE_WRITES },
 };
 
 uint64_t zus_transport_features(struct zus_mount_entry *entry, uint64_t wanted)

@@ -67,11 +67,12 @@ int zus_req_extent(struct zus_req *req, const struct zus_extent *extent)
 
 int zus_req_word(struct zus_req *req, const struct zus_word *word)
 {
-	const uint32_t never = ZUFS_MAP_FAULT | ZUFS_MAP_ZERO | ZUFS_MAP_STAY;
+	const uint32_t never = ZUFS_MAP_FAULT | ZUFS_MAP_ZERO | ZUFS_MAP_STAY | ZUFS_MAP_MORE;
 	struct zufs_map_out *out = zus_req_out(req);
 
 	if (req->hdr.op != ZUFS_OP_MAP || !(req->mount->features & ZUS_MF_COW) ||
-	    !(req->in.map.flags & ZUFS_MAP_WRITE) || req->in.map.flags & never)
+	    !(req->in.map.flags & ZUFS_MAP_WRITE) || req->in.map.flags & never ||
+	    req->in.map.write_id)
 		return -EOPNOTSUPP;
 	if (word->dev_off % sizeof(uint64_t) || word->old_le64 == word->new_le64)
 		return -EINVAL;

@@ -54,6 +54,8 @@ enum zl_bug {
 	ZL_BUG_WORD_UNSEEN,	/* a mount counts records whose word is not there */
 	ZL_BUG_WORD_FORGOTTEN,	/* a checkpoint passes records whose word may yet come */
 	ZL_BUG_WORD_VISIBLE,	/* a word that is there counts, durable or not */
+	/* Of writes of many maps. */
+	ZL_BUG_WHOLE_PARTS,	/* each map counts by itself */
 	ZL_BUG_COUNT,
 };
 

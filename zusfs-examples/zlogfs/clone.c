@@ -145,7 +145,7 @@ static int clone_locked(struct clone *c)
 {
 	int err = 0;
 
-	if (c->to->writes || c->from->writes)
+	if (zl_writes_any(c->to) || zl_writes_any(c->from))
 		return ZUS_BUSY_RETRY;	/* places that were given to writes are nobody's yet */
 	if (c->args->flags & ZUS_COPY_DEDUPE)
 		err = compare(c);

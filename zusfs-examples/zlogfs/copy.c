@@ -100,7 +100,7 @@ static int copy_locked(struct copy *c, const struct zus_copy *args)
 	struct zlf_inode body = c->to->body;
 	int err;
 
-	if (c->to->writes || c->from->writes)
+	if (zl_writes_any(c->to) || zl_writes_any(c->from))
 		return ZUS_BUSY_RETRY;
 	err = zl_op_cut(&c->op, c->to, bn, last, &freed);
 	for (; bn < last && !err; bn++)

@@ -46,77 +46,6 @@ int zl_extent_at(struct zl_inode *zi, uint64_t bn, struct zl_elem *extent, uint6
 	return extent_at(zi, bn, false, extent, end);
 }
 
-/* ------------------------------------------------------------------ reservations */
-
-static struct zl_write *write_over(const struct zl_inode *zi, uint64_t bn, uint64_t end)
-{
-	struct zl_write *w;
-
-	for (w = zi->writes; w; w = w->next)
-		if (w->bn < end && w->bn + w->blocks > bn)
-			return w;
-	return NULL;
-}
-
-/* old: what is there, or NULL. */
-static int remember_write(struct zl_inode *zi, uint64_t map_id, uint64_t bn, uint64_t addr,
-			  uint32_t blocks, enum zl_write_kind kind, const struct zl_elem *old)
-{
-	struct zl_write *w = malloc(sizeof(*w));
-
-	if (!w)
-		return -ENOMEM;
-	*w = (struct zl_write) { .next = zi->writes, .map_id = map_id, .bn = bn, .addr = addr,
-				 .blocks = blocks, .kind = kind,
-				 .change_tid = zi->obj.change_tid };
-	if (old && !zl_shares(&old->head) && zl_get64(old->head.key) == bn &&
-	    zl_get32(old->head.len) == blocks)
-		w->old_addr = zl_get64(old->head.addr);
-	zi->writes = w;
-	return 0;
-}
-
-static uint32_t kept_blocks(const struct zl_write *w, uint64_t written_end)
-{
-	uint64_t end = (written_end + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
-
-	if (end <= w->bn)
-		return 0;
-	return end - w->bn < w->blocks ? (uint32_t)(end - w->bn) : w->blocks;
-}
-
-static void drop_write(struct zl_fs *fs, struct zl_write *w, uint32_t kept)
-{
-	if (w->kind != ZL_WRITE_UNWRITTEN && kept < w->blocks)
-		zl_blocks_free(fs, w->addr + kept * (ZLF_BLOCK_BYTES / ZLF_LINE_BYTES),
-			       w->blocks - kept);
-	free(w);
-}
-
-void zl_writes_free(struct zl_inode *zi)
-{
-	struct zl_write *w;
-
-	while ((w = zi->writes)) {
-		zi->writes = w->next;
-		drop_write(zi->obj.fs, w, 0);
-	}
-}
-
-void zl_writes_end(struct zl_inode *zi, uint64_t map_id, uint64_t end)
-{
-	struct zl_write **link = &zi->writes, *w;
-
-	while ((w = *link)) {
-		if (w->map_id != map_id) {
-			link = &w->next;
-			continue;
-		}
-		*link = w->next;
-		drop_write(zi->obj.fs, w, kept_blocks(w, end));
-	}
-}
-
 /* -------------------------------------------------------------------------- map */
 
 static uint32_t policy_of(const struct zl_inode *zi)
@@ -215,7 +144,7 @@ static int map_elsewhere(struct zus_req *req, struct zl_inode *zi, const struct 
 		return -ENOSPC;
 	if (old)
 		copy_edges(fs, args, old, bn, *blocks, addr);
-	err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)*blocks, kind, old);
+	err = zl_write_remember(zi, zus_req_id(req), bn, addr, (uint32_t)*blocks, kind, old);
 	if (err) {
 		zl_blocks_free(fs, addr, (uint32_t)*blocks);
 		return err;
@@ -260,7 +189,7 @@ static int map_unwritten(struct zus_req *req, struct zl_inode *zi, const struct 
 			 uint64_t bn, uint64_t blocks)
 {
 	uint64_t addr = block_addr(old, bn);
-	int err = remember_write(zi, zus_req_id(req), bn, addr, (uint32_t)blocks,
+	int err = zl_write_remember(zi, zus_req_id(req), bn, addr, (uint32_t)blocks,
 				 ZL_WRITE_UNWRITTEN, NULL);
 
 	return err ? err : answer(req, bn, blocks, addr, ZUS_EXT_DATA, ZUS_EXTF_NEW);
@@ -292,6 +221,7 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 {
 	bool write = args->flags & ZUS_MAP_WRITE, fault = args->flags & ZUS_MAP_FAULT;
 	bool there, unwritten, own, as_is;
+	const struct zl_write *mine;
 	struct zl_elem extent;
 	uint64_t limit, blocks;
 	int err = extent_at(zi, bn, wants_place(zi, write), &extent, &limit);
@@ -306,10 +236,16 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 	if (limit > ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES)
 		limit = ZL_FILE_MAX_BYTES / ZLF_BLOCK_BYTES;
 	blocks = limit - bn;
+	mine = write ? zl_whole_at(zi, args->write_id, bn) : NULL;
+	if (mine) {		/* the write's map in front ended inside of it */
+		*next = mine->bn + mine->blocks;
+		return answer(req, bn, *next - bn, zl_write_addr(mine, bn), ZUS_EXT_DATA,
+			      ZUS_EXTF_COMMIT);
+	}
 	as_is = (!write && !own) || (args->flags & ZUS_MAP_ZERO && (!there || unwritten));
 	if (as_is && !there)
 		err = answer(req, bn, blocks, 0, ZUS_EXT_HOLE, 0);
-	else if (!as_is && write_over(zi, bn, bn + 1))
+	else if (!as_is && zl_write_over(zi, bn))
 		return ZUS_BUSY_RETRY;
 	else if (as_is || (there && !unwritten && in_place(zi, &extent)))
 		err = map_there(req, &extent, bn, blocks);
@@ -324,6 +260,14 @@ static int map_one(struct zus_req *req, struct zl_inode *zi, const struct zus_ma
 }
 
 /* --------------------------------------------------------------------- publish */
+
+/* What a write made, of one map or of many. */
+struct written {
+	struct zl_write *writes;	/* in order; only blocks that hold some of it */
+	uint64_t end;			/* of its bytes */
+	uint64_t size_bytes;		/* of the file, if this counts */
+	struct zus_time mtime;
+};
 
 /* A copy that ended inside a block: what it left there is the old bytes, not none. */
 static void finish_copied(struct zl_inode *zi, const struct zl_write *w, uint64_t end)
@@ -343,26 +287,11 @@ static void finish_copied(struct zl_inode *zi, const struct zl_write *w, uint64_
 		   ZLF_BLOCK_BYTES - within);
 }
 
-/* The write of this map, kept in part at least, that begins at or behind bn, and first. */
-static const struct zl_write *next_write(const struct zl_inode *zi,
-					 const struct zus_map_done *args, uint64_t bn)
-{
-	uint64_t end = args->off + args->written_bytes;
-	const struct zl_write *w, *first = NULL;
-
-	for (w = zi->writes; w; w = w->next)
-		if (w->map_id == args->map_id && w->bn >= bn && kept_blocks(w, end) &&
-		    (!first || w->bn < first->bn))
-			first = w;
-	return first;
-}
-
 /* What was there goes: of neighbours at once, as they may be in one extent's place. */
-static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
-		       const struct zl_write *w, uint64_t *done, struct zlf_inode *body)
+static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zl_write *w,
+		       uint64_t *done, struct zlf_inode *body)
 {
-	uint64_t written = args->off + args->written_bytes;
-	uint64_t end = w->bn + kept_blocks(w, written), freed;
+	uint64_t end = w->bn + w->blocks, freed;
 	const struct zl_write *next;
 	int err;
 
@@ -370,8 +299,8 @@ static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_m
 		return zl_op_split(op, zi, w->bn, end);
 	if (w->bn < *done)
 		return 0;
-	while ((next = next_write(zi, args, end)) && next->bn == end && next->kind == w->kind)
-		end += kept_blocks(next, written);
+	for (next = w->next; next && next->bn == end && next->kind == w->kind; next = next->next)
+		end += next->blocks;
 	err = zl_op_cut(op, zi, w->bn, end, &freed);
 	if (!err)
 		body->blocks = htole64(zl_get64(body->blocks) + (end - w->bn) - freed);
@@ -384,78 +313,85 @@ static int op_make_way(struct zl_op *op, struct zl_inode *zi, const struct zus_m
  * boundary, so before the first one it need not be looked up.
  */
 static bool is_all_of(struct zl_op *op, struct zl_inode *zi, const struct zl_write *w,
-		      uint32_t blocks, struct zl_elem *old)
+		      struct zl_elem *old)
 {
 	if (w->kind != ZL_WRITE_COPIED)
 		return false;
-	if (w->old_addr && w->blocks == blocks && w->change_tid == zi->obj.change_tid &&
+	if (w->old_addr && w->change_tid == zi->obj.change_tid &&
 	    !__atomic_load_n(&zi->obj.fs->boundary_tid, __ATOMIC_ACQUIRE)) {
 		old->head = (struct zlf_elem) { .addr = htole64(w->old_addr) };
 		op->no_boundary = true;
 		return true;
 	}
 	return !zl_obj_find(&zi->obj, ZLF_REC_EXTENT, w->bn, old) &&
-	       zl_get32(old->head.len) == blocks && !zl_shares(&old->head);
+	       zl_get32(old->head.len) == w->blocks && !zl_shares(&old->head);
 }
 
-static int op_publish_one(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
-			  const struct zl_write *w, uint64_t *done, struct zlf_inode *body)
+static int op_publish_one(struct zl_op *op, struct zl_inode *zi, const struct zl_write *w,
+			  uint64_t *done, struct zlf_inode *body)
 {
-	uint32_t blocks = kept_blocks(w, args->off + args->written_bytes);
 	struct zlf_elem elem = { .rec_type = ZLF_REC_EXTENT, .key = htole64(w->bn),
-				 .addr = htole64(w->addr), .len = htole32(blocks) };
+				 .addr = htole64(w->addr), .len = htole32(w->blocks) };
 	struct zl_elem old;
 	int err;
 
-	if (w->bn >= *done && is_all_of(op, zi, w, blocks, &old)) {
+	if (w->bn >= *done && is_all_of(op, zi, w, &old)) {
 		zl_op_replace(op, &zi->obj, &elem, &old.head);
 		return 0;
 	}
-	err = op_make_way(op, zi, args, w, done, body);
+	err = op_make_way(op, zi, w, done, body);
 	if (!err)
 		zl_op_set(op, &zi->obj, &elem, NULL, 0);
 	return err;
 }
 
-static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
+static int op_publish(struct zl_op *op, struct zl_inode *zi, const struct zl_write *writes,
 		      struct zlf_inode *body)
 {
 	const struct zl_write *w;
-	uint64_t bn = 0, done = 0;
+	uint64_t done = 0;
 	int err;
 
-	while ((w = next_write(zi, args, bn))) {
-		err = op_publish_one(op, zi, args, w, &done, body);
+	for (w = writes; w; w = w->next) {
+		err = op_publish_one(op, zi, w, &done, body);
 		if (err)
 			return err;
 		if (ZL_BUG(WRITE_PARTS))
 			zl_op_split_here(op);
-		bn = w->bn + 1;
 	}
 	return 0;
 }
 
 /* All that is to be said of it; *body: what the inode will be. */
-static int op_written(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args,
+static int op_written(struct zl_op *op, struct zl_inode *zi, const struct written *written,
 		      struct zlf_inode *body)
 {
-	uint64_t end = args->off + args->written_bytes, size = zl_get64(zi->body.size_bytes);
+	uint64_t end = written->end, size = zl_get64(zi->body.size_bytes);
 	uint32_t mask = ZLF_IM_MTIME | ZLF_IM_CTIME_TOO;
 	int err;
 
 	*body = zi->body;
-	err = op_publish(op, zi, args, body);
+	err = op_publish(op, zi, written->writes, body);
 	if (err)
 		return err;
-	if (end > size && args->size_bytes > size)
-		body->size_bytes = htole64(end < args->size_bytes ? end : args->size_bytes);
+	if (end > size && written->size_bytes > size)
+		body->size_bytes = htole64(end < written->size_bytes ? end : written->size_bytes);
 	if (ZL_BUG(SIZE_BACK))
 		body->size_bytes = htole64(end);
 	if (body->blocks != zi->body.blocks || body->size_bytes != zi->body.size_bytes)
 		mask |= ZLF_IM_SIZE;
-	body->mtime = zl_time(&args->mtime);
+	body->mtime = zl_time(&written->mtime);
 	zl_op_inode(op, zi, mask, body);
 	return 0;
+}
+
+/* Is the write over when this answer has been used? Else a word would make a part of it count. */
+static bool is_all(const struct zl_inode *zi, const struct zus_map *args, uint64_t reach)
+{
+	if (!(zi->obj.fs->mount->features & ZUS_MF_WHOLE_WRITES))
+		return true;
+	return !args->write_id && !(args->flags & ZUS_MAP_MORE) &&
+	       reach >= args->off + args->len_bytes;
 }
 
 /*
@@ -466,19 +402,22 @@ static void offer_word(struct zl_op *op, struct zl_inode *zi, struct zus_req *re
 		       const struct zus_map *args, uint64_t bn)
 {
 	uint64_t end = args->off + args->len_bytes, reach = bn * ZLF_BLOCK_BYTES;
-	struct zus_map_done done = { .map_id = zus_req_id(req), .off = args->off };
+	struct written written;
 	struct zlf_inode body;
 	struct timespec now;
 
-	end = end < reach ? end : reach;
-	done.written_bytes = end - args->off;
-	done.size_bytes = end > args->size_bytes ? end : args->size_bytes;
-	if (!op->fs->offers_words || !next_write(zi, &done, 0))
+	if (!op->fs->offers_words || !is_all(zi, args, reach))
 		return;
+	written.writes = zl_writes_take(zi, zus_req_id(req));
+	if (!written.writes)
+		return;
+	written.end = end < reach ? end : reach;
+	written.size_bytes = written.end > args->size_bytes ? written.end : args->size_bytes;
 	clock_gettime(CLOCK_REALTIME, &now);
-	done.mtime = (struct zus_time) { now.tv_sec, (uint32_t)now.tv_nsec, 0 };
-	if (!op_written(op, zi, &done, &body))
-		zl_word_offer(op, &zi->obj, req, end, zl_get64(body.blocks));
+	written.mtime = (struct zus_time) { now.tv_sec, (uint32_t)now.tv_nsec, 0 };
+	if (!op_written(op, zi, &written, &body))
+		zl_word_offer(op, &zi->obj, req, written.end, zl_get64(body.blocks));
+	zl_writes_give(zi, written.writes);
 }
 
 /* ---------------------------------------------------------------------- requests */
@@ -550,49 +489,124 @@ int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *a
 	return bn > begin ? 0 : err;	/* a part is an answer, too */
 }
 
-static int op_done(struct zl_op *op, struct zl_inode *zi, const struct zus_map_done *args)
+/* Blocks that hold some of [.., end), whole and durable; the others are free. */
+static void finish(struct zl_inode *zi, struct zl_write **writes, uint64_t end)
+{
+	const struct zl_write *w;
+
+	for (w = *writes; w; w = w->next)
+		finish_copied(zi, w, end);
+	zl_pm_fence();
+	zl_writes_trim(zi->obj.fs, writes, end);
+}
+
+static int op_done(struct zl_op *op, struct zl_inode *zi, const struct written *written)
+{
+	struct zlf_inode body;
+	int err = op_written(op, zi, written, &body);
+
+	return err ? err : zl_op_commit(op);
+}
+
+static int publish(struct zl_op *op, struct zl_inode *zi, const struct written *written)
+{
+	int err = op_done(op, zi, written);
+
+	if (err == -EAGAIN) {	/* the first boundary came */
+		zl_op_again(op);
+		err = op_done(op, zi, written);
+	}
+	return err;
+}
+
+/* A part of a write that goes on. */
+static int keep_part(struct zl_inode *zi, const struct zus_map_done *args, struct zl_write *writes)
 {
 	uint64_t end = args->off + args->written_bytes;
-	const struct zl_write *w;
-	struct zlf_inode body;
-	int err;
 
-	for (w = zi->writes; w; w = w->next)
-		if (w->map_id == args->map_id)
-			finish_copied(zi, w, end);
-	zl_pm_fence();
-	err = op_written(op, zi, args, &body);
-	return err ? err : zl_op_commit(op);
+	finish(zi, &writes, end);
+	return zl_whole_add(zi, args->write_id ? args->write_id : args->map_id, writes, end,
+			    args->size_bytes);
+}
+
+/* The last, or only, part of one. */
+static int end_write(struct zl_inode *zi, const struct zus_map_done *args, struct zl_op *op,
+		     struct zl_write *writes)
+{
+	uint64_t end = args->written_bytes ? args->off + args->written_bytes : 0;
+	struct written written = { writes, end, args->size_bytes, args->mtime };
+	int err = 0;
+
+	finish(zi, &written.writes, end);
+	if (args->write_id)
+		err = zl_whole_take(zi, args->write_id, &written.writes, &written.end,
+				    &written.size_bytes);
+	err = err ? err : publish(op, zi, &written);
+	zl_writes_drop(zi->obj.fs, written.writes, !err);
+	return err;
+}
+
+static void lock_for_done(struct zl_inode *zi, const struct zus_map_done *args)
+{
+	if (args->flags & ZUS_MAP_COMMITTED)
+		zl_obj_lock_told(&zi->obj, args->map_id);
+	else
+		zl_obj_lock(&zi->obj);
+}
+
+static int done_locked(struct zl_inode *zi, const struct zus_map_done *args, struct zl_op *op)
+{
+	struct zl_write *writes;
+
+	if (zl_word_of(&zi->obj, args->map_id)) {
+		zl_word_drop(&zi->obj);
+		if (args->flags & ZUS_MAP_COMMITTED)
+			return -EIO;	/* the medium says that it was not */
+	}
+	writes = zl_writes_take(zi, args->map_id);
+	if (args->flags & ZUS_MAP_MORE)
+		return keep_part(zi, args, writes);
+	if (op)
+		return end_write(zi, args, op, writes);
+	zl_writes_drop(zi->obj.fs, writes, false);
+	return 0;
+}
+
+/* A mistake that bug.h has. */
+static const struct zus_map_done *part_of(const struct zus_map_done *args,
+					  struct zus_map_done *part)
+{
+	*part = *args;
+	part->flags &= ~ZUS_MAP_MORE;
+	part->write_id = 0;
+	return part;
 }
 
 int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_map_done *args,
 		struct zus_attr *out)
 {
-	bool publish = args->written_bytes && !(args->flags & ZUS_MAP_COMMITTED);
 	struct zl_inode *zi = zl_inode_of_zus(inode);
+	struct zus_map_done part;
 	struct zl_op op;
+	bool publish;
 	int err = 0;
 
+	if (ZL_BUG(WHOLE_PARTS))
+		args = part_of(args, &part);
+	publish = (args->written_bytes || args->write_id) &&
+		  !(args->flags & (ZUS_MAP_COMMITTED | ZUS_MAP_MORE));
 	if (publish)
 		err = zl_op_begin(&op, zl_fs_of(inode), req, ZL_SPACE_REMOVE);
-	if (args->flags & ZUS_MAP_COMMITTED)
-		zl_obj_lock_told(&zi->obj, args->map_id);
-	else
-		zl_obj_lock(&zi->obj);
-	if (zl_word_of(&zi->obj, args->map_id)) {
-		zl_word_drop(&zi->obj);
-		if (args->flags & ZUS_MAP_COMMITTED)
-			err = -EIO;	/* the medium says that it was not */
+	lock_for_done(zi, args);
+	if (err) {
+		zl_writes_drop(zi->obj.fs, zl_writes_take(zi, args->map_id), false);
+	} else {
+		err = done_locked(zi, args, publish ? &op : NULL);
+		if (publish)
+			zl_op_end(&op);
 	}
-	if (publish && !err) {
-		err = op_done(&op, zi, args);
-		if (err == -EAGAIN) {	/* the first boundary came */
-			zl_op_again(&op);
-			err = op_done(&op, zi, args);
-		}
-		zl_op_end(&op);
-	}
-	zl_writes_end(zi, args->map_id, publish && !err ? args->off + args->written_bytes : 0);
+	if (err && (args->write_id || args->flags & ZUS_MAP_MORE))
+		zl_whole_drop(zi);
 	if (out)
 		zl_attr(zi, out);
 	pthread_mutex_unlock(&zi->obj.lock);

@@ -109,9 +109,43 @@ int zl_listxattr(struct zus_req *req, struct zus_inode *inode);
 int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args);
 int zl_map_done(struct zus_req *req, struct zus_inode *inode, const struct zus_map_done *args,
 		struct zus_attr *out);
-void zl_writes_free(struct zl_inode *zi);
+/* -------------------------------------------------------------------- writes.c */
+
+/* All under obj->lock. old: the extent that is there, or NULL. */
+int zl_write_remember(struct zl_inode *zi, uint64_t map_id, uint64_t bn, uint64_t addr,
+		      uint32_t blocks, enum zl_write_kind kind, const struct zl_elem *old);
+/* Was the block given to one? */
+bool zl_write_over(const struct zl_inode *zi, uint64_t bn);
+uint64_t zl_write_addr(const struct zl_write *w, uint64_t bn);
+static inline bool zl_writes_any(const struct zl_inode *zi)
+{
+	return zi->writes || zi->whole.id;
+}
+
+/* Those of a map, in order of blocks, for the caller to give back, to drop, or to keep. */
+struct zl_write *zl_writes_take(struct zl_inode *zi, uint64_t map_id);
+void zl_writes_give(struct zl_inode *zi, struct zl_write *writes);
+/* Blocks behind end, in bytes, are free; writes without a block are gone. */
+void zl_writes_trim(struct zl_fs *fs, struct zl_write **writes, uint64_t end);
+/* published: the file has their blocks. Else they are free. */
+void zl_writes_drop(struct zl_fs *fs, struct zl_write *writes, bool published);
 /* Of what a map has reserved the file has blocks up to end, in bytes; the others are free. */
-void zl_writes_end(struct zl_inode *zi, uint64_t map_id, uint64_t end);
+void zl_writes_published(struct zl_inode *zi, uint64_t map_id, uint64_t end);
+void zl_writes_free(struct zl_inode *zi);
+
+/*
+ * What a write(2) of many maps has written so far: id is the write's, end of its bytes,
+ * size_bytes the file's then. add takes over the writes. take: behind them those of its last
+ * map, *writes; all are the caller's then. EIO: there is no such write, or its maps do not lie
+ * one behind the other; the writes that were given are dropped.
+ */
+int zl_whole_add(struct zl_inode *zi, uint64_t id, struct zl_write *writes, uint64_t end,
+		 uint64_t size_bytes);
+int zl_whole_take(struct zl_inode *zi, uint64_t id, struct zl_write **writes, uint64_t *end,
+		  uint64_t *size_bytes);
+/* The block, if it is one of the last that the write has; or NULL. */
+const struct zl_write *zl_whole_at(const struct zl_inode *zi, uint64_t id, uint64_t bn);
+void zl_whole_drop(struct zl_inode *zi);
 
 /* --------------------------------------------------------------------- word.c */
 

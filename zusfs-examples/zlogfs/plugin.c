@@ -155,7 +155,7 @@ static int zl_mount(struct zus_req *req, struct zus_mount *mount, struct zus_mou
 	}
 	out->features = ZUS_MF_COW | ZUS_MF_XATTRS | ZUS_MF_ACLS | ZUS_MF_FILEATTR |
 			ZUS_MF_TMPFILE | ZUS_MF_WHITEOUT | ZUS_MF_FALLOCATE | ZUS_MF_EXPORT |
-			ZUS_MF_IOCTL | ZUS_MF_COPY | ZUS_MF_CREATE_OPEN |
+			ZUS_MF_IOCTL | ZUS_MF_COPY | ZUS_MF_CREATE_OPEN | ZUS_MF_WHOLE_WRITES |
 			(fs->clones ? ZUS_MF_CLONE : 0);
 	out->max_file_bytes = ZL_FILE_MAX_BYTES;
 	out->magic = ZLF_MAGIC_STATFS;

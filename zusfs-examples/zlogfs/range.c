@@ -319,7 +319,7 @@ static int fallocate_locked(struct falloc *f, const struct zus_fallocate *args)
 	struct zlf_inode body = f->zi->body;
 	int err;
 
-	if (f->zi->writes)		/* places that were given to writes are nobody's yet */
+	if (zl_writes_any(f->zi))		/* places that were given to writes are nobody's yet */
 		return ZUS_BUSY_RETRY;
 	if (args->off + args->len_bytes >= zl_get64(body.size_bytes))
 		f->end = f->last;	/* behind the end there is nothing to keep */

@@ -154,7 +154,7 @@ static void take_effect(struct zl_obj *obj, bool durable)
 	zl_effects(fs, &w->log->queue, &w->spares, w->tid, w->items, w->item_bytes, w->objs);
 	forget(w);
 	pthread_mutex_unlock(&w->log->lock);
-	zl_writes_end(zl_inode_of(obj), w->map_id, w->end);
+	zl_writes_published(zl_inode_of(obj), w->map_id, w->end);
 	free_word(w);
 }
 

@@ -379,13 +379,22 @@ struct zl_write {
 	enum zl_write_kind kind;
 };
 
+/* A write(2) of many maps, of which all shall count or nothing; id 0: none. See writes.c. */
+struct zl_whole {
+	uint64_t id;
+	struct zl_write *first, *last;	/* in order of blocks */
+	uint64_t end;			/* of its bytes */
+	uint64_t size_bytes;		/* of the file then */
+};
+
 struct zl_inode {
 	struct zl_obj obj;
 	struct zus_inode zi;
 	bool known;		/* to libzus */
 	bool loaded;		/* body is what the inode is; else it is in the tree, or nowhere */
 	struct zlf_inode body;
-	struct zl_write *writes;
+	struct zl_write *writes;	/* in no order */
+	struct zl_whole whole;
 };
 
 struct zl_inode *zl_inode_of(struct zl_obj *obj);
