@@ -25,7 +25,7 @@ int crash_mount(const struct crash_config *config, void *media, struct zus_local
 	};
 	const struct zus_local_config mount = {
 		.plugin = config->plugin, .options = config->options, .devices = &device,
-		.num_devices = 1,
+		.num_devices = 1, .incarnation = config->prepared ? 2 : 1,
 	};
 
 	return *local ? zus_local_mount_again(*local) : zus_local_mount(&mount, local);
@@ -67,6 +67,33 @@ static void check_left(const struct place *place, const char *media)
 	}
 }
 
+/*
+ * Does the plugin know whether the operation was done? Who does not say it need not. What has
+ * returned was; what has not is what can be seen of it, where that is all or nothing.
+ */
+static bool is_seen_as_it_is(const struct run *run, struct zus_local *local)
+{
+	uint32_t op = run->tally->at.op, i;
+	const struct view *was, *is;
+	uint64_t ino;
+	int seen;
+
+	if (run->workload->beside || !op || op > run->workload->num_ops || run->errors[op] ||
+	    run->ids[op].slot == ZUS_NO_SLOT)
+		return true;
+	was = run->views[op - 1];
+	is = run->views[op];
+	seen = zus_local_op_seen(local, &run->ids[op], &ino);
+	if (seen == -EOPNOTSUPP || was->hash == is->hash)
+		return true;
+	if (!run->tally->at.fence)
+		return seen == 1;
+	for (i = 0; i < 2; i++)
+		if (run->between_views[op][i] && run->between_views[op][i]->hash == is->hash)
+			return true;
+	return run->config->policy != VIEW_ATOMIC || (seen == 1) == (run->got->hash == is->hash);
+}
+
 /* As view_match() says; -1: failed, and reported. */
 static int mount_and_match(const struct place *place, char *media)
 {
@@ -93,6 +120,10 @@ static int mount_and_match(const struct place *place, char *media)
 		report_failure(run, "a state that it may not be");
 		report_views(run, run->got);
 		report_missing(run, place->images, place->trace);
+	} else if (!is_seen_as_it_is(run, *place->local)) {
+		report_failure(run, "whether it was done the plugin does not know");
+		report_missing(run, place->images, place->trace);
+		state = -1;
 	}
 	return state;
 }

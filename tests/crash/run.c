@@ -99,14 +99,19 @@ static void is_full(struct run *run, uint32_t op)
 static bool do_ops(struct run *run, struct zus_local *local)
 {
 	const int *errors = run->errors;
+	struct zus_local_op before;
 	uint32_t op;
 	int err;
 
 	for (op = 1; op <= run->num_ops; op++) {
 		run->tally->at.op = op;
+		before = zus_local_last_op();
 		trace_begin(&run->trace, op);
 		err = op_to_fs(&run->workload->ops[op - 1], local, run->config->target);
 		trace_return(&run->trace);
+		run->ids[op] = zus_local_last_op();
+		if (run->ids[op].slot == before.slot && run->ids[op].seq == before.seq)
+			run->ids[op].slot = ZUS_NO_SLOT;
 		if (err == -EOPNOTSUPP) {
 			run->tally->run_unsupported = true;
 			return false;

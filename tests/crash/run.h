@@ -53,7 +53,7 @@ struct crash_config {
 	uint64_t bytes, data_off;
 	struct images_config images;
 	enum view_policy policy;
-	const char *prepared;	/* media with the tree that workloads begin with */
+	const char *prepared;	/* media with the tree that workloads begin with; NULL: not yet */
 	const struct spec *base; /* that tree */
 	uint64_t blocks_free;	/* of the empty filesystem */
 	const char *again;	/* command and options that a reproduction begins with */
@@ -76,6 +76,7 @@ struct run {
 	uint32_t num_ops;	/* one after the other */
 	int errors[WORKLOAD_OPS + 1];
 	bool compared;		/* behind each of them, in an earlier run */
+	struct zus_local_op ids[WORKLOAD_OPS + 1]; /* of their last request that changed something */
 	struct spec *specs[WORKLOAD_OPS + 1]; /* behind each operation */
 	struct view *views[WORKLOAD_OPS + 1];
 	struct spec *between[WORKLOAD_OPS + 1][2]; /* in the midst of one, or NULL */

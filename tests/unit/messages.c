@@ -433,7 +433,7 @@ static void t_interrupt(struct zus_mount *mount, uint64_t id)
 }
 
 static const struct zus_mount_ops mount_ops = {
-	t_mount, t_umount, t_remount, t_statfs, t_syncfs, t_interrupt, t_freeze,
+	t_mount, t_umount, t_remount, t_statfs, t_syncfs, t_interrupt, t_freeze, NULL,
 };
 static const struct zus_inode_ops inode_ops = {
 	t_lookup, t_getattr, t_setattr, t_create, t_create, t_create, t_create, t_link,

@@ -274,6 +274,11 @@ struct zus_statfs {
 	uint32_t name_max;
 };
 
+struct zus_op_seen {
+	uint64_t seq;		/* as zus_req_op_seq() had it */
+	uint64_t ino;		/* of an inode that it changed */
+};
+
 struct zus_mount_ops {
 	/*
 	 * Required. Read the options and the media, make the root inode and name
@@ -325,6 +330,15 @@ struct zus_mount_ops {
 	 * is durable with each operation, needs neither.
 	 */
 	int (*freeze)(struct zus_req *req, struct zus_mount *mount, int freeze);
+	/*
+	 * Optional. Of the operations with this slot, zus_req_op_slot(), which the mount's
+	 * incarnation has had, the newest that is part of the filesystem and durable. Only
+	 * those that changed something and answered 0 count: others may be done again. A
+	 * plugin that keeps slot and sequence in each of its records knows it when its server
+	 * has died, too; it must not forget the newest of a slot with the record. Any thread,
+	 * from mount on; may sleep. Default, and ENOENT: none is known.
+	 */
+	int (*op_seen)(struct zus_mount *mount, uint32_t slot, struct zus_op_seen *out);
 };
 
 /* The first release's table ended here. */
@@ -884,6 +898,15 @@ struct zus_caller zus_req_caller(const struct zus_req *req);
 uint64_t zus_req_id(const struct zus_req *req);
 uint32_t zus_req_op_slot(const struct zus_req *req);
 uint64_t zus_req_op_seq(const struct zus_req *req);
+
+/*
+ * Was that operation of the mount's incarnation done? 1: it was, and *ino is an inode that it
+ * changed. 0: it was not, or changed nothing. ESTALE: a later one of its slot was, which
+ * means that whoever asked for it has had its answer. EOPNOTSUPP: the plugin does not say.
+ * EINVAL: no such slot. By RFC 8881, 2.10.6: a slot has one operation at a time, and its next
+ * sequence acknowledges the last one. Any thread, once mount has returned.
+ */
+int zus_op_seen(struct zus_mount *mount, uint32_t slot, uint64_t seq, uint64_t *ino);
 
 /* 1 if the caller has a signal and waits only for this operation's end. */
 int zus_req_interrupted(const struct zus_req *req);

@@ -124,6 +124,8 @@ struct zus_local_call {
 	uint32_t reply_bytes;		/* out: length of the reply's payload */
 	void *reply;			/* takes the payload; reply_max_bytes */
 	uint64_t id;			/* out: of the request */
+	uint64_t op_seq;		/* out: operation id */
+	uint32_t op_slot;		/* out: ... or ZUS_NO_SLOT */
 };
 
 /*
@@ -131,6 +133,18 @@ struct zus_local_call {
  */
 int zus_local_call(struct zus_local *local, struct zus_local_call *call);
 int zus_local_call_unchecked(struct zus_local *local, struct zus_local_call *call);
+
+/*
+ * An operation's id. zus_local_last_op: of the newest of the calling thread that changed
+ * something; slot ZUS_NO_SLOT: none did. zus_local_op_seen: as zus_op_seen() says it.
+ */
+struct zus_local_op {
+	uint64_t seq;
+	uint32_t slot;
+};
+
+struct zus_local_op zus_local_last_op(void);
+int zus_local_op_seen(struct zus_local *local, const struct zus_local_op *op, uint64_t *ino);
 
 /* Request and reply regions as they are, of ZUFS_REGION_BYTES each: for fuzzing. */
 void zus_local_raw(struct zus_local *local, const void *request, void *reply);

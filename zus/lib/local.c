@@ -120,6 +120,9 @@ static struct local_channel *channel_get(struct zus_local *local)
 	}
 	ch->worker->request_region = ch->request;
 	ch->worker->reply_region = ch->reply;
+	pthread_mutex_lock(&local->lock);
+	ch->op_slot = local->num_channels++;
+	pthread_mutex_unlock(&local->lock);
 	return ch;
 }
 
@@ -132,6 +135,72 @@ static void channel_put(struct zus_local *local, struct local_channel *ch)
 }
 
 /* -------------------------------------------------------------------- calls */
+
+/* As the kernel has them, with the MAPs of writes, as a commit word may make one a change. */
+static bool may_change(const struct zus_local_call *call)
+{
+	switch (call->op) {
+	case ZUFS_OP_MAP:
+		return call->in && ((const struct zufs_map_in *)call->in)->flags & ZUFS_MAP_WRITE;
+	case ZUFS_OP_SETATTR:
+	case ZUFS_OP_CREATE:
+	case ZUFS_OP_CREATE_OPEN:
+	case ZUFS_OP_MKDIR:
+	case ZUFS_OP_MKNOD:
+	case ZUFS_OP_SYMLINK:
+	case ZUFS_OP_LINK:
+	case ZUFS_OP_UNLINK:
+	case ZUFS_OP_RMDIR:
+	case ZUFS_OP_RENAME:
+	case ZUFS_OP_MAP_DONE:
+	case ZUFS_OP_WRITE:
+	case ZUFS_OP_FALLOCATE:
+	case ZUFS_OP_COPY:
+	case ZUFS_OP_LOCK:
+	case ZUFS_OP_TMPFILE:
+	case ZUFS_OP_SETXATTR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A channel has one request at a time, so its number is a slot's. */
+static void give_op_id(struct local_channel *ch, struct zus_local_call *call)
+{
+	struct zufs_req_hdr *req = ch->request;
+
+	req->op_slot = call->op_slot = ZUFS_NO_SLOT;
+	call->op_seq = 0;
+	if (ch->op_slot >= LOCAL_SLOTS || !may_change(call))
+		return;
+	req->op_slot = call->op_slot = ch->op_slot;
+	req->op_seq = call->op_seq = ++ch->op_seq;
+}
+
+static __thread struct zus_local_op last_op = { .slot = ZUS_NO_SLOT };
+
+void local_op_done(uint32_t slot, uint64_t seq)
+{
+	if (slot != ZUS_NO_SLOT)
+		last_op = (struct zus_local_op) { seq, slot };
+}
+
+struct zus_local_op zus_local_last_op(void)
+{
+	return last_op;
+}
+
+/* A map changes something by its word alone; a part of a write changes nothing yet. */
+static void note_op(const struct zus_local_call *call)
+{
+	const struct zufs_map_done_in *done = call->in;
+
+	if (call->op == ZUFS_OP_MAP ||
+	    (call->op == ZUFS_OP_MAP_DONE && (!done || done->flags & ZUFS_MAP_MORE)))
+		return;
+	local_op_done(call->op_slot, call->op_seq);
+}
 
 /* Bytes behind what is sent are garbage, as another request may have left it. */
 static void encode(struct zus_local *local, struct local_channel *ch,
@@ -147,7 +216,7 @@ static void encode(struct zus_local *local, struct local_channel *ch,
 	req->flags = call->flags;
 	req->id = call->id;
 	req->mount = call->mount ? call->mount : LOCAL_MOUNT_ID;
-	req->op_slot = ZUFS_NO_SLOT;
+	give_op_id(ch, call);
 	req->payload_bytes = call->payload_bytes;
 	req->reply_max_bytes = call->reply_max_bytes;
 	req->uid = local->uid;
@@ -229,6 +298,8 @@ static int do_call(struct zus_local *local, struct zus_local_call *call, bool ch
 		broken_rule = rule ? rule : "";
 	}
 	ret = *broken_rule ? -EIO : decode(ch, call);
+	if (!ret)
+		note_op(call);
 	channel_put(local, ch);
 	return ret;
 }
@@ -253,6 +324,16 @@ void zus_local_raw(struct zus_local *local, const void *request, void *reply)
 	zus_dispatch(ch->worker);
 	memcpy(reply, ch->reply, ZUFS_REGION_BYTES);
 	channel_put(local, ch);
+}
+
+int zus_local_op_seen(struct zus_local *local, const struct zus_local_op *op, uint64_t *ino)
+{
+	uint32_t i;
+
+	for (i = 0; i < ZUS_MOUNTS_MAX; i++)
+		if (local->server->mounts[i])
+			return zus_op_seen(&local->server->mounts[i]->pub, op->slot, op->seq, ino);
+	return -EINVAL;
 }
 
 int local_force(struct zus_local *local, struct zufs_forced *msg)
@@ -394,7 +475,7 @@ static int send_mount(struct zus_local *local)
 		.num_devices = local->num_devices,
 		.options_bytes = (uint32_t)strlen(options) + 1,
 		.flags = config->flags,
-		.num_slots = 64,
+		.num_slots = LOCAL_SLOTS,
 	};
 	struct zus_local_call call = {
 		.op = ZUFS_OP_MOUNT,

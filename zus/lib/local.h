@@ -9,6 +9,7 @@
 
 #define LOCAL_MOUNT_ID		1u
 #define LOCAL_LOCKS		256u
+#define LOCAL_SLOTS		64u
 
 /* Two regions and their worker; one request at a time. */
 struct local_channel {
@@ -16,6 +17,8 @@ struct local_channel {
 	struct zus_worker *worker;
 	struct zufs_req_hdr *request;
 	struct zufs_reply_hdr *reply;
+	uint64_t op_seq;		/* of its slot */
+	uint32_t op_slot;
 };
 
 struct zus_local {
@@ -26,6 +29,7 @@ struct zus_local {
 	pthread_mutex_t lock;		/* channels */
 	struct local_channel *idle;
 	uint64_t next_id;		/* atomic */
+	uint32_t num_channels;		/* under lock */
 	uint64_t root;			/* handle */
 	uint32_t uid, gid, pid;		/* of the caller, as requests say it */
 	struct zufs_mount_out mounted;
@@ -41,6 +45,9 @@ struct zus_local {
 	/* As the kernel's inode lock; hashed by handle, taken in rising order. */
 	pthread_rwlock_t inode_lock[LOCAL_LOCKS];
 };
+
+/* That operation has changed something: see zus_local_last_op(). */
+void local_op_done(uint32_t slot, uint64_t seq);
 
 /* One forced message, in a BATCH of its own. */
 int local_force(struct zus_local *local, struct zufs_forced *msg);

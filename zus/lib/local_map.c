@@ -36,6 +36,8 @@ int local_map_ask(struct zus_local_file *file, uint64_t off, uint64_t len, uint6
 	int ret = local_call_retry(file->local, &call);
 
 	map->id = call.id;
+	map->op_slot = call.op_slot;
+	map->op_seq = call.op_seq;
 	map->flags = flags;
 	map->count = ret ? 0 : out.count;
 	map->has_word = !ret && out.flags & ZUFS_MAPPED_WORD;

@@ -10,6 +10,8 @@
 /* The answer to one MAP. */
 struct local_map {
 	uint64_t id;
+	uint64_t op_seq;		/* operation id */
+	uint32_t op_slot;
 	uint64_t write_id;		/* to ask with: of a write(2) that has begun, or 0 */
 	uint32_t count;
 	uint32_t flags;			/* ZUFS_MAP_* that it was asked with */

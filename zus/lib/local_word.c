@@ -63,6 +63,7 @@ int local_commit_word(struct zus_local_file *file, const struct local_map *map, 
 		return -EIO;
 	__atomic_store_n(word, map->word.new_le64, __ATOMIC_RELAXED);
 	zus_persist(word, sizeof(*word));
+	local_op_done(map->op_slot, map->op_seq);
 	if (file->local->config.words_late)
 		tell_later(file->local, &msg);
 	else

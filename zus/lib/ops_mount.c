@@ -257,3 +257,22 @@ int zus_serve_freeze(struct zus_req *req)
 		return -EOPNOTSUPP;
 	return server->mount_ops.freeze(req, req->mount, !req->in.freeze.thaw);
 }
+
+/* -------------------------------------------------------------------------- seen */
+
+int zus_op_seen(struct zus_mount *mount, uint32_t slot, uint64_t seq, uint64_t *ino)
+{
+	const struct zus_mount_ops *ops = &zus_mount_entry(mount)->server->mount_ops;
+	struct zus_op_seen newest = { 0 };
+	int err;
+
+	if (slot >= mount->num_slots)
+		return -EINVAL;
+	err = ops->op_seen ? ops->op_seen(mount, slot, &newest) : -EOPNOTSUPP;
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	if (newest.seq != seq)
+		return newest.seq > seq ? -ESTALE : 0;
+	*ino = newest.ino;
+	return 1;
+}

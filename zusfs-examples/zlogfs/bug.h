@@ -56,6 +56,7 @@ enum zl_bug {
 	ZL_BUG_WORD_VISIBLE,	/* a word that is there counts, durable or not */
 	/* Of writes of many maps. */
 	ZL_BUG_WHOLE_PARTS,	/* each map counts by itself */
+	ZL_BUG_SEEN_LOST,	/* a mount does not learn from the log which operations were done */
 	ZL_BUG_COUNT,
 };
 

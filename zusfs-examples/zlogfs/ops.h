@@ -104,6 +104,10 @@ int zl_setxattr(struct zus_req *req, struct zus_inode *inode, const struct zus_s
 		struct zus_attr *out);
 int zl_listxattr(struct zus_req *req, struct zus_inode *inode);
 
+/* ------------------------------------------------------------------------ op.c */
+
+int zl_op_seen(struct zus_mount *mount, uint32_t slot, struct zus_op_seen *out);
+
 /* ------------------------------------------------------------ data.c, range.c */
 
 int zl_map(struct zus_req *req, struct zus_inode *inode, const struct zus_map *args);

@@ -188,7 +188,7 @@ static int zl_statfs(struct zus_req *req, struct zus_mount *mount, struct zus_st
 }
 
 static const struct zus_mount_ops mount_ops = {
-	.mount = zl_mount, .umount = zl_umount, .statfs = zl_statfs,
+	.mount = zl_mount, .umount = zl_umount, .statfs = zl_statfs, .op_seen = zl_op_seen,
 };
 
 static const struct zus_inode_ops inode_ops = {

@@ -18,6 +18,7 @@ struct found {
 	const struct zlf_record *record;
 	uint64_t tid;
 	uint32_t place;		/* in the order of the walk */
+	bool ours;		/* of this incarnation: who made it may ask for it */
 };
 
 struct recovery {
@@ -27,6 +28,7 @@ struct recovery {
 	uint32_t replayed;
 	uint64_t seg_max_tid;
 	uint32_t log;		/* whose segment is read */
+	bool ours;		/* it was opened by this incarnation */
 	bool torn[ZLF_MAX_LOGS]; /* its last record has a word that nobody has stored there */
 	uint64_t max_tid;
 	struct zl_work_list queue;
@@ -59,7 +61,7 @@ static int remember(void *arg, const struct zlf_record *record)
 			return -ENOMEM;
 		rec->found = grown;
 	}
-	rec->found[rec->n] = (struct found) { record, tid, rec->n };
+	rec->found[rec->n] = (struct found) { record, tid, rec->n, rec->ours };
 	rec->n++;
 	return 0;
 }
@@ -80,6 +82,15 @@ static int by_tid(const void *a, const void *b)
 	return left->place < right->place ? -1 : 1;
 }
 
+static bool opened_here(struct zl_fs *fs, uint32_t seg)
+{
+	const struct zl_dev *dev = zl_seg_dev(fs, seg);
+	const struct zlf_segment *line = (const void *)(dev->pm.media + dev->table_off +
+		(uint64_t)(seg - dev->first_segment) * ZLF_LINE_BYTES);
+
+	return zl_get64(line->incarnation) == fs->incarnation;
+}
+
 /* One that is not a log's last has ended: a hole in it is damage, no end. */
 static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
 {
@@ -96,6 +107,7 @@ static int walk_segs(struct recovery *rec, struct zl_seg **segs, uint32_t n)
 			return zl_freeze(fs, "the log has a hole", zl_seg_off(fs, seg));
 		rec->seg_max_tid = 0;
 		rec->log = segs[i]->log;
+		rec->ours = opened_here(fs, seg);
 		err = zl_log_walk(fs, seg, segs[i]->seq, remember, rec, &closed);
 		open[segs[i]->log] = !closed;
 		if (!err)
@@ -249,7 +261,8 @@ static int each_record(struct recovery *rec,
 			i += parts;
 			continue;
 		}
-		note_slot(rec->fs, rec->found[i].record);
+		if (rec->found[i].ours && !ZL_BUG(SEEN_LOST))
+			note_slot(rec->fs, rec->found[i].record);
 		for (; parts && !err; parts--, i++)
 			err = fn(rec, rec->found[i].record);
 	}
@@ -291,10 +304,13 @@ static int load_boundaries(struct zl_fs *fs)
 
 /* ---------------------------------------------------------------------- mount */
 
+/* Those of another incarnation nobody asks for: their callers are gone. */
 static void load_slots(struct zl_fs *fs)
 {
 	uint64_t bytes = (uint64_t)fs->geo.num_slots * sizeof(struct zlf_slot);
 
+	if (zl_get64(fs->ckpt.incarnation) != fs->incarnation)
+		return;
 	memcpy(fs->slots, fs->devs[0].pm.media + zl_get64(fs->devs[0].super->slots_off) +
 			  (zl_get32(fs->ckpt.slots_area) & 1) * bytes, bytes);
 }
