@@ -614,10 +614,11 @@ struct zus_extent {
  * map_done: more of it follows, so keep what was written, and make nothing of it part of the
  * file yet, neither bytes nor size. The write's id is zus_req_id() of its first map; its later
  * maps and map_dones have it as write_id. The map_done without MORE publishes all. One that
- * answers an error ends the write: drop all of it. If the write ended early that one has map_id and write_id the same and
- * written_bytes 0: what came before counts. A map may begin within the block in which the one
- * in front ended: answer where that block is, with COMMIT, and its bytes are kept. Faults go on
- * meanwhile; one for a block of the write is answered with ZUS_BUSY_RETRY, or as the file is.
+ * answers an error ends the write: drop all of it. If the write ended early that one has
+ * map_id and write_id the same and written_bytes 0: what came before counts. A map may begin
+ * within the block in which the one in front ended: answer where that block is, with COMMIT,
+ * and its bytes are kept. Faults go on meanwhile; one for a block of the write is answered
+ * with ZUS_BUSY_RETRY, or as the file is.
  */
 #define ZUS_MAP_MORE		(1u << 6)
 /* Of map_done: the word was stored; size and blocks count, mtime comes by setattr. */
@@ -947,9 +948,10 @@ int zus_req_extent(struct zus_req *req, const struct zus_extent *extent);
  * map_done before the write returns; it comes within about a second, with
  * ZUS_MAP_COMMITTED, and the word is durable then, unless the device failed, of which the
  * writer was told. Who looks at the file's map before that looks at the word: new_le64, it
- * is committed, and may have to be flushed yet; old_le64, the write is under way, or came to nothing and map_done says
- * so. Prepare, durable, all that the word makes valid before map returns. A write that
- * copied less, or whose epoch ended, does not store it: map_done comes as without a word.
+ * is committed, and may have to be flushed yet; old_le64, the write is under way, or came to
+ * nothing and map_done says so. Prepare, durable, all that the word makes valid before map
+ * returns. A write that copied less, or whose epoch ended, does not store it: map_done comes
+ * as without a word.
  * EOPNOTSUPP: no ZUS_MF_COW, or not for this map (a fault, ZERO, STAY, a part of a whole
  * write; with ZUS_MF_WHOLE_WRITES the extents must reach to the end): answer without.
  * EINVAL: alignment, old and new are the same.
