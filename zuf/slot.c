@@ -4,9 +4,11 @@
  * request holds a slot from when it is built until its answer is consumed, and
  * sequence n + 1 of a slot acknowledges n. Slots belong to the mount; each CPU
  * has a word of them of its own and looks at the others' only when it is empty.
+ * Where none is free, who asked first gets the next: a slot is handed over, not
+ * put down, so that no newcomer overtakes.
  */
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 
 #include "relay.h"
 
@@ -17,8 +19,16 @@ struct zuf_slot_word {
 	u64 seq[ZUF_SLOTS_PER_CPU];		/* written by the slot's holder */
 } ____cacheline_aligned_in_smp;
 
+struct zuf_slot_waiter {
+	struct list_head node;
+	struct task_struct *task;
+	u32 slot;				/* granted; written under the lock */
+};
+
 struct zuf_slots {
-	wait_queue_head_t wait;
+	spinlock_t lock;
+	struct list_head waiters;
+	unsigned int num_waiters;		/* written under the lock */
 	struct zuf_slot_word word[];		/* [nr_cpu_ids] */
 };
 
@@ -27,8 +37,10 @@ struct zuf_slots *zuf_slots_alloc(void)
 	struct zuf_slots *slots;
 
 	slots = kvzalloc(struct_size(slots, word, nr_cpu_ids), GFP_KERNEL);
-	if (slots)
-		init_waitqueue_head(&slots->wait);
+	if (!slots)
+		return NULL;
+	spin_lock_init(&slots->lock);
+	INIT_LIST_HEAD(&slots->waiters);
 	return slots;
 }
 
@@ -42,7 +54,12 @@ u32 zuf_slots_count(void)
 	return nr_cpu_ids * ZUF_SLOTS_PER_CPU;
 }
 
-static bool slot_try_word(struct zuf_slots *slots, unsigned int cpu, u32 *slot, u64 *seq)
+static struct zuf_slot_word *word_of(struct zuf_slots *slots, u32 slot)
+{
+	return &slots->word[slot / ZUF_SLOTS_PER_CPU];
+}
+
+static bool try_word(struct zuf_slots *slots, unsigned int cpu, u32 *slot)
 {
 	struct zuf_slot_word *word = &slots->word[cpu];
 	unsigned long used;
@@ -53,64 +70,143 @@ static bool slot_try_word(struct zuf_slots *slots, unsigned int cpu, u32 *slot, 
 		if (test_and_set_bit_lock(bit, &word->used))
 			continue;
 		*slot = cpu * ZUF_SLOTS_PER_CPU + bit;
-		*seq = ++word->seq[bit];
 		return true;
 	}
 	return false;
 }
 
-static bool slot_try(struct zuf_slots *slots, u32 *slot, u64 *seq)
+static bool slot_try(struct zuf_slots *slots, u32 *slot)
 {
 	unsigned int cpu = raw_smp_processor_id();
 
-	if (slot_try_word(slots, cpu, slot, seq))
+	if (try_word(slots, cpu, slot))
 		return true;
 	for_each_online_cpu(cpu)
-		if (slot_try_word(slots, cpu, slot, seq))
+		if (try_word(slots, cpu, slot))
 			return true;
 	return false;
 }
 
-/* True ends the wait: *err is 0 with a slot, or -EIO. */
-static bool slot_try_or_aborted(struct zuf_mount *mount, u32 *slot, u64 *seq, int *err)
+static bool slot_grant(struct zuf_slots *slots, u32 slot)
 {
-	*err = slot_try(mount->slots, slot, seq) ? 0 : -EIO;
-	return !*err || READ_ONCE(mount->aborted);
+	struct zuf_slot_waiter *w;
+	unsigned long flags;
+
+	spin_lock_irqsave(&slots->lock, flags);
+	w = list_first_entry_or_null(&slots->waiters, struct zuf_slot_waiter, node);
+	if (w) {
+		list_del_init(&w->node);
+		WRITE_ONCE(slots->num_waiters, slots->num_waiters - 1);
+		/* the last holder's sequence before the grant; pairs with waiter_sleep() */
+		smp_store_release(&w->slot, slot);
+		wake_up_process(w->task);
+	}
+	spin_unlock_irqrestore(&slots->lock, flags);
+	return w;
+}
+
+static void waiter_add(struct zuf_slots *slots, struct zuf_slot_waiter *w)
+{
+	spin_lock_irq(&slots->lock);
+	list_add_tail(&w->node, &slots->waiters);
+	WRITE_ONCE(slots->num_waiters, slots->num_waiters + 1);
+	spin_unlock_irq(&slots->lock);
+}
+
+static void waiter_remove(struct zuf_slots *slots, struct zuf_slot_waiter *w)
+{
+	spin_lock_irq(&slots->lock);
+	if (!list_empty(&w->node)) {
+		list_del_init(&w->node);
+		WRITE_ONCE(slots->num_waiters, slots->num_waiters - 1);
+	}
+	spin_unlock_irq(&slots->lock);
+}
+
+static int waiter_sleep(const struct zuf_mount *mount, const struct zuf_slot_waiter *w, bool kernel,
+			long left)
+{
+	unsigned int mode = kernel ? TASK_IDLE : TASK_KILLABLE;
+	int err = 0;
+
+	for (;;) {
+		set_current_state(mode | TASK_FREEZABLE_UNSAFE);
+		/* pairs with slot_grant() */
+		if (smp_load_acquire(&w->slot) != ZUFS_NO_SLOT)
+			break;
+		if (READ_ONCE(mount->aborted))
+			err = -EIO;
+		else if (!kernel && fatal_signal_pending(current))
+			err = -EINTR;
+		else if (!left)
+			err = -ETIMEDOUT;
+		if (err)
+			break;
+		left = schedule_timeout(left);
+	}
+	__set_current_state(TASK_RUNNING);
+	return err;
+}
+
+static int slot_wait(struct zuf_mount *mount, bool kernel, long timeout, u32 *slot)
+{
+	struct zuf_slots *slots = mount->slots;
+	struct zuf_slot_waiter w = { .task = current, .slot = ZUFS_NO_SLOT };
+	bool found;
+	int err = 0;
+
+	waiter_add(slots, &w);
+	/* pairs with the barrier in zuf_slot_put() */
+	smp_mb();
+	found = slot_try(slots, slot);
+	if (!found)
+		err = waiter_sleep(mount, &w, kernel, timeout);
+	waiter_remove(slots, &w);
+	/* w.slot can no longer change */
+	if (w.slot == ZUFS_NO_SLOT)
+		return err;
+	if (found)
+		zuf_slot_put(slots, w.slot);
+	else
+		*slot = w.slot;
+	return 0;
 }
 
 int zuf_slot_get(struct zuf_mount *mount, bool kernel, long timeout, u32 *slot, u64 *seq)
 {
 	struct zuf_slots *slots = mount->slots;
-	long left;
 	int err;
 
-	if (likely(slot_try(slots, slot, seq)))
-		return 0;
-	if (kernel) {
-		wait_event_idle(slots->wait, slot_try_or_aborted(mount, slot, seq, &err));
-		return err;
+	if (unlikely(!slot_try(slots, slot))) {
+		err = slot_wait(mount, kernel, kernel ? MAX_SCHEDULE_TIMEOUT : timeout, slot);
+		if (err)
+			return err;
 	}
-	left = wait_event_killable_timeout(slots->wait,
-					   slot_try_or_aborted(mount, slot, seq, &err), timeout);
-	if (left < 0)
-		return -EINTR;
-	return left ? err : -ETIMEDOUT;
+	*seq = ++word_of(slots, *slot)->seq[*slot % ZUF_SLOTS_PER_CPU];
+	return 0;
 }
 
 /* Those who wait look at mount->aborted again. */
 void zuf_slots_wake(struct zuf_slots *slots)
 {
-	wake_up_all(&slots->wait);
+	struct zuf_slot_waiter *w;
+
+	spin_lock_irq(&slots->lock);
+	list_for_each_entry(w, &slots->waiters, node)
+		wake_up_process(w->task);
+	spin_unlock_irq(&slots->lock);
 }
 
 void zuf_slot_put(struct zuf_slots *slots, u32 slot)
 {
-	struct zuf_slot_word *word = &slots->word[slot / ZUF_SLOTS_PER_CPU];
+	unsigned long *used = &word_of(slots, slot)->used;
+	unsigned int bit = slot % ZUF_SLOTS_PER_CPU;
 
-	clear_bit_unlock(slot % ZUF_SLOTS_PER_CPU, &word->used);
-	/* before waitqueue_active(); pairs with prepare_to_wait() before slot_try() */
-	smp_mb__after_atomic();
-	/* waitqueue_active: most mounts never have a waiter */
-	if (waitqueue_active(&slots->wait))
-		wake_up(&slots->wait);
+	do {
+		if (unlikely(READ_ONCE(slots->num_waiters)) && slot_grant(slots, slot))
+			return;
+		clear_bit_unlock(bit, used);
+		/* pairs with the barrier of a waiter between its coming and slot_try() */
+		smp_mb__after_atomic();
+	} while (unlikely(READ_ONCE(slots->num_waiters)) && !test_and_set_bit_lock(bit, used));
 }

@@ -4,7 +4,7 @@
 # helpers of the shell tests, $(BUILD)/tests/vm/helpers/NAME.
 
 VM_RELAY_NAMES := relay-hostile relay-silent relay-kill relay-death relay-overflow \
-	relay-abi relay-server inval-calls create-open lock-calls
+	relay-slots relay-abi relay-server inval-calls create-open lock-calls
 VM_RELAY_PROGS := $(VM_RELAY_NAMES:%=$(BUILD)/tests/vm/%)
 VM_RAW_OBJS := $(patsubst %,$(BUILD)/obj/tests/vm/%.o,rawfs rawops rawserver vmtest)
 VM_PROGS += $(VM_RELAY_PROGS)
