@@ -34,6 +34,14 @@ use()
 
 posix() { python3 -B "$1/$2.py" mnt "${@:3}"; }
 
+# Where the older version has them
+older_posix()
+{
+	local folder=$OLD/tree/tests/conformance/posix
+	[ -d "$folder" ] || folder=$OLD/tree/tests/vm/posix	# until 1.3
+	posix "$folder" "$@"
+}
+
 # By write(2) and mmap(2), and once nothing is cached
 check_data()
 {
@@ -50,11 +58,12 @@ check_data()
 check_toyfs()
 {
 	zufs_up toyfs
-	posix "$OLD/tree/tests/vm/posix" attrs "${ATTRS[@]}"
+	older_posix attrs "${ATTRS[@]}"
 	if [ -n "$OLDER" ]; then
-		posix "$OLD/tree/tests/vm/posix" names "${NAMES[@]}"
-		posix "$OLD/tree/tests/vm/posix" readdir "${READDIR[@]}"
-		posix "$TOP/tests/conformance/posix" older
+		older_posix names "${NAMES[@]}"
+		older_posix readdir "${READDIR[@]}"
+		# what came with 1.4
+		[ "$version" != 1.3 ] || posix "$TOP/tests/conformance/posix" older
 	fi
 	check_data
 	no_rule_broken
@@ -70,6 +79,24 @@ check_nullfs()
 	python3 -B "$TOP/tests/vm/data-inline.py" mnt/data
 	no_rule_broken
 	zufs_down nullfs
+}
+
+# Writes that one side makes of many parts, and the other of one
+check_zlogfs()
+{
+	zuf_load
+	zusd_start zlogfs
+	"$ZUS/mkfs.zlogfs" -f -q /dev/pmem0
+	zufs_mount zlogfs /dev/pmem0 mnt
+	check_data
+	dd if=/dev/urandom of=large bs=1M count=40 status=none
+	dd if=large of=mnt/large bs=40M status=none
+	umount mnt
+	zufs_mount zlogfs /dev/pmem0 mnt
+	cmp large mnt/large
+	no_rule_broken
+	zufs_down zlogfs
+	"$BUILD/zus/fsck.zlogfs" -n /dev/pmem0 || fail "damaged media"
 }
 
 # check OLDER WHAT...: these are the older version's, all else is this one's; $OLDER: which
@@ -88,6 +115,7 @@ check()
 	echo "== the older version's: $*"
 	check_toyfs
 	[ -z "$OLDER" ] || check_nullfs
+	[ ! -e "$OLD/zusfs-examples/zlogfs.so" ] || check_zlogfs
 }
 
 if [ -e "$BUILD/abi/not-built" ]; then

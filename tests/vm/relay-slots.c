@@ -16,7 +16,7 @@
 #include "rawserver.h"
 #include "vmtest.h"
 
-#define SLOTS_PER_CPU	64	/* docs/abi.md */
+#define SLOTS_PER_CPU	64	/* ZUF_SLOTS_PER_CPU */
 #define WAITERS		32
 #define CALLERS_MAX	(16 * SLOTS_PER_CPU + WAITERS)
 
