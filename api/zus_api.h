@@ -79,7 +79,7 @@
 #define ZUFS_CREATE_XATTRS_MAX		4u	/* of a new inode: ACLs and labels */
 #define ZUFS_OPTIONS_MAX_BYTES		4096u	/* plugin's mount options, with the NUL */
 #define ZUFS_MAP_MAX_BYTES		(64u << 20) /* one MAP asks for at most this */
-#define ZUFS_WHOLE_WRITE_MAX_BYTES	(1u << 30) /* with ZUFS_MF_WHOLE_WRITES */
+#define ZUFS_WHOLE_WRITE_MAX_BYTES	(1024u << 20) /* with ZUFS_MF_WHOLE_WRITES */
 
 /* A reply's err is in this range; codes from -512 down belong to the kernel. */
 #define ZUFS_ERR_MIN			(-511)
@@ -670,10 +670,10 @@ struct zufs_map_in {
  * size. The id of its first MAP names the write from then on: each later MAP and MAP_DONE
  * has it as write_id, until a MAP_DONE without MORE says that this was all. Then all of it
  * becomes part of the file. A MAP_DONE of it that fails ends it, too: nothing of it counts.
- * Where a write ends early, or its caller dies, that MAP_DONE has the write's id as map_id too, and 0 written_bytes; what came
- * before counts. A later MAP may begin within the block in which the one in front of it
- * ended: its bytes are where that one had it put them. Page faults go on meanwhile, by MAPs of
- * their own. There is at most one such write of an inode.
+ * Where a write ends early, or its caller dies, that MAP_DONE has the write's id as map_id
+ * too, and 0 written_bytes; what came before counts. A later MAP may begin within the block in
+ * which the one in front of it ended: its bytes are where that one had it put them. Page
+ * faults go on meanwhile, by MAPs of their own. There is at most one such write of an inode.
  */
 #define ZUFS_MAP_MORE			0x40u
 

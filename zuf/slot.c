@@ -26,7 +26,7 @@ struct zuf_slot_waiter {
 };
 
 struct zuf_slots {
-	spinlock_t lock;
+	spinlock_t lock;			/* of the waiters */
 	struct list_head waiters;
 	unsigned int num_waiters;		/* written under the lock */
 	struct zuf_slot_word word[];		/* [nr_cpu_ids] */

@@ -14,7 +14,7 @@
 #include "zlogfs.h"
 #include "zlogfs_ioctl.h"
 
-#define BLOCK		4096u
+#define BLOCK		4096ul
 #define MEDIA_BYTES	(4ul << 20)
 #define FILE_BYTES	(64u * BLOCK)
 
@@ -139,7 +139,7 @@ static int done_raw(uint64_t id, uint64_t off, uint64_t written, uint64_t size, 
 static uint64_t write_part(uint64_t write_id, uint64_t off, uint64_t len, char what, bool more)
 {
 	uint32_t flags = more ? ZUFS_MAP_MORE : 0;
-	struct part part;
+	struct part part = { 0 };
 
 	ck_assert_int_eq(map_raw(&part, off, len, ZUFS_MAP_WRITE | flags, write_id), 0);
 	copy_raw(&part, off, len, what);
@@ -243,7 +243,7 @@ START_TEST(a_fault_beside)
 {
 	void *page;
 	uint64_t id, before;
-	struct part part;
+	struct part part = { 0 };
 
 	fill(8 * BLOCK, 'o');
 	before = blocks_free();
@@ -280,7 +280,7 @@ END_TEST
 START_TEST(in_the_wrong_order)
 {
 	uint64_t before, id;
-	struct part part;
+	struct part part = { 0 };
 
 	fill(8 * BLOCK, 'o');
 	before = blocks_free();

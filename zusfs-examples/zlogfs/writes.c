@@ -83,21 +83,21 @@ void zl_writes_trim(struct zl_fs *fs, struct zl_write **writes, uint64_t end_byt
 {
 	uint64_t end = (end_bytes + ZLF_BLOCK_BYTES - 1) / ZLF_BLOCK_BYTES;
 	struct zl_write *w;
+	uint64_t kept;
 
 	while ((w = *writes)) {
-		if (w->bn + w->blocks <= end) {
+		kept = end > w->bn ? end - w->bn : 0;
+		if (kept < w->blocks) {
+			w->old_addr = 0;
+			free_behind(fs, w, (uint32_t)kept);
+			w->blocks = (uint32_t)kept;
+		}
+		if (kept) {
 			writes = &w->next;
 			continue;
 		}
-		w->old_addr = 0;
-		free_behind(fs, w, end > w->bn ? (uint32_t)(end - w->bn) : 0);
-		if (end > w->bn) {
-			w->blocks = (uint32_t)(end - w->bn);
-			writes = &w->next;
-		} else {
-			*writes = w->next;
-			free(w);
-		}
+		*writes = w->next;
+		free(w);
 	}
 }
 
