@@ -4,7 +4,7 @@
 # NAME from NAME.sh. They use libzus and the plugins of the same build.
 
 # A sanitizer has a malloc(3) of its own
-UNIT_NAMES := $(filter-out unit zlogfs_load $(if $(SAN),alloc-failures), \
+UNIT_NAMES := $(filter-out unit zlogfs_load zlogfs_mount $(if $(SAN),alloc-failures), \
 	$(notdir $(basename $(wildcard tests/unit/*.c))))
 UNIT_SCRIPTS := $(notdir $(basename $(wildcard tests/unit/*.sh)))
 UNIT_C_PROGS := $(UNIT_NAMES:%=$(BUILD)/tests/unit/%)
@@ -21,8 +21,10 @@ UNIT_ZLOGFS := $(filter zlogfs-%,$(UNIT_NAMES))
 $(UNIT_ZLOGFS:%=$(BUILD)/tests/unit/%): $(zlogfs_OBJS) $(ZLOGFS_CHECK_OBJS)
 $(UNIT_ZLOGFS:%=$(BUILD)/obj/tests/unit/%.o): override CPPFLAGS += -Izusfs-examples/zlogfs \
 	-Izusfs-examples/zlogfs/tools
-$(BUILD)/obj/tests/unit/zlogfs_load.o: override CPPFLAGS += -Izusfs-examples/zlogfs
+$(BUILD)/obj/tests/unit/zlogfs_load.o $(BUILD)/obj/tests/unit/zlogfs_mount.o: \
+	override CPPFLAGS += -Izusfs-examples/zlogfs
 $(addprefix $(BUILD)/tests/unit/zlogfs-,log space): $(BUILD)/obj/tests/unit/zlogfs_load.o
+$(addprefix $(BUILD)/tests/unit/zlogfs-,seen whole words): $(BUILD)/obj/tests/unit/zlogfs_mount.o
 
 # It says how much memory there is
 $(BUILD)/tests/unit/zlogfs-pending: private override LDFLAGS += -Wl,--wrap=malloc

@@ -6,62 +6,33 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "unit.h"
-#include "zlogfs.h"
 #include "zlogfs_ioctl.h"
+#include "zlogfs_mount.h"
 
-#define BLOCK		4096u
-#define MEDIA_BYTES	(4ul << 20)
-#define SLOTS		4u
 #define INCARNATION	7u
 
-static char *media;
+static void *media;
 static struct zus_local *fs;
 
 static struct zus_local *mount_on(void *memory, uint64_t incarnation, uint32_t flags)
 {
-	const struct zus_local_device device = {
-		.size_bytes = MEDIA_BYTES, .data_off = BLOCK, .memory = memory,
-	};
-	const struct zus_local_config config = {
-		.plugin = unit_plugin("zlogfs"), .options = "steps=manual,policy=cow",
-		.devices = &device, .num_devices = 1, .incarnation = incarnation, .flags = flags,
-	};
-	struct zus_local *local;
+	const struct zus_local_config config = { .incarnation = incarnation, .flags = flags };
 
-	ck_assert_int_eq(zus_local_mount(&config, &local), 0);
-	return local;
-}
-
-static void *new_memory(void)
-{
-	void *memory = mmap(NULL, MEDIA_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ck_assert_ptr_ne(memory, MAP_FAILED);
-	return memory;
+	return zlogfs_mount(memory, &config);
 }
 
 static void setup(void)
 {
-	const struct zl_mkfs how = {
-		.segment_shift = 14, .node_lines = 16, .num_logs = 1, .num_slots = SLOTS,
-		.unapplied_max_bytes = 65536, .fs_uuid = { 1 },
-	};
-	struct zl_media one = { .bytes = MEDIA_BYTES, .data_off = BLOCK };
-	const char *why;
-
-	one.addr = media = new_memory();
-	ck_assert_msg(!zl_mkfs(&one, 1, &how, &why), "mkfs: %s", why);
+	media = zlogfs_media_new();
 	fs = mount_on(media, INCARNATION, 0);
 }
 
 static void teardown(void)
 {
 	ck_assert_int_eq(zus_local_umount(fs), 0);
-	munmap(media, MEDIA_BYTES);
+	zlogfs_media_free(media);
 }
 
 static int seen(struct zus_local *local, struct zus_local_op op)
@@ -74,15 +45,15 @@ static int seen(struct zus_local *local, struct zus_local_op op)
 /* What a mount says that finds the media as they are now; the server of fs has died. */
 static int seen_after_crash(struct zus_local_op op, uint64_t incarnation, uint32_t flags)
 {
-	void *copy = new_memory();
+	void *copy = zlogfs_media_blank();
 	struct zus_local *local;
 	int ret;
 
-	memcpy(copy, media, MEDIA_BYTES);
+	memcpy(copy, media, ZLOGFS_MEDIA_BYTES);
 	local = mount_on(copy, incarnation, flags);
 	ret = seen(local, op);
 	ck_assert_int_eq(zus_local_umount(local), 0);
-	munmap(copy, MEDIA_BYTES);
+	zlogfs_media_free(copy);
 	return ret;
 }
 
@@ -92,31 +63,13 @@ static struct zus_local_op create(const char *path)
 	return zus_local_last_op();
 }
 
-static void step(uint32_t cmd)
-{
-	uint32_t most = 64;
-	struct zus_ioctl args = { .cmd = cmd, .flags = ZUS_IOCTL_ADMIN };
-	struct zus_local_file *root;
-	int32_t more;
-
-	if (cmd == ZLOGFS_IOC_APPLY) {
-		args.in = &most;
-		args.in_bytes = sizeof(most);
-	}
-	ck_assert_int_eq(zus_local_open(fs, "/", &root), 0);
-	do
-		ck_assert_int_eq(zus_local_ioctl(root, &args, &more), 0);
-	while (cmd == ZLOGFS_IOC_APPLY && more > 0);
-	zus_local_close(root);
-}
-
 START_TEST(what_was_done_is_known)
 {
 	struct zus_local_op op = create("/f"), next = { op.seq + 1, op.slot };
 	struct zus_attr attr;
 	uint64_t ino = 0;
 
-	ck_assert_uint_lt(op.slot, SLOTS);
+	ck_assert_uint_lt(op.slot, ZLOGFS_MEDIA_SLOTS);
 	ck_assert_int_eq(zus_local_op_seen(fs, &op, &ino), 1);
 	ck_assert_int_eq(zus_local_stat(fs, "/", &attr), 0);
 	ck_assert_uint_eq(ino, attr.ino);	/* it has a name more */
@@ -143,9 +96,9 @@ START_TEST(a_checkpoint_keeps_it)
 {
 	struct zus_local_op op = create("/f");
 
-	step(ZLOGFS_IOC_APPLY);
-	step(ZLOGFS_IOC_CHECKPOINT);
-	step(ZLOGFS_IOC_CHECKPOINT);
+	zlogfs_ask(fs, ZLOGFS_IOC_APPLY);
+	zlogfs_ask(fs, ZLOGFS_IOC_CHECKPOINT);
+	zlogfs_ask(fs, ZLOGFS_IOC_CHECKPOINT);
 	ck_assert_int_eq(seen_after_crash(op, INCARNATION, 0), 1);
 	ck_assert_int_eq(zus_local_end(fs), 0);
 	ck_assert_int_eq(zus_local_mount_again(fs), 0);
@@ -158,8 +111,8 @@ START_TEST(another_incarnation_knows_of_none)
 	struct zus_local_op op = create("/f");
 
 	ck_assert_int_eq(seen_after_crash(op, INCARNATION + 1, 0), 0);
-	step(ZLOGFS_IOC_APPLY);
-	step(ZLOGFS_IOC_CHECKPOINT);
+	zlogfs_ask(fs, ZLOGFS_IOC_APPLY);
+	zlogfs_ask(fs, ZLOGFS_IOC_CHECKPOINT);
 	ck_assert_int_eq(seen_after_crash(op, INCARNATION + 1, 0), 0);
 }
 END_TEST
@@ -193,7 +146,7 @@ END_TEST
 
 START_TEST(no_such_slot)
 {
-	ck_assert_int_eq(seen(fs, (struct zus_local_op) { 1, SLOTS }), 0);	/* not of this one */
+	ck_assert_int_eq(seen(fs, (struct zus_local_op) { 1, ZLOGFS_MEDIA_SLOTS }), 0);	/* not of this one */
 	ck_assert_int_eq(seen(fs, (struct zus_local_op) { 1, 64 }), -EINVAL);
 	ck_assert_int_eq(seen(fs, (struct zus_local_op) { 1, ZUS_NO_SLOT }), -EINVAL);
 }

@@ -4,18 +4,16 @@
  * maps, ended early, and in the wrong order.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <zus_api.h>
 
 #include "unit.h"
-#include "zlogfs.h"
 #include "zlogfs_ioctl.h"
+#include "zlogfs_mount.h"
 
 #define BLOCK		4096ul
-#define MEDIA_BYTES	(4ul << 20)
 #define FILE_BYTES	(64u * BLOCK)
 
 static void *media;
@@ -24,48 +22,13 @@ static struct zus_local_file *file;
 static uint64_t handle;
 static char bytes[FILE_BYTES];
 
-/* The root's handle is the first of its table: index 0, generation 1. */
-static uint64_t handle_of(const char *name)
-{
-	struct zufs_lookup_in in = { .dir = 1ull << 32, .name_bytes = (uint32_t)strlen(name) };
-	struct zufs_entry entry = { .handle = 0 };
-	struct zus_local_call call = {
-		.op = ZUFS_OP_LOOKUP, .in = &in, .in_bytes = sizeof(in), .payload = name,
-		.payload_bytes = in.name_bytes, .out = &entry, .out_bytes = sizeof(entry),
-	};
-
-	ck_assert_int_eq(zus_local_call(fs, &call), 0);
-	return entry.handle;
-}
-
-static void mount_with(const char *options)
-{
-	const struct zl_mkfs how = {
-		.segment_shift = 14, .node_lines = 16, .num_logs = 1, .num_slots = 4,
-		.unapplied_max_bytes = 65536, .fs_uuid = { 1 },
-	};
-	const struct zus_local_device device = { .size_bytes = MEDIA_BYTES, .data_off = BLOCK };
-	struct zl_media one = { .bytes = MEDIA_BYTES, .data_off = BLOCK };
-	struct zus_local_device with = device;
-	const struct zus_local_config config = {
-		.plugin = unit_plugin("zlogfs"), .options = options, .devices = &with,
-		.num_devices = 1,
-	};
-	const char *why;
-
-	media = mmap(NULL, MEDIA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(media, MAP_FAILED);
-	one.addr = with.memory = media;
-	ck_assert_msg(!zl_mkfs(&one, 1, &how, &why), "mkfs: %s", why);
-	ck_assert_int_eq(zus_local_mount(&config, &fs), 0);
-	ck_assert_int_eq(zus_local_create(fs, "/f", 0644), 0);
-	ck_assert_int_eq(zus_local_open(fs, "/f", &file), 0);
-	handle = handle_of("f");
-}
-
 static void setup(void)
 {
-	mount_with("steps=manual,policy=cow");
+	media = zlogfs_media_new();
+	fs = zlogfs_mount(media, NULL);
+	ck_assert_int_eq(zus_local_create(fs, "/f", 0644), 0);
+	ck_assert_int_eq(zus_local_open(fs, "/f", &file), 0);
+	handle = zlogfs_lookup(fs, "f").handle;
 }
 
 static void teardown(void)
@@ -73,7 +36,7 @@ static void teardown(void)
 	ck_assert_int_eq(zus_local_forget(fs, handle, 1), 0);
 	zus_local_close(file);
 	ck_assert_int_eq(zus_local_umount(fs), 0);
-	munmap(media, MEDIA_BYTES);
+	zlogfs_media_free(media);
 }
 
 /* ------------------------------------------------------------------ one map of a write */
@@ -175,18 +138,6 @@ static uint64_t blocks_free(void)
 	return st.blocks_free;
 }
 
-static void apply(void)
-{
-	uint32_t most = 64;
-	struct zus_ioctl args = { .cmd = ZLOGFS_IOC_APPLY, .flags = ZUS_IOCTL_ADMIN, .in = &most,
-				  .in_bytes = sizeof(most) };
-	int32_t more;
-
-	do
-		ck_assert_int_eq(zus_local_ioctl(file, &args, &more), 0);
-	while (more > 0);
-}
-
 static void fill(uint64_t len, char what)
 {
 	memset(bytes, what, len);
@@ -255,7 +206,7 @@ START_TEST(a_fault_beside)
 	write_part(id, 2 * BLOCK, 2 * BLOCK, 'n', false);
 	is_at(0, 4 * BLOCK, 'n');
 	is_at(6 * BLOCK, 1, 's');
-	apply();
+	zlogfs_ask(fs, ZLOGFS_IOC_APPLY);
 	ck_assert_uint_eq(blocks_free(), before);
 }
 END_TEST
@@ -298,7 +249,7 @@ END_TEST
 /* It gets as far as there is room, and that is one change, too. */
 START_TEST(no_space)
 {
-	static char large[MEDIA_BYTES];
+	static char large[ZLOGFS_MEDIA_BYTES];
 	struct zus_attr attr;
 	ssize_t n;
 

@@ -5,58 +5,32 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <zus_api.h>
 
 #include "unit.h"
-#include "zlogfs.h"
 #include "zlogfs_ioctl.h"
+#include "zlogfs_mount.h"
 
 #define BLOCK		4096ul
 #define BLOCKS		8u
-#define MEDIA_BYTES	(4ul << 20)
 
-static char *media;
+static void *media;
 static struct zus_local *fs;
 static struct zus_local_file *file;
 static struct zus_local_entry inode;
 
 static struct zus_local *mount_on(void *memory)
 {
-	const struct zus_local_device device = {
-		.size_bytes = MEDIA_BYTES, .data_off = BLOCK, .memory = memory,
-	};
-	const struct zus_local_config config = {
-		.plugin = unit_plugin("zlogfs"), .options = "steps=manual,policy=cow",
-		.devices = &device, .num_devices = 1, .words_late = ZUS_LOCAL_WORDS_MAX,
-	};
-	struct zus_local *local;
+	const struct zus_local_config config = { .words_late = ZUS_LOCAL_WORDS_MAX };
 
-	ck_assert_int_eq(zus_local_mount(&config, &local), 0);
-	return local;
-}
-
-static void *new_memory(void)
-{
-	void *memory = mmap(NULL, MEDIA_BYTES, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ck_assert_ptr_ne(memory, MAP_FAILED);
-	return memory;
+	return zlogfs_mount(memory, &config);
 }
 
 /* All that is in the log is in the tree. */
 static void apply(void)
 {
-	uint32_t most = 64;
-	const struct zus_ioctl args = { .cmd = ZLOGFS_IOC_APPLY, .flags = ZUS_IOCTL_ADMIN,
-					.in = &most, .in_bytes = sizeof(most) };
-	int32_t more;
-
-	do
-		ck_assert_int_eq(zus_local_ioctl(file, &args, &more), 0);
-	while (more > 0);
+	zlogfs_ask(fs, ZLOGFS_IOC_APPLY);
 }
 
 static void write_block(unsigned int bn, char with)
@@ -101,23 +75,13 @@ static char byte_there(unsigned int bn)
 /* A file of 'a', of which nothing is pending, and which stays open. */
 static void setup(void)
 {
-	const struct zl_mkfs how = {
-		.segment_shift = 14, .node_lines = 16, .num_logs = 1, .num_slots = 4,
-		.unapplied_max_bytes = 65536, .fs_uuid = { 1 },
-	};
-	struct zl_media one = { .bytes = MEDIA_BYTES, .data_off = BLOCK };
-	const struct zus_name name = { "f", 1 };
-	struct zus_local_info info;
-	const char *why;
 	unsigned int bn;
 
-	one.addr = media = new_memory();
-	ck_assert_msg(!zl_mkfs(&one, 1, &how, &why), "mkfs: %s", why);
+	media = zlogfs_media_new();
 	fs = mount_on(media);
 	ck_assert_int_eq(zus_local_create(fs, "/f", 0644), 0);
 	ck_assert_int_eq(zus_local_open(fs, "/f", &file), 0);
-	zus_local_info(fs, &info);
-	ck_assert_int_eq(zus_handle_lookup(fs, info.root.handle, &name, &inode), 0);
+	inode = zlogfs_lookup(fs, "f");
 	for (bn = 0; bn < BLOCKS; bn++)
 		write_block(bn, 'a');
 	apply();
@@ -130,7 +94,7 @@ static void teardown(void)
 	zus_local_forget(fs, inode.handle, 1);
 	zus_local_close(file);
 	ck_assert_int_eq(zus_local_umount(fs), 0);
-	munmap(media, MEDIA_BYTES);
+	zlogfs_media_free(media);
 }
 
 START_TEST(who_reads_sees_it)
@@ -202,24 +166,21 @@ END_TEST
 /* The server dies before it is told, after a checkpoint. */
 START_TEST(it_outlives_the_server)
 {
-	const struct zus_ioctl checkpoint = { .cmd = ZLOGFS_IOC_CHECKPOINT,
-					      .flags = ZUS_IOCTL_ADMIN };
-	void *copy = new_memory();
+	void *copy = zlogfs_media_blank();
 	struct zus_local_file *there;
 	struct zus_local *local;
-	int32_t none;
 
 	write_block(3, 'c');
-	ck_assert_int_eq(zus_local_ioctl(file, &checkpoint, &none), 0);
+	zlogfs_ask(fs, ZLOGFS_IOC_CHECKPOINT);
 	write_block(4, 'd');
-	memcpy(copy, media, MEDIA_BYTES);
+	memcpy(copy, media, ZLOGFS_MEDIA_BYTES);
 	local = mount_on(copy);
 	ck_assert_int_eq(zus_local_open(local, "/f", &there), 0);
 	expect(there, 3, 'c');
 	expect(there, 4, 'd');
 	zus_local_close(there);
 	ck_assert_int_eq(zus_local_umount(local), 0);
-	munmap(copy, MEDIA_BYTES);
+	zlogfs_media_free(copy);
 }
 END_TEST
 
