@@ -144,6 +144,32 @@ START_TEST(a_write_by_its_word)
 }
 END_TEST
 
+/* And by who meets its word, when the next operation of its slot has been done. */
+START_TEST(a_word_that_is_met_late)
+{
+	const struct zus_local_config config = { .incarnation = INCARNATION, .words_late = 1 };
+	void *other = zlogfs_media_new();
+	struct zus_local *local = zlogfs_mount(other, &config);
+	struct zus_local_file *file;
+	struct zus_local_op op, next;
+	struct zus_attr attr;
+
+	ck_assert_int_eq(zus_local_create(local, "/f", 0644), 0);
+	ck_assert_int_eq(zus_local_open(local, "/f", &file), 0);
+	ck_assert_int_eq(zus_local_pwrite(file, "x", 1, 0), 1);
+	op = zus_local_last_op();
+	ck_assert_int_eq(zus_local_create(local, "/g", 0644), 0);
+	next = zus_local_last_op();
+	ck_assert_uint_eq(next.slot, op.slot);
+	ck_assert_int_eq(zus_local_fstat(file, &attr), 0);
+	ck_assert_int_eq(seen(local, op), -ESTALE);
+	ck_assert_int_eq(seen(local, next), 1);
+	zus_local_close(file);
+	ck_assert_int_eq(zus_local_umount(local), 0);
+	zlogfs_media_free(other);
+}
+END_TEST
+
 START_TEST(no_such_slot)
 {
 	ck_assert_int_eq(seen(fs, (struct zus_local_op) { 1, ZLOGFS_MEDIA_SLOTS }), 0);	/* not of this one */
@@ -164,6 +190,7 @@ int main(void)
 	tcase_add_test(tc, another_incarnation_knows_of_none);
 	tcase_add_test(tc, what_failed_was_not_done);
 	tcase_add_test(tc, a_write_by_its_word);
+	tcase_add_test(tc, a_word_that_is_met_late);
 	tcase_add_test(tc, no_such_slot);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

@@ -29,14 +29,6 @@ static uint64_t max_tid(struct zl_fs *fs)
 	return max;
 }
 
-static void store_slots(struct zl_fs *fs, uint32_t area)
-{
-	uint64_t bytes = (uint64_t)fs->geo.num_slots * sizeof(struct zlf_slot);
-
-	zl_pm_copy(&fs->devs[0].pm, ZL_META, zl_get64(fs->devs[0].super->slots_off) +
-		   area * bytes, fs->slots, bytes);
-}
-
 int zl_step_checkpoint(struct zl_fs *fs, bool clean)
 {
 	uint64_t gen = zl_get64(fs->ckpt.gen) + !ZL_BUG(CKPT_IN_PLACE);
@@ -61,7 +53,7 @@ int zl_step_checkpoint(struct zl_fs *fs, bool clean)
 	ckpt.used_nodes = htole64(fs->used_nodes);
 	pthread_mutex_unlock(&fs->space_lock);
 	ckpt.crc = htole32(zl_crc_of(fs->crc_seed, &ckpt, 0, sizeof(ckpt)));
-	store_slots(fs, area);
+	zl_slots_store(fs, area);
 	zl_pm_fence();
 	zl_pm_copy(&fs->devs[0].pm, ZL_WORD, zl_get64(fs->devs[0].super->ring_off) +
 		   gen % ZLF_RING_SLOTS * sizeof(ckpt), &ckpt, sizeof(ckpt));

@@ -18,7 +18,7 @@ void zl_fs_free(struct zl_fs *fs)
 	zl_apply_free(fs);
 	zl_pools_free(fs);
 	zl_segs_free(fs);
-	free(fs->slots);
+	zl_slots_free(fs);
 	free(fs->boundaries);
 	pthread_mutex_destroy(&fs->space_lock);
 	pthread_mutex_destroy(&fs->objs_lock);
@@ -56,10 +56,9 @@ int zl_fs_load(struct zl_fs *fs, const struct zl_media *media, uint32_t num_medi
 	if (err || what)
 		return err ? err : -EINVAL;
 	fs->next_log_seq = zl_get64(fs->ckpt.next_log_seq);
-	fs->slots = calloc(fs->geo.num_slots, sizeof(*fs->slots));
-	if (!fs->slots || !fs->objs)
-		return -ENOMEM;
-	err = zl_pools_init(fs);
+	err = fs->objs ? zl_slots_init(fs) : -ENOMEM;
+	if (!err)
+		err = zl_pools_init(fs);
 	if (!err)
 		err = zl_apply_init(fs);
 	if (!err)

@@ -12,18 +12,13 @@
 #include "ops.h"
 #include "pending.h"
 
-#define SEQ_BITS	48	/* of an operation's id, below its slot */
-
 int zl_op_begin(struct zl_op *op, struct zl_fs *fs, const struct zus_req *req,
 		enum zl_space_class class)
 {
 	int err = 0;
 
 	op->fs = fs;
-	op->op_id = 0;
-	if (zus_req_op_slot(req) != ZUS_NO_SLOT)
-		op->op_id = (uint64_t)zus_req_op_slot(req) << SEQ_BITS |
-			    (zus_req_op_seq(req) & ((1ull << SEQ_BITS) - 1));
+	op->op_id = zl_slot_op_id(zus_req_op_slot(req), zus_req_op_seq(req));
 	op->floor_tid = op->tid = 0;
 	op->num_allocs = 0;
 	op->allocs = NULL;
@@ -321,29 +316,6 @@ int zl_op_append_word(struct zl_op *op, struct zl_log *log, struct zus_word *wor
 	word->dev = (uint32_t)(zl_seg_dev(fs, log->open->seg) - fs->devs);
 	word->dev_off = zl_seg_off(fs, log->open->seg) + offsetof(struct zlf_record, word) +
 			(log->pos - record_lines(op->item_bytes)) * ZLF_LINE_BYTES;
-	return 0;
-}
-
-void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj)
-{
-	if (op_id && op_id >> SEQ_BITS < fs->geo.num_slots)
-		fs->slots[op_id >> SEQ_BITS] = (struct zlf_slot) { htole64(op_id), htole64(obj) };
-}
-
-int zl_op_seen(struct zus_mount *mount, uint32_t slot, struct zus_op_seen *out)
-{
-	struct zl_fs *fs = mount->priv;
-	struct zlf_slot newest = { 0 };
-
-	zl_words_settle(fs);
-	zl_logs_lock(fs);
-	if (slot < fs->geo.num_slots)
-		newest = fs->slots[slot];
-	zl_logs_unlock(fs);
-	if (!newest.op_id || zl_get64(newest.op_id) >> SEQ_BITS != slot)
-		return -ENOENT;
-	out->seq = zl_get64(newest.op_id) & ((1ull << SEQ_BITS) - 1);
-	out->ino = zl_get64(newest.obj);
 	return 0;
 }
 

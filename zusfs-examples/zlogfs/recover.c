@@ -304,17 +304,6 @@ static int load_boundaries(struct zl_fs *fs)
 
 /* ---------------------------------------------------------------------- mount */
 
-/* Those of another incarnation nobody asks for: their callers are gone. */
-static void load_slots(struct zl_fs *fs)
-{
-	uint64_t bytes = (uint64_t)fs->geo.num_slots * sizeof(struct zlf_slot);
-
-	if (zl_get64(fs->ckpt.incarnation) != fs->incarnation)
-		return;
-	memcpy(fs->slots, fs->devs[0].pm.media + zl_get64(fs->devs[0].super->slots_off) +
-			  (zl_get32(fs->ckpt.slots_area) & 1) * bytes, bytes);
-}
-
 static int finish(struct zl_fs *fs, struct recovery *rec)
 {
 	int err = apply_some(rec);
@@ -341,7 +330,7 @@ int zl_recover(struct zl_fs *fs)
 	int err;
 
 	TAILQ_INIT(&rec.queue);
-	load_slots(fs);
+	zl_slots_load(fs);
 	fs->next_obj = zl_get64(fs->ckpt.next_obj);
 	fs->applied_tid = zl_get64(fs->ckpt.applied_tid);
 	fs->recovering = true;

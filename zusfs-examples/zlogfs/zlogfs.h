@@ -632,8 +632,16 @@ void zl_words_settle(struct zl_fs *fs);
 uint64_t zl_words_oldest(struct zl_fs *fs);
 void zl_words_free(struct zl_fs *fs);
 
-/* A slot's newest operation, durable; an operation holds its slot until it has returned. */
+/*
+ * Each slot's newest operation. op_id: of a request, 0 if it has no slot. note: it is durable;
+ * with any lock of a log. store: the checkpoint's area, under step; load: from the newest one.
+ */
+int zl_slots_init(struct zl_fs *fs);
+void zl_slots_free(struct zl_fs *fs);
+uint64_t zl_slot_op_id(uint32_t slot, uint64_t seq);
 void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj);
+void zl_slots_store(struct zl_fs *fs, uint32_t area);
+void zl_slots_load(struct zl_fs *fs);
 
 /* Log and tree as a crash, or an unmount, left them. */
 int zl_recover(struct zl_fs *fs);
@@ -692,7 +700,7 @@ struct zl_fs {
 	uint64_t applied_tid;
 	uint64_t seen_tid;	/* of the last look at the queues */
 	uint64_t range_next;	/* where to go on with the range that is being applied */
-	struct zlf_slot *slots;
+	struct zl_slots *slots;
 	uint64_t *boundaries;	/* tids, rising; under step */
 	uint32_t num_boundaries;
 	bool shares;		/* there may be shared blocks; under step */

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * slots.c - of each operation slot the newest operation that was done, by which zus_op_seen()
+ * answers. A write that its commit word has made part of a file may be noted behind the next
+ * operation of its slot, by who meets the word: what is newer stays.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops.h"
+
+#define SEQ_BITS	48	/* of an operation's id, below its slot */
+#define SEQ_MASK	((1ull << SEQ_BITS) - 1)
+
+/* A slot is one caller's, so nobody waits; who looks at all takes one lock after the other. */
+struct zl_slots {
+	pthread_mutex_t *lock;		/* of each slot; below zl_log.lock */
+	struct zlf_slot *newest;
+	struct zlf_slot *to_store;	/* under step */
+};
+
+int zl_slots_init(struct zl_fs *fs)
+{
+	struct zl_slots *slots = fs->slots = calloc(1, sizeof(*slots));
+	uint32_t n = fs->geo.num_slots, i;
+
+	if (!slots)
+		return -ENOMEM;
+	slots->lock = calloc(n, sizeof(*slots->lock));
+	slots->newest = calloc(n, sizeof(*slots->newest));
+	slots->to_store = calloc(n, sizeof(*slots->to_store));
+	if (!slots->lock || !slots->newest || !slots->to_store)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		pthread_mutex_init(&slots->lock[i], NULL);
+	return 0;
+}
+
+void zl_slots_free(struct zl_fs *fs)
+{
+	struct zl_slots *slots = fs->slots;
+
+	if (!slots)
+		return;
+	free(slots->lock);
+	free(slots->newest);
+	free(slots->to_store);
+	free(slots);
+	fs->slots = NULL;
+}
+
+uint64_t zl_slot_op_id(uint32_t slot, uint64_t seq)
+{
+	return slot == ZUS_NO_SLOT ? 0 : (uint64_t)slot << SEQ_BITS | (seq & SEQ_MASK);
+}
+
+void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj)
+{
+	struct zl_slots *slots = fs->slots;
+	uint64_t slot = op_id >> SEQ_BITS;
+
+	if (!op_id || slot >= fs->geo.num_slots)
+		return;
+	pthread_mutex_lock(&slots->lock[slot]);
+	if (op_id > zl_get64(slots->newest[slot].op_id))
+		slots->newest[slot] = (struct zlf_slot) { htole64(op_id), htole64(obj) };
+	pthread_mutex_unlock(&slots->lock[slot]);
+}
+
+static struct zlf_slot newest_of(struct zl_slots *slots, uint32_t slot)
+{
+	struct zlf_slot newest;
+
+	pthread_mutex_lock(&slots->lock[slot]);
+	newest = slots->newest[slot];
+	pthread_mutex_unlock(&slots->lock[slot]);
+	return newest;
+}
+
+int zl_op_seen(struct zus_mount *mount, uint32_t slot, struct zus_op_seen *out)
+{
+	struct zl_fs *fs = mount->priv;
+	struct zlf_slot newest = { 0 };
+
+	zl_words_settle(fs);
+	if (slot < fs->geo.num_slots)
+		newest = newest_of(fs->slots, slot);
+	if (!newest.op_id || zl_get64(newest.op_id) >> SEQ_BITS != slot)
+		return -ENOENT;
+	out->seq = zl_get64(newest.op_id) & SEQ_MASK;
+	out->ino = zl_get64(newest.obj);
+	return 0;
+}
+
+static uint64_t area_off(const struct zl_fs *fs, uint32_t area)
+{
+	return zl_get64(fs->devs[0].super->slots_off) +
+	       (uint64_t)area * fs->geo.num_slots * sizeof(struct zlf_slot);
+}
+
+void zl_slots_store(struct zl_fs *fs, uint32_t area)
+{
+	struct zl_slots *slots = fs->slots;
+	uint32_t i;
+
+	for (i = 0; i < fs->geo.num_slots; i++)
+		slots->to_store[i] = newest_of(slots, i);
+	zl_pm_copy(&fs->devs[0].pm, ZL_META, area_off(fs, area), slots->to_store,
+		   fs->geo.num_slots * sizeof(*slots->to_store));
+}
+
+/* Those of another incarnation nobody asks for: their callers are gone. */
+void zl_slots_load(struct zl_fs *fs)
+{
+	uint64_t off = area_off(fs, zl_get32(fs->ckpt.slots_area) & 1);
+	struct zlf_slot slot;
+	uint32_t i;
+
+	if (zl_get64(fs->ckpt.incarnation) != fs->incarnation)
+		return;
+	for (i = 0; i < fs->geo.num_slots; i++) {
+		memcpy(&slot, fs->devs[0].pm.media + off + i * sizeof(slot), sizeof(slot));
+		zl_slot_note(fs, zl_get64(slot.op_id), zl_get64(slot.obj));
+	}
+}
