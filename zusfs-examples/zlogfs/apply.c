@@ -171,7 +171,7 @@ static int keep(struct zl_fs *fs, const struct zl_elem *elem, uint64_t until_tid
 		return 0;
 	zl_past_of(elem, until_tid, &past);
 	zl_bits_set(fs, zl_get64(past.head.addr), zl_elem_blocks(&past.head));
-	err = zl_tree_put(fs, &past, &old);
+	err = zl_tree_put(fs, &past, NULL, &old);
 	return err < 0 ? err : 0;
 }
 
@@ -277,7 +277,7 @@ static int put_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_pending *
 	uint32_t blocks = zl_elem_blocks(&p->elem.head);
 	int err = ZL_BUG(ELEM_IN_PLACE) ? zl_tree_spoil(fs, &p->elem) : 0;
 
-	err = err ? err : zl_tree_put(fs, &p->elem, old);
+	err = err ? err : zl_tree_put(fs, &p->elem, &p->lead, old);
 	if (!err && blocks) {
 		zl_bits_set(fs, zl_get64(p->elem.head.addr), blocks);
 		store_hints(fs, batch, &p->elem.head, blocks);
@@ -338,12 +338,14 @@ static int apply_one(struct zl_fs *fs, struct zl_batch *batch, struct zl_work *w
 /* Nodes come from memory while those in front are worked at. */
 static void look_ahead(const struct zl_fs *fs, const struct zl_batch *batch, uint32_t i)
 {
+	const struct zl_pending *p;
 	struct zl_key key;
 
 	if (i >= batch->n || batch->work[i]->kind != ZL_WORK_PENDING)
 		return;
-	key = zl_elem_key(&zl_pending_of(batch->work[i])->elem.head);
-	zl_tree_prefetch(fs, &key);
+	p = zl_pending_of(batch->work[i]);
+	key = zl_elem_key(&p->elem.head);
+	zl_tree_prefetch(fs, &key, &p->lead);
 }
 
 static void free_dropped(struct zl_fs *fs, const struct zl_batch *batch)

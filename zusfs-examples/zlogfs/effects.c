@@ -126,6 +126,16 @@ static void enqueue(struct zl_effect *to, struct zl_work *work, enum zl_work_kin
 	TAILQ_INSERT_TAIL(to->queue, work, link);
 }
 
+/* Who changes a key has mostly looked for it just before. */
+static struct zl_lead lead_to(const struct zl_obj *obj, uint32_t rec_type, uint64_t key)
+{
+	const struct zl_sought *sought = &obj->sought;
+
+	if (sought->rec_type == rec_type && sought->key == key)
+		return sought->lead;
+	return (struct zl_lead) { .leaf = NULL };
+}
+
 /*
  * What is pending of the key, for the caller to fill anew. A place in the queue that is there
  * is kept: what a key comes to may be in the tree before its turn, never behind it.
@@ -150,6 +160,7 @@ static struct zl_pending *pending_for(struct zl_effect *to, struct zl_obj *obj, 
 	p->room_lines = (uint8_t)lines;
 	p->rec_type = (uint8_t)rec_type;
 	p->key = key;
+	p->lead = lead_to(obj, rec_type, key);
 	enqueue(to, &p->work, ZL_WORK_PENDING);
 	zl_obj_begin(obj);
 	zl_pending_insert(p);

@@ -231,6 +231,7 @@ static void copy_half(struct zl_fs *fs, struct zl_node *right, const struct zl_n
 static void drop_half(struct zl_fs *fs, struct zl_node *left, uint32_t at)
 {
 	zl_node_change(left);
+	zl_node_reshape(left);
 	while (left->n > at)
 		zl_node_unlink(fs, left, left->n - 1u);
 	zl_node_changed(left);

@@ -199,6 +199,11 @@ void zl_node_changed(struct zl_node *node)
 	__atomic_store_n(&node->seq, node->seq + 1, __ATOMIC_RELEASE);
 }
 
+void zl_node_reshape(struct zl_node *node)
+{
+	__atomic_store_n(&node->shape, node->shape + 1, __ATOMIC_RELAXED);
+}
+
 /* -------------------------------------------------------------------- places */
 
 /*
@@ -614,7 +619,7 @@ static struct zl_node *take_node(struct zl_tree *tree, uint32_t level)
 	node = take_bytes(tree, level ? sizeof(struct inner_node) : sizeof(*node));
 	if (!node)
 		return NULL;
-	node->seq = 0;
+	node->seq = node->shape = 0;
 	node->children = level ? ((struct inner_node *)node)->children : NULL;
 	return node;
 }
@@ -644,6 +649,7 @@ static void give_back(struct zl_fs *fs, struct zl_node *node)
 	struct zl_tree *tree = fs->tree_state;
 
 	zl_node_change(node);		/* whoever still reads it is too late */
+	zl_node_reshape(node);
 	zl_node_changed(node);
 	SLIST_INSERT_HEAD(node->level ? &tree->free_inner : &tree->free_leaves, node, in_free);
 }

@@ -20,6 +20,7 @@ struct zl_node {
 	const struct zlf_node *media;
 	struct zl_node **children;	/* by line; NULL: not loaded yet; of a leaf there are none */
 	uint64_t addr;
+	uint32_t shape;			/* another, when keys that led here may lead elsewhere */
 	/* In order: first lines of elements, and their keys as two numbers. */
 	uint8_t order[ZLF_NODE_LINES_MAX] __attribute__((aligned(ZLF_LINE_BYTES)));
 	struct zl_low {
@@ -76,6 +77,8 @@ bool zl_node_read_begin(const struct zl_node *node, uint32_t *seq);
 bool zl_node_read_ok(const struct zl_node *node, uint32_t seq);
 void zl_node_change(struct zl_node *node);
 void zl_node_changed(struct zl_node *node);
+/* Between these two: partner of zl_lead, which is compared under zl_tree.lock. */
+void zl_node_reshape(struct zl_node *node);
 
 /*
  * An extent's blocks and flags as one number, so that who only asks where they are need not

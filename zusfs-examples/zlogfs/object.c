@@ -170,11 +170,16 @@ static int tree_next(struct zl_obj *obj, uint32_t rec_type, uint64_t key, uint64
 {
 	const struct zl_key end = { .obj = obj->id, .key = last, .rec_type = rec_type };
 	struct zl_key at = { .obj = obj->id, .key = key, .rec_type = rec_type };
+	struct zl_lead *lead = &obj->sought.lead;
 	const struct zl_range *range;
 	int err;
 
+	lead->leaf = NULL;
+	obj->sought.key = key;
+	obj->sought.rec_type = rec_type;
 	for (;;) {
-		err = zl_tree_next(obj->fs, &at, &end, elem);
+		err = zl_tree_next(obj->fs, &at, &end, elem, lead);
+		lead = NULL;
 		if (err)
 			return err;
 		range = range_over(obj, rec_type, zl_get64(elem->head.key));

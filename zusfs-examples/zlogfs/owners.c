@@ -82,7 +82,7 @@ static int find_number(struct zl_fs *fs, struct zl_key *key, uint64_t since)
 
 	at.tid++;
 	last.tid |= ZL_OWNER_NUMBERS - 1;
-	while (!(err = zl_tree_next(fs, &at, &last, &elem))) {
+	while (!(err = zl_tree_next(fs, &at, &last, &elem, NULL))) {
 		found = zl_get64(elem.head.create_tid);
 		if (zl_get64(elem.head.end_tid) == since) {
 			key->tid = found;
@@ -126,7 +126,7 @@ int zl_owner_put(struct zl_fs *fs, const struct zlf_elem *extent)
 		.key = htole64(key.key), .create_tid = htole64(key.tid),
 		.end_tid = htole64(zl_elem_key(extent).tid), .addr = extent->addr, .len = extent->len,
 	};
-	err = zl_tree_put(fs, &owner, NULL);
+	err = zl_tree_put(fs, &owner, NULL, NULL);
 	return err < 0 ? err : 0;
 }
 
@@ -148,7 +148,7 @@ int zl_owners_any(struct zl_fs *fs)
 {
 	const struct zl_key first = { .obj = ZLF_OBJ_OWNERS };
 	struct zl_elem elem;
-	int err = zl_tree_next(fs, &first, NULL, &elem);
+	int err = zl_tree_next(fs, &first, NULL, &elem, NULL);
 
 	return err ? err == -ENOENT ? 0 : err : is_owner(&elem.head);
 }
@@ -160,7 +160,7 @@ int zl_owners_count(struct zl_fs *fs, uint64_t *n)
 	int err;
 
 	for (*n = 0;; ++*n) {
-		err = zl_tree_next(fs, &key, NULL, &elem);
+		err = zl_tree_next(fs, &key, NULL, &elem, NULL);
 		if (err || !is_owner(&elem.head))
 			return err == -ENOENT ? 0 : err;
 		key = zl_elem_key(&elem.head);

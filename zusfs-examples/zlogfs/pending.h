@@ -34,6 +34,7 @@ struct zl_pending {
 	struct zl_obj *obj;	/* with a reference */
 	struct zl_pending *rest_next;
 	uint64_t ended_tid;	/* detached: by which record */
+	struct zl_lead lead;	/* to its place in the tree */
 	struct zl_elem elem;	/* head.lines 0: there is to be none */
 };
 

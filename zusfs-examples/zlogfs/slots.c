@@ -27,7 +27,7 @@ int zl_slots_init(struct zl_fs *fs)
 
 	if (!slots)
 		return -ENOMEM;
-	slots->lock = calloc(n, sizeof(*slots->lock));
+	slots->lock = calloc(n, sizeof(pthread_mutex_t));
 	slots->newest = calloc(n, sizeof(*slots->newest));
 	slots->to_store = calloc(n, sizeof(*slots->to_store));
 	if (!slots->lock || !slots->newest || !slots->to_store)

@@ -234,8 +234,18 @@ static bool is_behind(const struct look *look, const struct zl_key *last)
 	return zl_key_compare(&key, last) > 0;
 }
 
+/* Where the look has come first: an element of the key would be there. */
+ZL_OPTIMISTIC
+static void remember(const struct look *look, struct zl_lead *lead)
+{
+	lead->leaf = (struct zl_node *)look->node;
+	lead->shape = __atomic_load_n(&look->node->shape, __ATOMIC_RELAXED);
+	if (!zl_node_read_ok(look->node, look->seq))
+		lead->leaf = NULL;
+}
+
 static int next(struct look *look, struct zl_key key, const struct zl_key *last,
-		struct zl_elem *elem, bool prune)
+		struct zl_elem *elem, struct zl_lead *lead, bool prune)
 {
 	int err;
 
@@ -243,6 +253,9 @@ static int next(struct look *look, struct zl_key key, const struct zl_key *last,
 		err = look_for(look, &key);
 		if (err)
 			return err;
+		if (lead)
+			remember(look, lead);
+		lead = NULL;
 		if (!at_end(look)) {
 			if (last && is_behind(look, last) &&
 			    zl_node_read_ok(look->node, look->seq))
@@ -262,10 +275,10 @@ static int next(struct look *look, struct zl_key key, const struct zl_key *last,
 }
 
 int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, const struct zl_key *last,
-		 struct zl_elem *elem)
+		 struct zl_elem *elem, struct zl_lead *lead)
 {
 	struct look look = { .fs = fs };
-	int err = next(&look, *key, last, elem, false);
+	int err = next(&look, *key, last, elem, lead, false);
 
 	end_look(&look);
 	return err;
@@ -274,7 +287,7 @@ int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, const struct zl_key
 int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem)
 {
 	struct look look = { .fs = fs };
-	int err = next(&look, *key, NULL, elem, true);
+	int err = next(&look, *key, NULL, elem, NULL, true);
 
 	end_look(&look);
 	return err;
@@ -386,12 +399,25 @@ static bool newer(const struct zlf_elem *elem, uint64_t tid)
 	return zl_get64(elem->end_tid) > tid;
 }
 
-/* Free lines of the leaf that path then leads to. */
-static int find_room(struct zl_fs *fs, const struct zl_key *key, uint32_t lines,
-		     struct zl_path *path, uint32_t *line)
+/* Does it still say where its key leads? Partner: zl_node_reshape(). */
+static bool leads(const struct zl_lead *lead)
+{
+	return lead && lead->leaf &&
+	       __atomic_load_n(&lead->leaf->shape, __ATOMIC_RELAXED) == lead->shape;
+}
+
+/* Free lines of the leaf that path then leads to; of what is above it path need not tell. */
+static int find_room(struct zl_fs *fs, const struct zl_key *key, const struct zl_lead *lead,
+		     uint32_t lines, struct zl_path *path, uint32_t *line)
 {
 	int err;
 
+	if (leads(lead)) {
+		path->node[0] = lead->leaf;
+		*line = zl_node_room(fs, lead->leaf, lines);
+		if (*line)
+			return 0;
+	}
 	for (;;) {
 		err = zl_tree_descend(fs, key, path);
 		if (err)
@@ -409,14 +435,15 @@ static int find_room(struct zl_fs *fs, const struct zl_key *key, uint32_t lines,
 	}
 }
 
-static int put_locked(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old)
+static int put_locked(struct zl_fs *fs, const struct zl_elem *elem, const struct zl_lead *lead,
+		      struct zl_elem *old)
 {
 	struct zl_key key = zl_elem_key(&elem->head);
 	struct zl_path path;
 	struct zl_node *leaf;
 	uint32_t i, line;
 	bool exact;
-	int err = find_room(fs, &key, elem->head.lines, &path, &line);
+	int err = find_room(fs, &key, lead, elem->head.lines, &path, &line);
 
 	if (err)
 		return err;
@@ -438,7 +465,8 @@ static int put_locked(struct zl_fs *fs, const struct zl_elem *elem, struct zl_el
 	return 0;
 }
 
-int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old)
+int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, const struct zl_lead *lead,
+		struct zl_elem *old)
 {
 	struct zl_elem sealed;
 	int err;
@@ -447,7 +475,7 @@ int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *ol
 		old->head.lines = 0;
 	seal_elem(fs, &sealed, elem);
 	pthread_mutex_lock(&fs->tree_state->lock);
-	err = put_locked(fs, &sealed, old);
+	err = put_locked(fs, &sealed, lead, old);
 	pthread_mutex_unlock(&fs->tree_state->lock);
 	return err;
 }
@@ -473,13 +501,19 @@ static int del_locked(struct zl_fs *fs, const struct zl_key *key, uint64_t tid,
 	return 0;
 }
 
-void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key)
+void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key,
+		      const struct zl_lead *lead)
 {
 	const struct zl_node *node = fs->tree_state->root;
 	uint64_t behind = ZLF_NODE_LINES_MAX;
 	bool exact;
 	uint32_t i;
 
+	/* not even looked at: that would be the wait for memory */
+	if (lead->leaf) {
+		zl_node_prefetch(lead->leaf, behind);
+		return;
+	}
 	while (node && node->level) {
 		i = zl_node_search(node, key, &exact);
 		i -= i && !exact;

@@ -288,16 +288,29 @@ struct zl_elem {
 	uint8_t payload[ZLF_ELEM_PAYLOAD_MAX];
 };
 
+/* A leaf to which a key leads as long as that is the leaf's shape. NULL: it is not known. */
+struct zl_lead {
+	struct zl_node *leaf;
+	uint32_t shape;
+};
+
+/* What has been looked for in the tree, of an object, and where that was. */
+struct zl_sought {
+	uint64_t key;
+	uint32_t rec_type;
+	struct zl_lead lead;
+};
+
 /*
  * The element of key, the first at or behind it, the last at or in front of it: 0, ENOENT, EIO.
  * last: none behind it. place: of an extent key, addr, len and flags are enough; others may
- * be 0.
+ * be 0. lead: where key would be, or NULL.
  * Any thread, with no lock; beside changes of the tree what is found was there at some moment
  * of the call.
  */
 int zl_tree_find(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 int zl_tree_next(struct zl_fs *fs, const struct zl_key *key, const struct zl_key *last,
-		 struct zl_elem *elem);
+		 struct zl_elem *elem, struct zl_lead *lead);
 int zl_tree_prev(struct zl_fs *fs, const struct zl_key *key, bool place, struct zl_elem *elem);
 
 int zl_tree_load(struct zl_fs *fs);
@@ -315,14 +328,16 @@ void zl_node_header(const struct zl_fs *fs, struct zlf_node *header, uint64_t se
  * Changes of the tree, by one thread at a time, under fs->step: any number of put and del, then
  * commit, behind which they are durable and what they replaced is gone. Who looks something up
  * finds them at once: what they do is durable in the log, and pending until they are. *old,
- * with lines 0 if there was none: what was there; NULL: nobody wants to know. prefetch: that
- * key comes soon. 1: what is there is newer, and stays, or is
- * not there. next_prune: leaves on the way that have nothing are pruned, too: a crash may have
- * come before they were.
+ * with lines 0 if there was none: what was there; NULL: nobody wants to know. lead: the way is
+ * known, perhaps; or NULL. prefetch: that key comes soon. 1: what is there is newer, and stays,
+ * or is not there. next_prune: leaves on the way that have nothing are pruned, too: a crash may
+ * have come before they were.
  */
-int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, struct zl_elem *old);
+int zl_tree_put(struct zl_fs *fs, const struct zl_elem *elem, const struct zl_lead *lead,
+		struct zl_elem *old);
 int zl_tree_del(struct zl_fs *fs, const struct zl_key *key, uint64_t tid, struct zl_elem *old);
-void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key);
+void zl_tree_prefetch(const struct zl_fs *fs, const struct zl_key *key,
+		      const struct zl_lead *lead);
 int zl_tree_next_prune(struct zl_fs *fs, const struct zl_key *key, struct zl_elem *elem);
 /* A mistake that bug.h has: the element's second word is changed where it is. */
 int zl_tree_spoil(struct zl_fs *fs, const struct zl_elem *elem);
@@ -355,6 +370,7 @@ struct zl_obj {
 	pthread_mutex_t lock;
 	struct zl_index pending;
 	struct zl_range_list ranges;
+	struct zl_sought sought;	/* the newest, of what may become pending next */
 	uint64_t change_tid;	/* of the newest record about it */
 	struct zl_word *word;	/* a write that may have become part of it; see zl_obj_lock() */
 	uint64_t begun;		/* so many things were pending; atomic, as is the next */
