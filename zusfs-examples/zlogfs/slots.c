@@ -13,9 +13,11 @@
 #define SEQ_BITS	48	/* of an operation's id, below its slot */
 #define SEQ_MASK	((1ull << SEQ_BITS) - 1)
 
-/* A slot is one caller's, so nobody waits; who looks at all takes one lock after the other. */
+#define GROUP_SLOTS	64u	/* those of a CPU, as the kernel gives them out */
+
+/* A group is one CPU's, so nobody waits; who looks at all takes one lock after the other. */
 struct zl_slots {
-	pthread_mutex_t *lock;		/* of each slot; below zl_log.lock */
+	pthread_mutex_t *lock;		/* of each group; below zl_log.lock */
 	struct zlf_slot *newest;
 	struct zlf_slot *to_store;	/* under step */
 };
@@ -23,16 +25,16 @@ struct zl_slots {
 int zl_slots_init(struct zl_fs *fs)
 {
 	struct zl_slots *slots = fs->slots = calloc(1, sizeof(*slots));
-	uint32_t n = fs->geo.num_slots, i;
+	uint32_t n = fs->geo.num_slots, groups = (n + GROUP_SLOTS - 1) / GROUP_SLOTS, i;
 
 	if (!slots)
 		return -ENOMEM;
-	slots->lock = calloc(n, sizeof(pthread_mutex_t));
+	slots->lock = calloc(groups, sizeof(pthread_mutex_t));
 	slots->newest = calloc(n, sizeof(*slots->newest));
 	slots->to_store = calloc(n, sizeof(*slots->to_store));
 	if (!slots->lock || !slots->newest || !slots->to_store)
 		return -ENOMEM;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < groups; i++)
 		pthread_mutex_init(&slots->lock[i], NULL);
 	return 0;
 }
@@ -62,19 +64,19 @@ void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj)
 
 	if (!op_id || slot >= fs->geo.num_slots)
 		return;
-	pthread_mutex_lock(&slots->lock[slot]);
+	pthread_mutex_lock(&slots->lock[slot / GROUP_SLOTS]);
 	if (op_id > zl_get64(slots->newest[slot].op_id))
 		slots->newest[slot] = (struct zlf_slot) { htole64(op_id), htole64(obj) };
-	pthread_mutex_unlock(&slots->lock[slot]);
+	pthread_mutex_unlock(&slots->lock[slot / GROUP_SLOTS]);
 }
 
 static struct zlf_slot newest_of(struct zl_slots *slots, uint32_t slot)
 {
 	struct zlf_slot newest;
 
-	pthread_mutex_lock(&slots->lock[slot]);
+	pthread_mutex_lock(&slots->lock[slot / GROUP_SLOTS]);
 	newest = slots->newest[slot];
-	pthread_mutex_unlock(&slots->lock[slot]);
+	pthread_mutex_unlock(&slots->lock[slot / GROUP_SLOTS]);
 	return newest;
 }
 
@@ -102,10 +104,14 @@ static uint64_t area_off(const struct zl_fs *fs, uint32_t area)
 void zl_slots_store(struct zl_fs *fs, uint32_t area)
 {
 	struct zl_slots *slots = fs->slots;
-	uint32_t i;
+	uint32_t i, n, all = fs->geo.num_slots;
 
-	for (i = 0; i < fs->geo.num_slots; i++)
-		slots->to_store[i] = newest_of(slots, i);
+	for (i = 0; i < all; i += n) {
+		n = all - i < GROUP_SLOTS ? all - i : GROUP_SLOTS;
+		pthread_mutex_lock(&slots->lock[i / GROUP_SLOTS]);
+		memcpy(&slots->to_store[i], &slots->newest[i], n * sizeof(slots->newest[0]));
+		pthread_mutex_unlock(&slots->lock[i / GROUP_SLOTS]);
+	}
 	zl_pm_copy(&fs->devs[0].pm, ZL_META, area_off(fs, area), slots->to_store,
 		   fs->geo.num_slots * sizeof(*slots->to_store));
 }
