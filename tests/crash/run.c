@@ -136,6 +136,8 @@ bool run_ops(struct run *run, struct zus_local **local)
 	memcpy(run->trace.media, run->config->prepared, run->config->bytes);
 	trace_start(&run->trace);
 	run->tally->at = (struct crash_at) { 0 };
+	if (*local)
+		zus_local_new_slots(*local);
 	trace_begin(&run->trace, 0);
 	err = crash_mount(run->config, run->trace.media, local);
 	trace_return(&run->trace);

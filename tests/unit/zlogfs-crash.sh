@@ -3,7 +3,7 @@
 #
 # zlogfs's mistakes are found by the crash program, and its faults of the past do not come
 # again. With a sanitizer, which is twenty times as slow, only some mistakes.
-# TIMEOUT: 480
+# TIMEOUT: 180
 set -euo pipefail
 
 BUILD=$(cd "$(dirname "$0")/../.." && pwd -P)

@@ -170,6 +170,21 @@ START_TEST(a_word_that_is_met_late)
 }
 END_TEST
 
+/* For who does the same many times, and wants the same stores each time. */
+START_TEST(ids_begin_anew)
+{
+	struct zus_local_op first = create("/f"), again;
+
+	ck_assert_int_eq(zus_local_end(fs), 0);
+	zus_local_new_slots(fs);
+	ck_assert_uint_eq(zus_local_last_op().slot, ZUS_NO_SLOT);
+	ck_assert_int_eq(zus_local_mount_again(fs), 0);
+	again = create("/g");
+	ck_assert_uint_eq(again.slot, first.slot);
+	ck_assert_uint_eq(again.seq, first.seq);
+}
+END_TEST
+
 START_TEST(no_such_slot)
 {
 	ck_assert_int_eq(seen(fs, (struct zus_local_op) { 1, ZLOGFS_MEDIA_SLOTS }), 0);	/* not of this one */
@@ -191,6 +206,7 @@ int main(void)
 	tcase_add_test(tc, what_failed_was_not_done);
 	tcase_add_test(tc, a_write_by_its_word);
 	tcase_add_test(tc, a_word_that_is_met_late);
+	tcase_add_test(tc, ids_begin_anew);
 	tcase_add_test(tc, no_such_slot);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);

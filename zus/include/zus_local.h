@@ -144,6 +144,11 @@ struct zus_local_op {
 };
 
 struct zus_local_op zus_local_last_op(void);
+/*
+ * Ids begin anew, as with a new mount of a kernel, so that who does the same writes the same.
+ * Nothing is mounted; last_op() of the calling thread says none.
+ */
+void zus_local_new_slots(struct zus_local *local);
 int zus_local_op_seen(struct zus_local *local, const struct zus_local_op *op, uint64_t *ino);
 
 /* Request and reply regions as they are, of ZUFS_REGION_BYTES each: for fuzzing. */

@@ -134,6 +134,18 @@ static void channel_put(struct zus_local *local, struct local_channel *ch)
 	pthread_mutex_unlock(&local->lock);
 }
 
+/* None is in use. */
+static void channels_free(struct zus_local *local)
+{
+	struct local_channel *ch;
+
+	while ((ch = local->idle)) {
+		local->idle = ch->next;
+		channel_free(ch);
+	}
+	local->num_channels = 0;
+}
+
 /* -------------------------------------------------------------------- calls */
 
 /* As the kernel has them, with the MAPs of writes, as a commit word may make one a change. */
@@ -189,6 +201,12 @@ void local_op_done(uint32_t slot, uint64_t seq)
 struct zus_local_op zus_local_last_op(void)
 {
 	return last_op;
+}
+
+void zus_local_new_slots(struct zus_local *local)
+{
+	channels_free(local);
+	last_op.slot = ZUS_NO_SLOT;
 }
 
 /* A map changes something by its word alone; a part of a write changes nothing yet. */
@@ -434,12 +452,7 @@ static void free_local(struct zus_local *local)
 {
 	uint32_t i;
 
-	while (local->idle) {
-		struct local_channel *ch = local->idle;
-
-		local->idle = ch->next;
-		channel_free(ch);
-	}
+	channels_free(local);
 	zus_server_close(local->server);
 	local_inval_free(local);
 	for (i = 0; i < local->num_devices; i++)
