@@ -78,7 +78,7 @@ static void release_free(struct zuf_channel *ch)
 		/* pairs with the acquire of the cmpxchg that claims it next */
 		smp_store_release(&ch->state, ZUF_REQ_FREE);
 		/*
-		 * Pairs with the barrier of a waiter between enqueue and claim,
+		 * Pairs with the barrier in zuf_queue_join(), before the claim,
 		 * and with the one behind thread_away.
 		 */
 		smp_mb();

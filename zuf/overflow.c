@@ -17,9 +17,8 @@
 /* So often may others, who may run on the channel's CPU, go before one who may not. */
 #define ZUF_PASSED_OVER_MAX	16u
 
-struct zuf_waiter {
-	struct list_head node;
-	struct task_struct *task;
+struct zuf_channel_waiter {
+	struct zuf_waiter waiter;
 	unsigned int passed_over;	/* under the lock */
 	struct zuf_channel *ch;		/* granted; written under the lock */
 };
@@ -31,10 +30,8 @@ int zuf_queues_alloc(struct zuf_server *server)
 	server->queue = kcalloc(nr_node_ids, sizeof(*server->queue), GFP_KERNEL_ACCOUNT);
 	if (!server->queue)
 		return -ENOMEM;
-	for (i = 0; i < nr_node_ids; i++) {
-		spin_lock_init(&server->queue[i].lock);
-		INIT_LIST_HEAD(&server->queue[i].waiters);
-	}
+	for (i = 0; i < nr_node_ids; i++)
+		zuf_queue_init(&server->queue[i]);
 	return 0;
 }
 
@@ -45,18 +42,18 @@ static struct zuf_queue *queue_of(struct zuf_server *server, int cpu)
 
 bool zuf_queue_waiting(struct zuf_channel *ch)
 {
-	return READ_ONCE(queue_of(ch->server, ch->cpu)->len);
+	return zuf_queue_any(queue_of(ch->server, ch->cpu));
 }
 
 bool zuf_queue_grant(struct zuf_channel *ch)
 {
 	struct zuf_queue *queue = queue_of(ch->server, ch->cpu);
-	struct zuf_waiter *w = NULL, *it;
+	struct zuf_channel_waiter *w = NULL, *it;
 	unsigned long flags;
 
 	spin_lock_irqsave(&queue->lock, flags);
-	list_for_each_entry(it, &queue->waiters, node) {
-		if (cpumask_test_cpu(ch->cpu, it->task->cpus_ptr) ||
+	list_for_each_entry(it, &queue->waiters, waiter.node) {
+		if (cpumask_test_cpu(ch->cpu, it->waiter.task->cpus_ptr) ||
 		    it->passed_over++ == ZUF_PASSED_OVER_MAX) {
 			w = it;
 			break;
@@ -64,14 +61,14 @@ bool zuf_queue_grant(struct zuf_channel *ch)
 	}
 	/* none may run there: rather from afar than not at all */
 	if (!w)
-		w = list_first_entry_or_null(&queue->waiters, struct zuf_waiter, node);
+		w = list_first_entry_or_null(&queue->waiters, struct zuf_channel_waiter,
+					     waiter.node);
 	if (w) {
-		list_del_init(&w->node);
-		WRITE_ONCE(queue->len, queue->len - 1);
+		zuf_queue_take(queue, &w->waiter);
 		WRITE_ONCE(ch->state, ZUF_REQ_CLAIMED);
 		/* the state before the grant; pairs with waiter_sleep() */
 		smp_store_release(&w->ch, ch);
-		wake_up_process(w->task);
+		wake_up_process(w->waiter.task);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 	return w;
@@ -79,17 +76,10 @@ bool zuf_queue_grant(struct zuf_channel *ch)
 
 void zuf_queues_wake_all(struct zuf_server *server)
 {
-	struct zuf_waiter *w;
 	unsigned int i;
 
-	for (i = 0; i < nr_node_ids; i++) {
-		struct zuf_queue *queue = &server->queue[i];
-
-		spin_lock_irq(&queue->lock);
-		list_for_each_entry(w, &queue->waiters, node)
-			wake_up_process(w->task);
-		spin_unlock_irq(&queue->lock);
-	}
+	for (i = 0; i < nr_node_ids; i++)
+		zuf_queue_wake(&server->queue[i]);
 }
 
 static struct zuf_channel *claim_on(struct zuf_server *server, int cpu)
@@ -159,18 +149,9 @@ static int node_to_wait_on(struct zuf_server *server)
 	return best;
 }
 
-static void waiter_remove(struct zuf_queue *queue, struct zuf_waiter *w)
-{
-	spin_lock_irq(&queue->lock);
-	if (!list_empty(&w->node)) {
-		list_del_init(&w->node);
-		WRITE_ONCE(queue->len, queue->len - 1);
-	}
-	spin_unlock_irq(&queue->lock);
-}
-
 /* Sleep until granted. -EAGAIN: channels came or went, choose the node anew. */
-static int waiter_sleep(const struct zuf_call *call, struct zuf_waiter *w, unsigned int parkings)
+static int waiter_sleep(const struct zuf_call *call, struct zuf_channel_waiter *w,
+			unsigned int parkings)
 {
 	struct zuf_server *server = call->mount->server;
 	bool kernel = call->flags & ZUF_CALL_KERNEL;
@@ -211,20 +192,15 @@ static struct zuf_channel *claim_wait(const struct zuf_call *call)
 	unsigned int parkings = READ_ONCE(server->parkings);
 	int node = node_to_wait_on(server);
 	struct zuf_queue *queue = &server->queue[node];
-	struct zuf_waiter w = { .task = current };
+	struct zuf_channel_waiter w = { };
 	struct zuf_channel *ch;
 	int err = 0;
 
-	spin_lock_irq(&queue->lock);
-	list_add_tail(&w.node, &queue->waiters);
-	WRITE_ONCE(queue->len, queue->len + 1);
-	spin_unlock_irq(&queue->lock);
-	/* pairs with the barrier in zuf_channel_release() */
-	smp_mb();
+	zuf_queue_join(queue, &w.waiter);
 	ch = claim_on_node(server, node);
 	if (!ch)
 		err = waiter_sleep(call, &w, parkings);
-	waiter_remove(queue, &w);
+	zuf_queue_leave(queue, &w.waiter);
 	/* w.ch can no longer change */
 	if (!ch)
 		ch = w.ch;

@@ -55,9 +55,15 @@ struct zuf_server_cpu {
 	struct llist_head forced;
 };
 
-/* Callers for whom no channel was free, by NUMA node, oldest first. */
+/* On the stack of a task in a queue; with what it is granted around it. */
+struct zuf_waiter {
+	struct list_head node;
+	struct task_struct *task;
+};
+
+/* Tasks for which nothing was free, oldest first. */
 struct zuf_queue {
-	spinlock_t lock;		/* waiters */
+	spinlock_t lock;		/* waiters, and what they are granted */
 	unsigned int len;		/* read without the lock by releasers */
 	struct list_head waiters;
 } ____cacheline_aligned_in_smp;
@@ -80,7 +86,7 @@ struct zuf_server {
 	unsigned int num_channels;
 	unsigned int parkings;		/* counts channels that rest or return */
 	struct zuf_server_cpu __percpu *cpu;
-	struct zuf_queue *queue;	/* [nr_node_ids] */
+	struct zuf_queue *queue;	/* for a channel; [nr_node_ids] */
 	u64 channels_made;
 
 	struct delayed_work forced_work;
@@ -125,6 +131,19 @@ static inline bool zuf_channel_move(struct zuf_channel *ch, enum zuf_req_state f
 				    enum zuf_req_state to)
 {
 	return cmpxchg(&ch->state, from, to) == from;
+}
+
+/* queue.c: join: current; a barrier, then look again. leave: behind it nothing is granted. */
+void zuf_queue_init(struct zuf_queue *queue);
+void zuf_queue_join(struct zuf_queue *queue, struct zuf_waiter *w);
+void zuf_queue_leave(struct zuf_queue *queue, struct zuf_waiter *w);
+/* Under the lock: out of the queue, to be granted something. */
+void zuf_queue_take(struct zuf_queue *queue, struct zuf_waiter *w);
+void zuf_queue_wake(struct zuf_queue *queue);
+
+static inline bool zuf_queue_any(const struct zuf_queue *queue)
+{
+	return READ_ONCE(queue->len);
 }
 
 /* overflow.c */

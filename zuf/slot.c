@@ -20,15 +20,12 @@ struct zuf_slot_word {
 } ____cacheline_aligned_in_smp;
 
 struct zuf_slot_waiter {
-	struct list_head node;
-	struct task_struct *task;
+	struct zuf_waiter waiter;
 	u32 slot;				/* granted; written under the lock */
 };
 
 struct zuf_slots {
-	spinlock_t lock;			/* of the waiters */
-	struct list_head waiters;
-	unsigned int num_waiters;		/* written under the lock */
+	struct zuf_queue queue;
 	struct zuf_slot_word word[];		/* [nr_cpu_ids] */
 };
 
@@ -37,10 +34,8 @@ struct zuf_slots *zuf_slots_alloc(void)
 	struct zuf_slots *slots;
 
 	slots = kvzalloc(struct_size(slots, word, nr_cpu_ids), GFP_KERNEL);
-	if (!slots)
-		return NULL;
-	spin_lock_init(&slots->lock);
-	INIT_LIST_HEAD(&slots->waiters);
+	if (slots)
+		zuf_queue_init(&slots->queue);
 	return slots;
 }
 
@@ -89,38 +84,20 @@ static bool slot_try(struct zuf_slots *slots, u32 *slot)
 
 static bool slot_grant(struct zuf_slots *slots, u32 slot)
 {
+	struct zuf_queue *queue = &slots->queue;
 	struct zuf_slot_waiter *w;
 	unsigned long flags;
 
-	spin_lock_irqsave(&slots->lock, flags);
-	w = list_first_entry_or_null(&slots->waiters, struct zuf_slot_waiter, node);
+	spin_lock_irqsave(&queue->lock, flags);
+	w = list_first_entry_or_null(&queue->waiters, struct zuf_slot_waiter, waiter.node);
 	if (w) {
-		list_del_init(&w->node);
-		WRITE_ONCE(slots->num_waiters, slots->num_waiters - 1);
+		zuf_queue_take(queue, &w->waiter);
 		/* the last holder's sequence before the grant; pairs with waiter_sleep() */
 		smp_store_release(&w->slot, slot);
-		wake_up_process(w->task);
+		wake_up_process(w->waiter.task);
 	}
-	spin_unlock_irqrestore(&slots->lock, flags);
+	spin_unlock_irqrestore(&queue->lock, flags);
 	return w;
-}
-
-static void waiter_add(struct zuf_slots *slots, struct zuf_slot_waiter *w)
-{
-	spin_lock_irq(&slots->lock);
-	list_add_tail(&w->node, &slots->waiters);
-	WRITE_ONCE(slots->num_waiters, slots->num_waiters + 1);
-	spin_unlock_irq(&slots->lock);
-}
-
-static void waiter_remove(struct zuf_slots *slots, struct zuf_slot_waiter *w)
-{
-	spin_lock_irq(&slots->lock);
-	if (!list_empty(&w->node)) {
-		list_del_init(&w->node);
-		WRITE_ONCE(slots->num_waiters, slots->num_waiters - 1);
-	}
-	spin_unlock_irq(&slots->lock);
 }
 
 static int waiter_sleep(const struct zuf_mount *mount, const struct zuf_slot_waiter *w, bool kernel,
@@ -151,17 +128,15 @@ static int waiter_sleep(const struct zuf_mount *mount, const struct zuf_slot_wai
 static int slot_wait(struct zuf_mount *mount, bool kernel, long timeout, u32 *slot)
 {
 	struct zuf_slots *slots = mount->slots;
-	struct zuf_slot_waiter w = { .task = current, .slot = ZUFS_NO_SLOT };
+	struct zuf_slot_waiter w = { .slot = ZUFS_NO_SLOT };
 	bool found;
 	int err = 0;
 
-	waiter_add(slots, &w);
-	/* pairs with the barrier in zuf_slot_put() */
-	smp_mb();
+	zuf_queue_join(&slots->queue, &w.waiter);
 	found = slot_try(slots, slot);
 	if (!found)
 		err = waiter_sleep(mount, &w, kernel, timeout);
-	waiter_remove(slots, &w);
+	zuf_queue_leave(&slots->queue, &w.waiter);
 	/* w.slot can no longer change */
 	if (w.slot == ZUFS_NO_SLOT)
 		return err;
@@ -189,12 +164,7 @@ int zuf_slot_get(struct zuf_mount *mount, bool kernel, long timeout, u32 *slot, 
 /* Those who wait look at mount->aborted again. */
 void zuf_slots_wake(struct zuf_slots *slots)
 {
-	struct zuf_slot_waiter *w;
-
-	spin_lock_irq(&slots->lock);
-	list_for_each_entry(w, &slots->waiters, node)
-		wake_up_process(w->task);
-	spin_unlock_irq(&slots->lock);
+	zuf_queue_wake(&slots->queue);
 }
 
 void zuf_slot_put(struct zuf_slots *slots, u32 slot)
@@ -203,10 +173,10 @@ void zuf_slot_put(struct zuf_slots *slots, u32 slot)
 	unsigned int bit = slot % ZUF_SLOTS_PER_CPU;
 
 	do {
-		if (unlikely(READ_ONCE(slots->num_waiters)) && slot_grant(slots, slot))
+		if (unlikely(zuf_queue_any(&slots->queue)) && slot_grant(slots, slot))
 			return;
 		clear_bit_unlock(bit, used);
-		/* pairs with the barrier of a waiter between its coming and slot_try() */
+		/* pairs with the barrier in zuf_queue_join(), before slot_try() */
 		smp_mb__after_atomic();
-	} while (unlikely(READ_ONCE(slots->num_waiters)) && !test_and_set_bit_lock(bit, used));
+	} while (unlikely(zuf_queue_any(&slots->queue)) && !test_and_set_bit_lock(bit, used));
 }

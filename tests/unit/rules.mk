@@ -24,7 +24,8 @@ $(UNIT_ZLOGFS:%=$(BUILD)/obj/tests/unit/%.o): override CPPFLAGS += -Izusfs-examp
 $(BUILD)/obj/tests/unit/zlogfs_load.o $(BUILD)/obj/tests/unit/zlogfs_mount.o: \
 	override CPPFLAGS += -Izusfs-examples/zlogfs
 $(addprefix $(BUILD)/tests/unit/zlogfs-,log space): $(BUILD)/obj/tests/unit/zlogfs_load.o
-$(addprefix $(BUILD)/tests/unit/zlogfs-,seen whole words): $(BUILD)/obj/tests/unit/zlogfs_mount.o
+$(addprefix $(BUILD)/tests/unit/zlogfs-,fsck seen whole words): \
+	$(BUILD)/obj/tests/unit/zlogfs_mount.o
 
 # It says how much memory there is
 $(BUILD)/tests/unit/zlogfs-pending: private override LDFLAGS += -Wl,--wrap=malloc

@@ -20,6 +20,7 @@
 #include "unit.h"
 #include "zl_check.h"
 #include "zlogfs_ioctl.h"
+#include "zlogfs_mount.h"
 
 #define BLOCK		4096ull
 #define MEDIA_BYTES	(2ull << 20)
@@ -71,28 +72,10 @@ static struct zus_local *make(void)
 	return mount_shared(MEDIA_BYTES);
 }
 
-static void ask(struct zus_local *local, uint32_t cmd)
-{
-	uint32_t arg = 64;
-	struct zus_ioctl args = { .cmd = cmd, .flags = ZUS_IOCTL_ADMIN };
-	struct zus_local_file *root;
-	int32_t result = 0;
-
-	if (cmd == ZLOGFS_IOC_APPLY) {
-		args.in = &arg;
-		args.in_bytes = sizeof(arg);
-	}
-	ck_assert_int_eq(zus_local_open(local, "/", &root), 0);
-	do
-		ck_assert_int_eq(zus_local_ioctl(root, &args, &result), 0);
-	while (cmd == ZLOGFS_IOC_APPLY && result > 0);
-	zus_local_close(root);
-}
-
 static void settle(struct zus_local *local)
 {
-	ask(local, ZLOGFS_IOC_APPLY);
-	ask(local, ZLOGFS_IOC_CHECKPOINT);
+	zlogfs_ask(local, ZLOGFS_IOC_APPLY);
+	zlogfs_ask(local, ZLOGFS_IOC_CHECKPOINT);
 }
 
 static void write_at(struct zus_local *local, const char *path, uint64_t off, size_t bytes)
@@ -149,11 +132,11 @@ static void fill(struct zus_local *local)
 	clone_at(local, "/d/file7", "/d/clone", 0);
 	clone_at(local, "/d/file8", "/d/clone", 4 * BLOCK);
 	settle(local);
-	ask(local, ZLOGFS_IOC_BOUNDARY);
+	zlogfs_ask(local, ZLOGFS_IOC_BOUNDARY);
 	write_at(local, "/d/clone", 4 * BLOCK, 10);
 	write_at(local, "/d/file4", 0, 5000);
 	settle(local);
-	ask(local, ZLOGFS_IOC_BOUNDARY);
+	zlogfs_ask(local, ZLOGFS_IOC_BOUNDARY);
 	ck_assert_int_eq(zus_local_unlink(local, "/d/file5"), 0);
 	settle(local);
 }

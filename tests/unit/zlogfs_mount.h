@@ -21,7 +21,10 @@ void zlogfs_media_free(void *media);
 /* With policy=cow; config: what else is wanted of the mount, or NULL. */
 struct zus_local *zlogfs_mount(void *media, const struct zus_local_config *config);
 
-/* ZLOGFS_IOC_CHECKPOINT, or ZLOGFS_IOC_APPLY until all that is in the log is in the tree. */
+/*
+ * Of any mount: a request without arguments, or ZLOGFS_IOC_APPLY until all that is in the log is
+ * in the tree.
+ */
 void zlogfs_ask(struct zus_local *fs, uint32_t cmd);
 
 /* A name in the root; its handle is to be forgotten. */

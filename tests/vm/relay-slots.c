@@ -50,18 +50,13 @@ static void start(void)
 	}
 }
 
-static void close_files(void)
+static void stop(void)
 {
 	int i;
 
+	rs_release(rs, 0);
 	for (i = 0; i < num_callers; i++)
 		close(file[i]);
-}
-
-static void stop(void)
-{
-	rs_release(rs, 0);
-	close_files();
 	vt_umount(RO_MNT);
 	ck_assert_int_eq(rs_stop(rs), 0);
 }
@@ -154,7 +149,6 @@ START_TEST(in_turn)
 {
 	int i;
 
-	start();
 	changes = vt_shared(sizeof(*changes));
 	line_up(change_twice);
 	for (i = 0; i < WAITERS; i++)
@@ -165,7 +159,6 @@ START_TEST(in_turn)
 		ck_assert_msg(nth_change(i)->pid == (uint32_t)pid[i],
 			      "number %d did not come in its turn", i + 1);
 	check_slots();
-	stop();
 }
 END_TEST
 
@@ -174,7 +167,6 @@ START_TEST(killed_in_line)
 	bool killed;
 	int i;
 
-	start();
 	line_up(change);
 	for (i = num_slots; i < num_callers; i += 3) {
 		kill(pid[i], SIGKILL);
@@ -188,35 +180,27 @@ START_TEST(killed_in_line)
 	rs_release(rs, 0);
 	join_all(0);
 	check_slots();
-	stop();
 }
 END_TEST
 
 START_TEST(aborted)
 {
-	start();
 	line_up(change);
 	vt_abort(mount_id);
 	join_all(-EIO);
-	stop();
 }
 END_TEST
-
-static void add(Suite *suite, const char *name, const TTest *test)
-{
-	TCase *tc = tcase_create(name);
-
-	tcase_set_timeout(tc, 2 * vt_guard_s());
-	tcase_add_test(tc, test);
-	suite_add_tcase(suite, tc);
-}
 
 int main(void)
 {
 	Suite *suite = suite_create("relay-slots");
+	TCase *tc = tcase_create("slots");
 
-	add(suite, "in turn", in_turn);
-	add(suite, "killed in line", killed_in_line);
-	add(suite, "aborted", aborted);
+	tcase_set_timeout(tc, 2 * vt_guard_s());
+	tcase_add_checked_fixture(tc, start, stop);
+	tcase_add_test(tc, in_turn);
+	tcase_add_test(tc, killed_in_line);
+	tcase_add_test(tc, aborted);
+	suite_add_tcase(suite, tc);
 	return vt_main(suite);
 }
