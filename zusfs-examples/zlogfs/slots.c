@@ -12,29 +12,31 @@
 
 #define SEQ_BITS	48	/* of an operation's id, below its slot */
 #define SEQ_MASK	((1ull << SEQ_BITS) - 1)
-
 #define GROUP_SLOTS	64u	/* those of a CPU, as the kernel gives them out */
 
 /* A group is one CPU's, so nobody waits; who looks at all takes one lock after the other. */
 struct zl_slots {
 	pthread_mutex_t *lock;		/* of each group; below zl_log.lock */
 	struct zlf_slot *newest;
-	struct zlf_slot *to_store;	/* under step */
 };
+
+static uint32_t num_groups(const struct zl_fs *fs)
+{
+	return (fs->geo.num_slots + GROUP_SLOTS - 1) / GROUP_SLOTS;
+}
 
 int zl_slots_init(struct zl_fs *fs)
 {
 	struct zl_slots *slots = fs->slots = calloc(1, sizeof(*slots));
-	uint32_t n = fs->geo.num_slots, groups = (n + GROUP_SLOTS - 1) / GROUP_SLOTS, i;
+	uint32_t i;
 
 	if (!slots)
 		return -ENOMEM;
-	slots->lock = calloc(groups, sizeof(pthread_mutex_t));
-	slots->newest = calloc(n, sizeof(*slots->newest));
-	slots->to_store = calloc(n, sizeof(*slots->to_store));
-	if (!slots->lock || !slots->newest || !slots->to_store)
+	slots->lock = calloc(num_groups(fs), sizeof(pthread_mutex_t));
+	slots->newest = calloc(fs->geo.num_slots, sizeof(*slots->newest));
+	if (!slots->lock || !slots->newest)
 		return -ENOMEM;
-	for (i = 0; i < groups; i++)
+	for (i = 0; i < num_groups(fs); i++)
 		pthread_mutex_init(&slots->lock[i], NULL);
 	return 0;
 }
@@ -47,7 +49,6 @@ void zl_slots_free(struct zl_fs *fs)
 		return;
 	free(slots->lock);
 	free(slots->newest);
-	free(slots->to_store);
 	free(slots);
 	fs->slots = NULL;
 }
@@ -70,24 +71,18 @@ void zl_slot_note(struct zl_fs *fs, uint64_t op_id, uint64_t obj)
 	pthread_mutex_unlock(&slots->lock[slot / GROUP_SLOTS]);
 }
 
-static struct zlf_slot newest_of(struct zl_slots *slots, uint32_t slot)
-{
-	struct zlf_slot newest;
-
-	pthread_mutex_lock(&slots->lock[slot / GROUP_SLOTS]);
-	newest = slots->newest[slot];
-	pthread_mutex_unlock(&slots->lock[slot / GROUP_SLOTS]);
-	return newest;
-}
-
 int zl_op_seen(struct zus_mount *mount, uint32_t slot, struct zus_op_seen *out)
 {
 	struct zl_fs *fs = mount->priv;
-	struct zlf_slot newest = { 0 };
+	struct zl_slots *slots = fs->slots;
+	struct zlf_slot newest;
 
+	if (slot >= fs->geo.num_slots)
+		return -ENOENT;
 	zl_words_settle(fs);
-	if (slot < fs->geo.num_slots)
-		newest = newest_of(fs->slots, slot);
+	pthread_mutex_lock(&slots->lock[slot / GROUP_SLOTS]);
+	newest = slots->newest[slot];
+	pthread_mutex_unlock(&slots->lock[slot / GROUP_SLOTS]);
 	if (!newest.op_id || zl_get64(newest.op_id) >> SEQ_BITS != slot)
 		return -ENOENT;
 	out->seq = zl_get64(newest.op_id) & SEQ_MASK;
@@ -104,16 +99,16 @@ static uint64_t area_off(const struct zl_fs *fs, uint32_t area)
 void zl_slots_store(struct zl_fs *fs, uint32_t area)
 {
 	struct zl_slots *slots = fs->slots;
-	uint32_t i, n, all = fs->geo.num_slots;
+	uint32_t group, i, n;
 
-	for (i = 0; i < all; i += n) {
-		n = all - i < GROUP_SLOTS ? all - i : GROUP_SLOTS;
-		pthread_mutex_lock(&slots->lock[i / GROUP_SLOTS]);
-		memcpy(&slots->to_store[i], &slots->newest[i], n * sizeof(slots->newest[0]));
-		pthread_mutex_unlock(&slots->lock[i / GROUP_SLOTS]);
+	for (group = 0; group < num_groups(fs); group++) {
+		i = group * GROUP_SLOTS;
+		n = fs->geo.num_slots - i < GROUP_SLOTS ? fs->geo.num_slots - i : GROUP_SLOTS;
+		pthread_mutex_lock(&slots->lock[group]);
+		zl_pm_copy(&fs->devs[0].pm, ZL_META, area_off(fs, area) + i * sizeof(struct zlf_slot),
+			   &slots->newest[i], n * sizeof(struct zlf_slot));
+		pthread_mutex_unlock(&slots->lock[group]);
 	}
-	zl_pm_copy(&fs->devs[0].pm, ZL_META, area_off(fs, area), slots->to_store,
-		   fs->geo.num_slots * sizeof(*slots->to_store));
 }
 
 /* Those of another incarnation nobody asks for: their callers are gone. */
